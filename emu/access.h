@@ -1,0 +1,319 @@
+/*
+ * How handlers reach registers and memory.
+ *
+ * A value travels with its tag; in plain execution (ENGINE_TAGGED 0) tags are constant 0 and the compiler drops all of it. The files of emu/ops/ are
+ * compiled twice, once for each engine. Fast paths are inline and end in one comparison; everything else (misses, page
+ * crossings, MMIO, code pages, faults) is in emu/access.c, which does not return if the access faults: so a handler reads all sources, then
+ * stores to memory, then commits registers and flags, in that order, and needs no undoing.
+ */
+#ifndef XRAY86_EMU_ACCESS_H
+#define XRAY86_EMU_ACCESS_H
+
+#include <string.h>
+
+#include "emu/cpu.h"
+#include "emu/exception.h"
+
+#ifndef ENGINE_TAGGED
+#define ENGINE_TAGGED 0
+#endif
+#if ENGINE_TAGGED
+#define ENGINE(name) name##_tagged
+#else
+#define ENGINE(name) name##_plain
+#endif
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* size-byte integers; sizes are compile-time constants wherever these are called. */
+struct value {
+	uint64_t v;
+	tag_t tag;
+};
+
+struct address {
+	uint64_t linear;
+	tag_t tag;
+};
+
+/* -- registers, by offset in struct cpu -- */
+
+ALWAYS_INLINE void *cpu_field(struct cpu *cpu, uint16_t offset)
+{
+	return (uint8_t *)cpu + offset;
+}
+
+ALWAYS_INLINE uint64_t load_host(const void *from, unsigned size)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, from, size); /* little-endian hosts only */
+	return v;
+}
+
+ALWAYS_INLINE void store_host(void *to, uint64_t v, unsigned size)
+{
+	memcpy(to, &v, size);
+}
+
+ALWAYS_INLINE tag_t reg_tag(const struct cpu *cpu, uint16_t offset)
+{
+	return ENGINE_TAGGED ? cpu->gpr_tag[offset >> 3] : 0;
+}
+
+ALWAYS_INLINE struct value reg_get(struct cpu *cpu, uint16_t offset, unsigned size)
+{
+	return (struct value){load_host(cpu_field(cpu, offset), size), reg_tag(cpu, offset)};
+}
+
+/* Writes a general register (or its low or high byte) as 64-bit mode does: 4-byte writes clear the upper half, smaller ones keep it. */
+ALWAYS_INLINE void reg_set(struct cpu *cpu, uint16_t offset, unsigned size, struct value value)
+{
+	if (size == 4)
+		store_host(cpu_field(cpu, offset), (uint32_t)value.v, 8);
+	else
+		store_host(cpu_field(cpu, offset), value.v, size);
+	if (ENGINE_TAGGED)
+		cpu->gpr_tag[offset >> 3] = size >= 4 ? value.tag : cpu->gpr_tag[offset >> 3] | value.tag;
+}
+
+/* -- effective addresses -- */
+
+/* The general case: address size, segment base, limit and type checks; raises #GP(0)/#SS(0). */
+uint64_t ea_slow(struct cpu *cpu, const struct insn *insn, unsigned size, bool write);
+
+/* The offset alone, for LEA: base + index * scale + disp, cut to the address size. */
+ALWAYS_INLINE struct value ea_offset(struct cpu *cpu, const struct insn *insn)
+{
+	uint64_t offset = load_host(cpu_field(cpu, insn->base), 8) + (load_host(cpu_field(cpu, insn->index), 8) << insn->scale) +
+			  (uint64_t)insn->disp;
+
+	return (struct value){offset, reg_tag(cpu, insn->base) | reg_tag(cpu, insn->index)};
+}
+
+/* Linear address of the memory operand, of which `size` bytes will be read or written (a read-modify-write says write). */
+ALWAYS_INLINE struct address ea(struct cpu *cpu, const struct insn *insn, unsigned size, bool write)
+{
+	struct value offset = ea_offset(cpu, insn);
+
+	if (unlikely(insn->bits & INSN_SLOW_EA))
+		return (struct address){ea_slow(cpu, insn, size, write), offset.tag};
+	return (struct address){((offset.v & cpu->ea_mask) + load_host(cpu_field(cpu, insn->segment), 8)) & cpu->ea_mask, offset.tag};
+}
+
+/* -- memory -- */
+
+/* The bank of a data access. Tagged: by the tag of the address; what else decides is the banks' clients' business. */
+ALWAYS_INLINE struct tlb *data_bank(struct cpu *cpu, struct address address)
+{
+	if (ENGINE_TAGGED)
+		return cpu->data_by_tag[address.tag & TAG_STACK];
+	return cpu->data;
+}
+
+/* Slow paths. size is 1, 2, 4 or 8; bulk ones any up to 4096. `tagged` results come through *ret_tag (may be NULL). They set cpu->current. */
+uint64_t load_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, tag_t *ret_tag);
+void store_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, uint64_t value, unsigned size, tag_t tag);
+/* Raises what a write of size bytes would raise; nothing else. */
+void probe_write(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size);
+void load_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, void *to, unsigned size, tag_t *ret_tag);
+void store_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, const void *from, unsigned size,
+		      tag_t tag);
+
+/* Tags of `size` bytes of shadow, united; and written. */
+tag_t shadow_get(const uint8_t *shadow, unsigned size);
+void shadow_set(uint8_t *shadow, unsigned size, tag_t tag);
+
+/* Host address for reading (writing) size bytes at linear through bank, or NULL if the fast path does not cover it. */
+ALWAYS_INLINE uint8_t *fast_read(struct tlb *bank, uint64_t linear, unsigned size)
+{
+	const struct tlb_entry *entry = &bank->read[tlb_index(linear)];
+
+	return likely(entry->tag == tlb_tag(bank, linear, size)) ? (uint8_t *)(linear + entry->addend) : NULL;
+}
+ALWAYS_INLINE uint8_t *fast_write(struct tlb *bank, uint64_t linear, unsigned size)
+{
+	const struct tlb_entry *entry = &bank->write[tlb_index(linear)];
+
+	return likely(entry->tag == tlb_tag(bank, linear, size)) ? (uint8_t *)(linear + entry->addend) : NULL;
+}
+
+ALWAYS_INLINE tag_t fast_load_tag(struct tlb *bank, uint64_t linear, unsigned size)
+{
+	const uint8_t *shadow;
+
+	if (!ENGINE_TAGGED)
+		return 0;
+	shadow = bank->read_shadow[tlb_index(linear)];
+	if (!shadow)
+		return bank->client ? bank->client->default_tag : 0;
+	return shadow_get(shadow + (linear & ~PAGE_MASK), size);
+}
+ALWAYS_INLINE void fast_store_tag(struct tlb *bank, uint64_t linear, unsigned size, tag_t tag)
+{
+	uint8_t *shadow;
+
+	if (!ENGINE_TAGGED)
+		return;
+	shadow = bank->write_shadow[tlb_index(linear)];
+	if (shadow)
+		shadow_set(shadow + (linear & ~PAGE_MASK), size, tag);
+}
+
+ALWAYS_INLINE struct value load(struct cpu *cpu, const struct insn *insn, struct address address, unsigned size)
+{
+	struct tlb *bank = data_bank(cpu, address);
+	const uint8_t *host = fast_read(bank, address.linear, size);
+	struct value value = {0, 0};
+
+	if (likely(host)) {
+		value.v = load_host(host, size);
+		value.tag = fast_load_tag(bank, address.linear, size);
+		return value;
+	}
+	if (ENGINE_TAGGED) {
+		tag_t tag;
+
+		value.v = load_slow(cpu, insn, bank, address.linear, size, &tag);
+		value.tag = tag;
+	} else {
+		value.v = load_slow(cpu, insn, bank, address.linear, size, NULL);
+	}
+	return value;
+}
+
+ALWAYS_INLINE void store(struct cpu *cpu, const struct insn *insn, struct address address, unsigned size, struct value value)
+{
+	struct tlb *bank = data_bank(cpu, address);
+	uint8_t *host = fast_write(bank, address.linear, size);
+
+	if (likely(host)) {
+		store_host(host, value.v, size);
+		fast_store_tag(bank, address.linear, size, value.tag);
+		return;
+	}
+	store_slow(cpu, insn, bank, address.linear, value.v, size, value.tag);
+}
+
+/* Read-modify-write: load_rmw() raises what the write would; store_rmw() then cannot fault. */
+struct rmw {
+	struct address address;
+	uint8_t *host; /* NULL: slow */
+};
+
+ALWAYS_INLINE struct value load_rmw(struct cpu *cpu, const struct insn *insn, struct address address, unsigned size, struct rmw *ret)
+{
+	struct tlb *bank = data_bank(cpu, address);
+
+	ret->address = address;
+	ret->host = fast_write(bank, address.linear, size);
+	if (likely(ret->host)) {
+		struct value value = {load_host(ret->host, size), 0};
+
+		if (ENGINE_TAGGED && bank->write_shadow[tlb_index(address.linear)])
+			value.tag = shadow_get(bank->write_shadow[tlb_index(address.linear)] + (address.linear & ~PAGE_MASK), size);
+		else if (ENGINE_TAGGED && bank->client)
+			value.tag = bank->client->default_tag;
+		return value;
+	}
+	probe_write(cpu, insn, bank, address.linear, size);
+	return load(cpu, insn, address, size);
+}
+
+ALWAYS_INLINE void store_rmw(struct cpu *cpu, const struct insn *insn, const struct rmw *rmw, unsigned size, struct value value)
+{
+	if (likely(rmw->host)) {
+		store_host(rmw->host, value.v, size);
+		fast_store_tag(data_bank(cpu, rmw->address), rmw->address.linear, size, value.tag);
+		return;
+	}
+	store_slow(cpu, insn, data_bank(cpu, rmw->address), rmw->address.linear, value.v, size, value.tag);
+}
+
+/* Any number of bytes (10-byte reals, 16-byte vectors, FXSAVE areas): all or nothing on faults. */
+ALWAYS_INLINE tag_t load_bytes(struct cpu *cpu, const struct insn *insn, struct address address, void *to, unsigned size)
+{
+	struct tlb *bank = data_bank(cpu, address);
+	const uint8_t *host = fast_read(bank, address.linear, size);
+	tag_t tag = 0;
+
+	if (likely(host)) {
+		memcpy(to, host, size);
+		return fast_load_tag(bank, address.linear, size);
+	}
+	load_bytes_slow(cpu, insn, bank, address.linear, to, size, ENGINE_TAGGED ? &tag : NULL);
+	return tag;
+}
+
+ALWAYS_INLINE void store_bytes(struct cpu *cpu, const struct insn *insn, struct address address, const void *from, unsigned size, tag_t tag)
+{
+	struct tlb *bank = data_bank(cpu, address);
+	uint8_t *host = fast_write(bank, address.linear, size);
+
+	if (likely(host)) {
+		memcpy(host, from, size);
+		fast_store_tag(bank, address.linear, size, tag);
+		return;
+	}
+	store_bytes_slow(cpu, insn, bank, address.linear, from, size, tag);
+}
+
+/*
+ * The processor's own accesses to its tables (GDT, LDT, IDT, TSS) and, with cpl given, to stacks of another privilege: outside any
+ * instruction operand, never tagged, by way of the trusted banks. cpu->current must be set or NULL (during delivery). size: 1, 2, 4, 8.
+ */
+uint64_t system_read(struct cpu *cpu, uint64_t linear, unsigned size);
+void system_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size);
+uint64_t privileged_read(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl);
+void privileged_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size, unsigned cpl);
+
+/* -- going on -- */
+
+#if defined(__has_attribute)
+#if __has_attribute(musttail)
+#define TAIL __attribute__((musttail))
+#endif
+#endif
+#ifndef TAIL
+#define TAIL
+#endif
+
+/* Handlers call their successor in optimised builds; sanitizers and -O0 would overflow the stack, and use the run loop's trampoline. */
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(XRAY86_TRAMPOLINE)
+#define NEXT(cpu, insn) TAIL return (insn)[1].execute(cpu, (insn) + 1)
+#define GO(cpu, insn) TAIL return (insn)->execute(cpu, insn)
+#else
+#define NEXT(cpu, insn) return (insn) + 1
+#define GO(cpu, insn) return insn
+#endif
+
+/* The address of the instruction after insn, while its block runs. Not cut to the code size. */
+ALWAYS_INLINE uint64_t next_rip(const struct cpu *cpu, const struct insn *insn)
+{
+	return cpu->rip + insn->offset + insn->length;
+}
+
+/*
+ * Makes the handler `name` of a semantic function `void do_it(struct cpu *, const struct insn *)` that needs no speed: it may raise, it
+ * finds its operands itself, and the instruction after it follows.
+ */
+#define SIMPLE(name, do_it)                                                     \
+	static const struct insn *name(struct cpu *cpu, const struct insn *insn) \
+	{                                                                       \
+		cpu->current = insn;                                            \
+		do_it(cpu, insn);                                               \
+		NEXT(cpu, insn);                                                \
+	}
+
+/* The same for one that sets cpu->rip itself (far transfers, INT): ends its block. */
+#define TRANSFER(name, do_it)                                                   \
+	static const struct insn *name(struct cpu *cpu, const struct insn *insn) \
+	{                                                                       \
+		cpu->current = insn;                                            \
+		do_it(cpu, insn);                                               \
+		return NULL;                                                    \
+	}
+
+#endif

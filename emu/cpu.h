@@ -1,0 +1,316 @@
+/*
+ * struct cpu: the architectural state of one x86 processor, and what the engine keeps beside it.
+ *
+ * The general registers stand first (offset 0), so that the offset of a register operand also gives its tag's index. While a block runs,
+ * `rip` is the address of the block's *first* instruction and the running one is rip + insn->offset; at every boundary (outside
+ * cpu_run(), when a handler has returned NULL, in exception delivery) rip is exact. Guest faults unwind with one longjmp to the run loop:
+ * emu/exception.h. The CPU knows its surroundings only through struct cpu_bus.
+ */
+#ifndef XRAY86_EMU_CPU_H
+#define XRAY86_EMU_CPU_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "emu/flags.h"
+#include "emu/insn.h"
+#include "mmu/physmem.h"
+#include "mmu/tlb.h"
+#include "mmu/walk.h"
+#include "util/error.h"
+
+struct block;
+struct block_cache;
+struct block_links;
+struct isa;
+struct mark;
+
+enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
+
+enum segment_index { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
+
+/* Segment attributes: the descriptor's access byte in bits 0-7, its flags nibble in bits 12-15 (SDM vol. 3A 3.4.5, 24.4.1). */
+enum {
+	SEGMENT_TYPE = 0xf,	 /* with S set: bit 0 accessed, 1 writable/readable, 2 expand-down/conforming, 3 code */
+	SEGMENT_S = 1 << 4,	 /* code or data, not a system segment */
+	SEGMENT_DPL_SHIFT = 5,
+	SEGMENT_P = 1 << 7,
+	SEGMENT_AVL = 1 << 12,
+	SEGMENT_L = 1 << 13,
+	SEGMENT_DB = 1 << 14,
+	SEGMENT_G = 1 << 15,
+};
+
+/* A segment register with its hidden part. limit is in bytes, scaled by G already. A null (unusable) one has attributes 0. */
+struct segment {
+	uint64_t base;
+	uint32_t limit;
+	uint16_t attributes;
+	uint16_t selector;
+};
+
+struct table_register { /* GDTR, IDTR */
+	uint64_t base;
+	uint16_t limit;
+};
+
+enum {
+	CR0_PE = 1 << 0,
+	CR0_MP = 1 << 1,
+	CR0_EM = 1 << 2,
+	CR0_TS = 1 << 3,
+	CR0_ET = 1 << 4,
+	CR0_NE = 1 << 5,
+	CR0_WP = 1 << 16,
+	CR0_AM = 1 << 18,
+	CR0_NW = 1 << 29,
+	CR0_CD = 1 << 30,
+};
+#define CR0_PG 0x80000000u
+enum {
+	CR4_VME = 1 << 0,
+	CR4_PVI = 1 << 1,
+	CR4_TSD = 1 << 2,
+	CR4_DE = 1 << 3,
+	CR4_PSE = 1 << 4,
+	CR4_PAE = 1 << 5,
+	CR4_MCE = 1 << 6,
+	CR4_PGE = 1 << 7,
+	CR4_PCE = 1 << 8,
+	CR4_OSFXSR = 1 << 9,
+	CR4_OSXMMEXCPT = 1 << 10,
+	CR4_UMIP = 1 << 11,
+	CR4_LA57 = 1 << 12,
+	CR4_FSGSBASE = 1 << 16,
+	CR4_PCIDE = 1 << 17,
+	CR4_OSXSAVE = 1 << 18,
+	CR4_SMEP = 1 << 20,
+	CR4_SMAP = 1 << 21,
+};
+enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11 };
+
+/*
+ * Mode bits: everything besides the physical address that the meaning of a block's bytes depends on, as far as it is not tested at run
+ * time. Part of every block's key; recomputed by cpu_update_mode() whenever control registers, EFER, CS/SS/DS/ES/FS/GS or MXCSR change.
+ */
+enum {
+	MODE_CODE_SHIFT = 0,	/* 2 bits: log2 of the code size in bytes: 1 = 16-bit, 2 = 32-bit, 3 = 64-bit */
+	MODE_STACK_SHIFT = 2,	/* 2 bits: the same for the stack (SS.B) */
+	MODE_FLAT = 1 << 4,	/* CS, SS, DS, ES: base 0, no limit, readable, data writable; always so in 64-bit code */
+	MODE_FS_UNCHECKED = 1 << 5, /* FS (GS): any base, no limit, writable */
+	MODE_GS_UNCHECKED = 1 << 6,
+	MODE_X87_OFF = 1 << 7,	/* CR0.EM or TS: x87 (and MMX) instructions raise #NM or #UD */
+	MODE_SSE_OFF = 1 << 8,	/* CR0.EM, TS or no CR4.OSFXSR: SSE instructions raise #UD or #NM */
+	MODE_SIMD_TRAPS = 1 << 9, /* MXCSR has an unmasked exception: SSE arithmetic must look for them */
+	MODE_CS_LIMITED = 1 << 10, /* CS has a limit or base that matter: blocks are checked at each entry and never chained */
+	MODE_TAGGED = 1 << 11,	/* tagged execution */
+	MODE_USER = 1 << 12,	/* CPL 3. Not part of a block's key: which translations its jumps may use */
+	MODE_KEY = MODE_USER - 1,
+};
+
+/* Privileges' TLB banks. */
+enum bank {
+	BANK_USER,
+	BANK_SUPERVISOR,    /* with CR4.SMAP: no user pages */
+	BANK_SUPERVISOR_AC, /* supervisor with EFLAGS.AC set */
+	BANK_COUNT,
+};
+
+/* Tags: provenance of a value (redirect/ uses them; see docs/internals.md). */
+typedef uint8_t tag_t;
+enum { TAG_STACK = 1, TAG_PRODUCT = 2 };
+
+union xmm {
+	uint8_t u8[16];
+	uint16_t u16[8];
+	uint32_t u32[4];
+	uint64_t u64[2];
+	float f32[4];
+	double f64[2];
+};
+
+/* x87 register in its 80-bit memory format, padded. MMX register n is the significand of *physical* register n. */
+struct fpu_register {
+	uint64_t significand;
+	uint16_t sign_exponent;
+	uint16_t unused[3];
+};
+
+struct fpu {
+	struct fpu_register reg[8]; /* physical: R0-R7 (SDM vol. 1, 8.1.2) */
+	uint16_t control;	    /* FCW */
+	uint16_t status;	    /* FSW without TOP */
+	uint8_t top;
+	uint8_t valid;	      /* abridged tag word: bit n set = physical register n not empty */
+	uint16_t opcode;      /* FOP */
+	uint16_t fcs, fds;    /* last instruction's and operand's selectors */
+	uint64_t fip, fdp;
+};
+
+/* What a CPU needs of the machine around it. All may be NULL but `now`-independent ones are then inert (ports read all-ones). */
+struct cpu_bus {
+	void *opaque;
+	uint32_t (*port_read)(void *opaque, uint16_t port, unsigned size);
+	void (*port_write)(void *opaque, uint16_t port, uint32_t value, unsigned size);
+	/* The vector of the interrupt being acknowledged (INTA cycle); called when cpu->interrupt_line is set and IF is on. */
+	uint8_t (*interrupt_acknowledge)(void *opaque);
+	/* MSRs that live outside the core (IA32_APIC_BASE, x2APIC, TSC deadline). Return false for #GP. */
+	bool (*msr_read)(void *opaque, uint32_t index, uint64_t *ret);
+	bool (*msr_write)(void *opaque, uint32_t index, uint64_t value);
+	/* CR8 is the local APIC's TPR >> 4. */
+	uint64_t (*tpr_read)(void *opaque);
+	void (*tpr_write)(void *opaque, uint64_t cr8);
+};
+
+enum cpu_exit {
+	CPU_EXIT_NONE,
+	CPU_EXIT_DEADLINE, /* the instruction count asked for is reached */
+	CPU_EXIT_HALT,	   /* HLT; interrupts may wake it */
+	CPU_EXIT_SHUTDOWN, /* triple fault */
+	CPU_EXIT_REQUEST,  /* cpu_request_exit() */
+	CPU_EXIT_MARK,	   /* a marked address asked to leave */
+	CPU_EXIT_CLIENT,   /* a TLB client asked to stop */
+};
+
+/* A cached answer to "which block is at this RIP in this mode": see emu/block.h. */
+struct jump_cache_entry {
+	uint64_t rip;
+	uint64_t tag; /* cpu->jump_tag when it was entered */
+	struct block *block;
+};
+enum { JUMP_CACHE_SIZE = 4096, CPU_BIAS = 8192 };
+
+struct cpu {
+	/* -- what handlers touch all the time; gpr MUST BE FIRST -- */
+	uint64_t gpr[16];
+	uint64_t zero; /* always 0: the absent base, index or segment base */
+	uint64_t rip;
+	uint64_t bias; /* always CPU_BIAS: lets RIP-relative displacements that outgrow 32 bits when counted from the block's start be lowered */
+	struct lazy_flags flags; /* CF PF AF ZF SF OF */
+	int64_t budget;	    /* instructions until the deadline, counting those of the running block as done */
+	uint64_t ea_mask;   /* of linear addresses: 2^64-1 in 64-bit code, else 2^32-1 */
+	struct tlb *data;   /* bank of plain explicit data accesses at the current privilege */
+	uint64_t stack_mask; /* of rSP for implicit stack accesses if SS is flat and not 16-bit; else 0: stack_slow paths */
+	uint32_t link_generation; /* block links made under another one are void */
+	uint64_t jump_tag;	  /* fetch generation << 16 | mode */
+	struct jump_cache_entry *jump_cache;
+	const struct insn *current; /* set before anything that may fault or ask for the time */
+	uint32_t mode;		    /* MODE_* */
+	uint32_t eflags;	    /* all but the arithmetic flags; bit 1 set */
+	uint8_t cpl;
+	struct segment seg[SEG_COUNT];
+
+	_Alignas(16) union xmm xmm[16];
+	struct fpu fpu;
+	uint32_t mxcsr;
+
+	/* -- tagged execution -- */
+	struct tlb *data_by_tag[2]; /* bank of a kernel-half access, by TAG_STACK of its address */
+	tag_t gpr_tag[19];	    /* parallel to gpr, zero, rip, bias */
+	tag_t xmm_tag[16];
+	tag_t fpu_tag[8];
+
+	/* -- system state -- */
+	uint64_t cr0, cr2, cr3, cr4, efer;
+	uint64_t dr[8];
+	struct table_register gdtr, idtr;
+	uint64_t star, lstar, cstar, fmask; /* IA32_STAR.. */
+	uint64_t kernel_gs_base;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	uint64_t tsc_offset, tsc_aux, pat, misc_enable;
+	uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_variable[16];
+	uint64_t spec_ctrl;
+	uint64_t pdpte[4];	     /* PAE */
+	uint64_t a20_mask;	     /* ANDed to every physical address */
+	bool interrupt_line;	     /* INTR */
+	bool nmi_pending, nmi_blocked;
+	bool interrupt_shadow;	     /* the next instruction runs before interrupts are taken (STI, MOV SS, POP SS) */
+	bool debug_shadow;	     /* MOV SS / POP SS: debug exceptions wait too */
+	bool halted;
+	uint64_t pending_debug;      /* DR6 bits of data/single-step traps to raise after this instruction */
+
+	/* -- engine -- */
+	uint64_t deadline; /* instruction count at which budget is 0: now = deadline - budget (- current->left inside a block) */
+	uint64_t rep_limit; /* iterations that one execution of a REP string instruction may do */
+	struct block_links *link_from; /* link of the block just left that wants to point to the next one, or NULL */
+	unsigned link_slot;
+	struct mark *marks; /* sorted by address */
+	size_t mark_count;
+	uint64_t mark_skip; /* a mark at this address does not fire when execution resumes there; all-ones: none */
+	bool single;	   /* the running block is a throw-away of one instruction: memory may be anything, see emu/engine.c */
+	struct physmem *mem;
+	struct tlb *banks; /* BANK_COUNT of them */
+	struct block_cache *blocks;
+	const struct isa *isa;
+	struct cpu_bus bus;
+	struct paging paging; /* derived from the control registers by cpu_update_paging() */
+	enum cpu_exit exit;   /* why the run loop should be left, or CPU_EXIT_NONE */
+	jmp_buf unwind;
+	struct exception { /* being unwound with or delivered */
+		uint8_t vector;
+		bool has_error_code;
+		uint32_t error_code;
+	} exception;
+	unsigned delivery_depth; /* exceptions being delivered inside each other: 2 = double fault, 3 = shutdown */
+	uint64_t trace_rip[16];	 /* the last blocks entered from the run loop, newest at trace_next - 1: for crash reports */
+	unsigned trace_next;
+	unsigned features;	/* CPU_FEATURE_*: what CPUID offers beyond the floor */
+};
+
+_Static_assert(offsetof(struct cpu, gpr) == 0, "operand offsets double as tag indexes");
+
+#define CPU_OFFSET(member) ((uint16_t)offsetof(struct cpu, member))
+
+/* Creates a CPU in its state after RESET (SDM vol. 3A 9.1.1) on mem, which must outlive it. */
+struct error *cpu_create(struct physmem *mem, const struct cpu_bus *bus, struct cpu **ret);
+void cpu_destroy(struct cpu *cpu);
+/* RESET (init = false) or INIT. */
+void cpu_reset(struct cpu *cpu, bool init);
+
+/*
+ * Runs until the instruction count reaches `until` (CPU_EXIT_DEADLINE, exactly then) or something else ends it. Takes interrupts.
+ * Deterministic: the state after n instructions does not depend on what the caches held.
+ */
+enum cpu_exit cpu_run(struct cpu *cpu, uint64_t until);
+
+/* Instructions executed so far. Inside a handler: before the current one (cpu->current must be set). */
+uint64_t cpu_instructions(const struct cpu *cpu);
+
+/* Makes cpu_run() return after the current instruction (from device callbacks and hooks). */
+void cpu_request_exit(struct cpu *cpu, enum cpu_exit why);
+/* INTR level; a callback that changes it makes the CPU look before the next instruction. */
+void cpu_set_interrupt_line(struct cpu *cpu, bool level);
+void cpu_raise_nmi(struct cpu *cpu);
+void cpu_set_a20(struct cpu *cpu, bool enabled);
+
+/* The whole EFLAGS image; set replaces the bits of mask (arithmetic ones too) and follows up on AC, TF... */
+uint32_t cpu_get_eflags(const struct cpu *cpu);
+void cpu_set_eflags(struct cpu *cpu, uint32_t value, uint32_t mask);
+
+/* To be called after changes of what they are derived from (see struct cpu): mode bits and banks; struct paging and its caches. */
+void cpu_update_mode(struct cpu *cpu);
+void cpu_update_paging(struct cpu *cpu);
+/* All RIP -> block associations are void (a translation or a block is gone). Part of the flushes below. */
+void cpu_forget_jumps(struct cpu *cpu);
+/* Adds to the instruction count while halted: the time until the next event. */
+void cpu_skip_time(struct cpu *cpu, uint64_t instructions);
+/* Forgets all translations (MOV CR3 and the like); one page's (INVLPG). */
+void cpu_flush_tlb(struct cpu *cpu);
+void cpu_flush_page(struct cpu *cpu, uint64_t linear);
+
+static inline bool cpu_long_mode(const struct cpu *cpu)
+{
+	return cpu->efer & EFER_LMA;
+}
+static inline bool cpu_code64(const struct cpu *cpu)
+{
+	return (cpu->mode >> MODE_CODE_SHIFT & 3) == 3;
+}
+static inline bool cpu_protected(const struct cpu *cpu) /* protected or long, not V86 */
+{
+	return (cpu->cr0 & CR0_PE) && !(cpu->eflags & FLAG_VM);
+}
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Guest exceptions: raising, and delivering exceptions and interrupts through the IVT or IDT (SDM vol. 3A chapter 6).
+ *
+ * cpu_raise*() never return: they unwind to the run loop, which delivers. Everything that the current instruction did to architectural
+ * state before must have been undone or, better, not been done yet: handlers commit last. cpu->current must be set (handlers made
+ * with SIMPLE() do it), and so tells the faulting RIP.
+ */
+#ifndef XRAY86_EMU_EXCEPTION_H
+#define XRAY86_EMU_EXCEPTION_H
+
+#include "emu/cpu.h"
+
+enum vector {
+	VECTOR_DE = 0,
+	VECTOR_DB = 1,
+	VECTOR_NMI = 2,
+	VECTOR_BP = 3,
+	VECTOR_OF = 4,
+	VECTOR_BR = 5,
+	VECTOR_UD = 6,
+	VECTOR_NM = 7,
+	VECTOR_DF = 8,
+	VECTOR_TS = 10,
+	VECTOR_NP = 11,
+	VECTOR_SS = 12,
+	VECTOR_GP = 13,
+	VECTOR_PF = 14,
+	VECTOR_MF = 16,
+	VECTOR_AC = 17,
+	VECTOR_XM = 19,
+};
+
+/* What longjmp(cpu->unwind) brings to the run loop. */
+enum unwind { UNWIND_EXCEPTION = 1, UNWIND_SINGLE, UNWIND_EXIT };
+
+/* An exception without (with) an error code. */
+_Noreturn void cpu_raise(struct cpu *cpu, enum vector vector);
+_Noreturn void cpu_raise_code(struct cpu *cpu, enum vector vector, uint32_t error_code);
+/* #PF: sets CR2. */
+_Noreturn void cpu_raise_page_fault(struct cpu *cpu, uint64_t linear, uint32_t error_code);
+/* The current instruction must run alone, in a throw-away block (it touched MMIO or its own code): undo and do so. */
+_Noreturn void cpu_restart_single(struct cpu *cpu);
+/* Leave cpu_run() with `why`, the current instruction not having happened. */
+_Noreturn void cpu_abandon(struct cpu *cpu, enum cpu_exit why);
+
+enum event_source {
+	EVENT_FAULT_OR_TRAP, /* processor exceptions: IDT DPL not checked; may have error codes; contribute to double faults */
+	EVENT_EXTERNAL,	     /* INTR, NMI */
+	EVENT_SOFTWARE,	     /* INT n, INT3, INTO: IDT DPL checked */
+	EVENT_INT1,	     /* INT1: not checked, but not an exception either */
+};
+
+/*
+ * Delivers one event: pushes return state with the given RIP (cpu->rip: faults = the instruction's own, traps = the next) and enters the
+ * handler, by interrupt, trap or task gate, real-mode IVT, V86, IA-32e with IST. Faults met on the way are raised (longjmp).
+ */
+void cpu_deliver(struct cpu *cpu, uint8_t vector, enum event_source source, bool has_error_code, uint32_t error_code);
+
+/*
+ * An exception raised by the instruction stream at cpu->rip: delivers it, turning into #DF as vector and the one being delivered
+ * demand (SDM vol. 3A table 6-5). False: shutdown (triple fault). Called by the run loop only.
+ */
+bool cpu_deliver_exception(struct cpu *cpu);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * Guest-physical memory: RAM, ROM and memory-mapped devices in one address space.
+ *
+ * Invariants: regions do not overlap and start and end on page boundaries. RAM and ROM are host memory and have stable host
+ * addresses for the object's life, so a TLB may cache them. What is in no region reads as all-ones and ignores
+ * writes, as an undecoded bus cycle does on a PC.
+ *
+ * Code tracking: for each RAM page a bitmap of 128-byte granules tells which of its bytes some decoded block was made of. A write that
+ * goes through this file to such a granule calls the `code_written` hook *before* memory changes. Writers with a cached
+ * host pointer (the write TLB) must not be given one for a page whose bitmap is not zero.
+ */
+#ifndef XRAY86_MMU_PHYSMEM_H
+#define XRAY86_MMU_PHYSMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+enum { PAGE_SHIFT = 12, PAGE_SIZE = 1 << PAGE_SHIFT, CODE_GRANULE_SHIFT = 7 };
+#define PAGE_MASK (~(uint64_t)(PAGE_SIZE - 1))
+
+/* A memory-mapped device. size is 1, 2, 4 or 8; offset counts from the region's start. */
+struct mmio_ops {
+	uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
+	void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
+};
+
+enum physmem_kind { PHYSMEM_RAM, PHYSMEM_ROM, PHYSMEM_MMIO };
+
+struct physmem_region {
+	uint64_t start, size; /* bytes, page-aligned */
+	enum physmem_kind kind;
+	uint8_t *host;	       /* RAM and ROM: `size` bytes */
+	uint32_t *code;	       /* RAM: one granule bitmap a page */
+	const struct mmio_ops *ops; /* MMIO */
+	void *opaque;
+};
+
+/* Called before bytes [paddr, paddr+size) of a granule with code change. May clear bitmap bits. */
+typedef void physmem_code_hook(void *opaque, uint64_t paddr, uint64_t size);
+
+struct physmem {
+	struct physmem_region *region; /* sorted by start */
+	size_t count;
+	physmem_code_hook *code_written; /* NULL: nobody asks */
+	void *code_opaque;
+};
+
+void physmem_init(struct physmem *mem);
+/* Frees all RAM and ROM. MMIO opaques belong to their devices. */
+void physmem_deinit(struct physmem *mem);
+
+/* Adds zeroed RAM (anonymous, lazily populated: costs what is touched). Error if it overlaps or is not page-aligned. */
+struct error *physmem_add_ram(struct physmem *mem, uint64_t start, uint64_t size);
+/* Adds read-only memory with a copy of data[0..size); size is rounded up to a page, the rest reads 0. */
+struct error *physmem_add_rom(struct physmem *mem, uint64_t start, const void *data, uint64_t size);
+struct error *physmem_add_mmio(struct physmem *mem, uint64_t start, uint64_t size, const struct mmio_ops *ops, void *opaque);
+/* Takes away the region that starts at start (for a device that moves, as the local APIC may). */
+void physmem_remove(struct physmem *mem, uint64_t start);
+
+/* The region that holds paddr, or NULL. */
+const struct physmem_region *physmem_find(const struct physmem *mem, uint64_t paddr);
+
+/*
+ * Host address of the byte at paddr in RAM (or, for reading, ROM); valid to the end of its page. NULL for MMIO, holes, and
+ * writes to ROM. For writing it also returns NULL when the page has code, unless code_too.
+ */
+uint8_t *physmem_host(const struct physmem *mem, uint64_t paddr, bool write, bool code_too);
+
+/* One access of 1, 2, 4 or 8 bytes that does not cross a page. Reads of holes give all-ones of that size. Little-endian. */
+uint64_t physmem_read(const struct physmem *mem, uint64_t paddr, unsigned size);
+void physmem_write(struct physmem *mem, uint64_t paddr, uint64_t value, unsigned size);
+
+/* Bulk copies, RAM and ROM only (ROM may be filled by copy_in); false, with nothing copied, if any byte lies elsewhere. */
+bool physmem_copy_out(const struct physmem *mem, uint64_t paddr, void *to, uint64_t size);
+bool physmem_copy_in(struct physmem *mem, uint64_t paddr, const void *from, uint64_t size);
+
+/* The granule bitmap of the RAM page that holds paddr, or NULL if there is none. */
+uint32_t *physmem_code_bitmap(const struct physmem *mem, uint64_t paddr);
+/* Bits of the granules that [offset, offset+size) of a page touches. offset+size <= PAGE_SIZE, size > 0. */
+uint32_t physmem_granules(unsigned offset, unsigned size);
+
+#endif
