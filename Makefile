@@ -3,7 +3,7 @@
 CC ?= gcc
 BUILD ?= build
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing -fwrapv -I. -MMD -MP $(CFLAGS) $(EXTRA_CFLAGS)
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize -I. -MMD -MP $(CFLAGS) $(EXTRA_CFLAGS)
 LDLIBS = -lcapstone -lelf
 
 LIB_SOURCES = $(wildcard util/*.c mmu/*.c emu/*.c emu/isa/*.c emu/dev/*.c loader/*.c redirect/*.c)
@@ -18,15 +18,15 @@ all: $(BUILD)/xray86
 
 $(BUILD)/%.plain.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=0 -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=0 -c -o $@ $<
 
 $(BUILD)/%.tagged.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=1 -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=1 -c -o $@ $<
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/libxray86.a: $(LIB_OBJECTS)
 	@rm -f $@
@@ -38,11 +38,26 @@ $(BUILD)/xray86: $(CLI_OBJECTS) $(BUILD)/libxray86.a
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libxray86.a
 	$(CC) $(CFLAGS) $(EXTRA_CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+# The emulator against the host's CPU: random instructions, compared (tests/differential/).
+DIFFERENTIAL_SOURCES = $(wildcard tests/differential/*.c tests/differential/*.S)
+CASES ?= 1000000
+SEED ?= 1
+
+$(BUILD)/%.o: %.S
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/differential/differential: $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(DIFFERENTIAL_SOURCES)))) $(BUILD)/libxray86.a
+	$(CC) $(CFLAGS) $(EXTRA_CFLAGS) -o $@ $^ $(LDLIBS)
+
+differential: $(BUILD)/tests/differential/differential
+	$< --cases $(CASES) --seed $(SEED)
+
 test-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 	@for test in $^; do echo "== $$test"; $$test || exit 1; done
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all test-unit clean
+.PHONY: all differential test-unit clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

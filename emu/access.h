@@ -100,7 +100,7 @@ ALWAYS_INLINE struct address ea(struct cpu *cpu, const struct insn *insn, unsign
 
 	if (unlikely(insn->bits & INSN_SLOW_EA))
 		return (struct address){ea_slow(cpu, insn, size, write), offset.tag};
-	return (struct address){((offset.v & cpu->ea_mask) + load_host(cpu_field(cpu, insn->segment), 8)) & cpu->ea_mask, offset.tag};
+	return (struct address){(offset.v + load_host(cpu_field(cpu, insn->segment), 8)) & cpu->ea_mask, offset.tag};
 }
 
 /* -- memory -- */
@@ -123,8 +123,21 @@ void store_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank
 		      tag_t tag);
 
 /* Tags of `size` bytes of shadow, united; and written. */
-tag_t shadow_get(const uint8_t *shadow, unsigned size);
-void shadow_set(uint8_t *shadow, unsigned size, tag_t tag);
+ALWAYS_INLINE tag_t shadow_get(const uint8_t *shadow, unsigned size)
+{
+	uint64_t tags = 0;
+
+	for (; size > 8; size -= 8, shadow += 8)
+		tags |= load_host(shadow, 8);
+	tags |= load_host(shadow, size);
+	tags |= tags >> 32;
+	tags |= tags >> 16;
+	return tags | tags >> 8;
+}
+ALWAYS_INLINE void shadow_set(uint8_t *shadow, unsigned size, tag_t tag)
+{
+	memset(shadow, tag, size);
+}
 
 /* Host address for reading (writing) size bytes at linear through bank, or NULL if the fast path does not cover it. */
 ALWAYS_INLINE uint8_t *fast_read(struct tlb *bank, uint64_t linear, unsigned size)
@@ -232,6 +245,79 @@ ALWAYS_INLINE void store_rmw(struct cpu *cpu, const struct insn *insn, const str
 	store_slow(cpu, insn, data_bank(cpu, rmw->address), rmw->address.linear, value.v, size, value.tag);
 }
 
+/*
+ * Two-path access for hot handlers: with `fast` set these do what the fast path covers, or return false with nothing done, so that the
+ * handler can leave everything else to a copy of itself that calls (see TWO_PATHS): then it needs no stack frame. Without `fast` they always succeed.
+ */
+ALWAYS_INLINE bool load_operand(struct cpu *cpu, const struct insn *insn, bool fast, unsigned size, struct value *ret)
+{
+	struct address address;
+	struct tlb *bank;
+	const struct tlb_entry *entry;
+
+	if (!fast) {
+		*ret = load(cpu, insn, ea(cpu, insn, size, false), size);
+		return true;
+	}
+	if (unlikely(insn->bits & INSN_SLOW_EA))
+		return false;
+	address = ea(cpu, insn, size, false);
+	bank = data_bank(cpu, address);
+	entry = &bank->read[tlb_index(address.linear)];
+	if (unlikely(entry->tag != tlb_tag(bank, address.linear, size)))
+		return false;
+	ret->v = load_host((const uint8_t *)(address.linear + entry->addend), size);
+	ret->tag = fast_load_tag(bank, address.linear, size);
+	return true;
+}
+
+ALWAYS_INLINE bool store_operand(struct cpu *cpu, const struct insn *insn, bool fast, unsigned size, struct value value)
+{
+	struct address address;
+	struct tlb *bank;
+	const struct tlb_entry *entry;
+
+	if (!fast) {
+		store(cpu, insn, ea(cpu, insn, size, true), size, value);
+		return true;
+	}
+	if (unlikely(insn->bits & INSN_SLOW_EA))
+		return false;
+	address = ea(cpu, insn, size, true);
+	bank = data_bank(cpu, address);
+	entry = &bank->write[tlb_index(address.linear)];
+	if (unlikely(entry->tag != tlb_tag(bank, address.linear, size)))
+		return false;
+	store_host((uint8_t *)(address.linear + entry->addend), value.v, size);
+	fast_store_tag(bank, address.linear, size, value.tag);
+	return true;
+}
+
+/* The load of a read-modify-write; store_rmw() follows. */
+ALWAYS_INLINE bool load_rmw_operand(struct cpu *cpu, const struct insn *insn, bool fast, unsigned size, struct rmw *rmw, struct value *ret)
+{
+	struct tlb *bank;
+	const struct tlb_entry *entry;
+
+	if (!fast) {
+		*ret = load_rmw(cpu, insn, ea(cpu, insn, size, true), size, rmw);
+		return true;
+	}
+	if (unlikely(insn->bits & INSN_SLOW_EA))
+		return false;
+	rmw->address = ea(cpu, insn, size, true);
+	bank = data_bank(cpu, rmw->address);
+	entry = &bank->write[tlb_index(rmw->address.linear)];
+	if (unlikely(entry->tag != tlb_tag(bank, rmw->address.linear, size)))
+		return false;
+	rmw->host = (uint8_t *)(rmw->address.linear + entry->addend);
+	if (!rmw->host)
+		__builtin_unreachable();
+	ret->v = load_host(rmw->host, size);
+	ret->tag = fast_load_tag(bank, rmw->address.linear, size);
+	return true;
+}
+
 /* Any number of bytes (10-byte reals, 16-byte vectors, FXSAVE areas): all or nothing on faults. */
 ALWAYS_INLINE tag_t load_bytes(struct cpu *cpu, const struct insn *insn, struct address address, void *to, unsigned size)
 {
@@ -268,6 +354,9 @@ uint64_t system_read(struct cpu *cpu, uint64_t linear, unsigned size);
 void system_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size);
 uint64_t privileged_read(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl);
 void privileged_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size, unsigned cpl);
+/* Raises what the write (of any size up to 4096) would, for those who must know before they begin with several. */
+void system_probe_write(struct cpu *cpu, uint64_t linear, unsigned size);
+void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl);
 
 /* -- going on -- */
 
@@ -294,6 +383,25 @@ ALWAYS_INLINE uint64_t next_rip(const struct cpu *cpu, const struct insn *insn)
 {
 	return cpu->rip + insn->offset + insn->length;
 }
+
+/*
+ * Makes the handler `name` from an inline function bool do_it(cpu, insn, fast, ...), to be given as the expression `call` with `fast` as
+ * its free variable: once with fast set and no calls, falling back on a second, out-of-line instance.
+ */
+#define TWO_PATHS(name, call)                                                                                                \
+	static __attribute__((noinline, cold)) const struct insn *name##_slow(struct cpu *cpu, const struct insn *insn)     \
+	{                                                                                                                    \
+		const bool fast = false;                                                                                     \
+		call;                                                                                                        \
+		NEXT(cpu, insn);                                                                                             \
+	}                                                                                                                    \
+	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                            \
+	{                                                                                                                    \
+		const bool fast = true;                                                                                      \
+		if (unlikely(!(call)))                                                                                       \
+			return name##_slow(cpu, insn);                                                                       \
+		NEXT(cpu, insn);                                                                                             \
+	}
 
 /*
  * Makes the handler `name` of a semantic function `void do_it(struct cpu *, const struct insn *)` that needs no speed: it may raise, it

@@ -115,8 +115,12 @@ enum bank {
 	BANK_USER,
 	BANK_SUPERVISOR,    /* with CR4.SMAP: no user pages */
 	BANK_SUPERVISOR_AC, /* supervisor with EFLAGS.AC set */
+	BANK_USER_ALIGNED,  /* user under alignment checking (CR0.AM, EFLAGS.AC): has no data entries, so that all accesses are looked at */
 	BANK_COUNT,
 };
+
+/* Physical address width, CPUID 80000008H:EAX[7:0]. */
+enum { CPU_MAXPHYADDR = 46 };
 
 /* Tags: provenance of a value (redirect/ uses them; see docs/internals.md). */
 typedef uint8_t tag_t;
@@ -181,6 +185,10 @@ struct jump_cache_entry {
 	struct block *block;
 };
 enum { JUMP_CACHE_SIZE = 4096, CPU_BIAS = 8192 };
+enum {
+	CPU_REP_LIMIT = 1 << 16, /* iterations of a REP string instruction between chances for interrupts */
+	CPU_SIGNATURE = 0x000306a9, /* CPUID 1:EAX, and EDX after RESET: family 6, model 3a, stepping 9 */
+};
 
 struct cpu {
 	/* -- what handlers touch all the time; gpr MUST BE FIRST -- */
@@ -239,21 +247,25 @@ struct cpu {
 	struct mark *marks; /* sorted by address */
 	size_t mark_count;
 	uint64_t mark_skip; /* a mark at this address does not fire when execution resumes there; all-ones: none */
+	struct insn patched; /* an instruction with its operand adjusted: outlives the handler, for `current` */
 	bool single;	   /* the running block is a throw-away of one instruction: memory may be anything, see emu/engine.c */
 	struct physmem *mem;
 	struct tlb *banks; /* BANK_COUNT of them */
+	uint16_t x87_host_control; /* the control word that the host's x87 has now: emu/x87.h */
 	struct block_cache *blocks;
 	const struct isa *isa;
 	struct cpu_bus bus;
 	struct paging paging; /* derived from the control registers by cpu_update_paging() */
 	enum cpu_exit exit;   /* why the run loop should be left, or CPU_EXIT_NONE */
-	jmp_buf unwind;
+	jmp_buf *unwind; /* the innermost run loop's; see emu/exception.h */
+	uint64_t call_return, call_stack; /* cpu_call(): leave when rip and rSP are these; all-ones: no call */
 	struct exception { /* being unwound with or delivered */
 		uint8_t vector;
 		bool has_error_code;
 		uint32_t error_code;
 	} exception;
-	unsigned delivery_depth; /* exceptions being delivered inside each other: 2 = double fault, 3 = shutdown */
+	unsigned delivery_depth; /* 1 while an exception is being delivered: one raised meanwhile may make a double fault or shutdown */
+	uint8_t delivering;	 /* its vector */
 	uint64_t trace_rip[16];	 /* the last blocks entered from the run loop, newest at trace_next - 1: for crash reports */
 	unsigned trace_next;
 	unsigned features;	/* CPU_FEATURE_*: what CPUID offers beyond the floor */

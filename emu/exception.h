@@ -27,6 +27,7 @@ enum vector {
 	VECTOR_PF = 14,
 	VECTOR_MF = 16,
 	VECTOR_AC = 17,
+	VECTOR_MC = 18,
 	VECTOR_XM = 19,
 };
 

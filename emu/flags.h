@@ -30,6 +30,7 @@ enum {
 	FLAG_VIF = 1 << 19,
 	FLAG_VIP = 1 << 20,
 	FLAG_ID = 1 << 21,
+	FLAGS_DEFINED = 0x3f7fd5, /* all of the above */
 	FLAGS_ARITHMETIC = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
 };
 
@@ -40,6 +41,7 @@ enum flags_kind {
 	FLAGS_LOGIC, /* CF = OF = AF = 0 */
 	FLAGS_INC,   /* a + 1 = result, CF = b */
 	FLAGS_DEC,   /* a - 1 = result, CF = b */
+	FLAGS_RESULT, /* SF, ZF and PF of result; CF, AF and OF stand in a, at their EFLAGS places */
 };
 
 struct lazy_flags {
@@ -92,6 +94,8 @@ static inline bool flags_cf(const struct lazy_flags *flags)
 	case FLAGS_INC:
 	case FLAGS_DEC:
 		return b;
+	case FLAGS_RESULT:
+		return a & FLAG_CF;
 	case FLAGS_RAW:
 		break;
 	}
@@ -113,6 +117,8 @@ static inline bool flags_of(const struct lazy_flags *flags)
 		return (~a & r) >> 63;
 	case FLAGS_DEC:
 		return (a & ~r) >> 63;
+	case FLAGS_RESULT:
+		return a & FLAG_OF;
 	case FLAGS_RAW:
 		break;
 	}
@@ -132,6 +138,8 @@ static inline bool flags_af(const struct lazy_flags *flags)
 	case FLAGS_INC:
 	case FLAGS_DEC:
 		return (a ^ 1 ^ r) >> 4 & 1;
+	case FLAGS_RESULT:
+		return a & FLAG_AF;
 	case FLAGS_RAW:
 		break;
 	}
@@ -160,6 +168,31 @@ static inline uint32_t flags_get(const struct lazy_flags *flags)
 		return flags->result;
 	return (flags_cf(flags) ? FLAG_CF : 0) | (flags_pf(flags) ? FLAG_PF : 0) | (flags_af(flags) ? FLAG_AF : 0) |
 	       (flags_zf(flags) ? FLAG_ZF : 0) | (flags_sf(flags) ? FLAG_SF : 0) | (flags_of(flags) ? FLAG_OF : 0);
+}
+
+/* SF, ZF and PF by the result; carries: CF, AF and OF at their EFLAGS places. */
+static inline void flags_set_result(struct lazy_flags *flags, uint64_t result, uint64_t carries, unsigned size)
+{
+	flags->kind = FLAGS_RESULT;
+	flags->result = sign_extend(result, size);
+	flags->a = carries;
+}
+
+/* Replaces those of CF, AF and OF that mask names by the bits given; the other flags stay, without being computed as far as possible. */
+static inline void flags_replace(struct lazy_flags *flags, uint64_t bits, uint64_t mask)
+{
+	if (flags->kind == FLAGS_RAW) {
+		flags->result = (flags->result & ~mask) | bits;
+		return;
+	}
+	if (!(mask & FLAG_CF) && flags_cf(flags))
+		bits |= FLAG_CF;
+	if (!(mask & FLAG_AF) && flags_af(flags))
+		bits |= FLAG_AF;
+	if (!(mask & FLAG_OF) && flags_of(flags))
+		bits |= FLAG_OF;
+	flags->a = bits;
+	flags->kind = FLAGS_RESULT;
 }
 
 /* SF, ZF and PF bits of a result, for operations that finish their flags themselves. */

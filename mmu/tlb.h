@@ -37,7 +37,7 @@ struct tlb {
 	 * on every miss, and answers with TLB_FILL_*.
 	 */
 	struct tlb_client *client;
-	uint64_t large[8]; /* by linear >> 21 */
+	uint64_t large[8]; /* by linear >> 21: see tlb_flush_page() */
 	uint64_t giant;	   /* by linear >> 30 */
 };
 
@@ -66,6 +66,8 @@ void tlb_flush(struct tlb *tlb);
  * small Bloom filters) where pieces of 2/4 MiB and 1 GiB pages were entered, and a page that may be one costs a whole flush.
  */
 void tlb_flush_page(struct tlb *tlb, uint64_t linear);
+/* Forgets the write entries, of whatever linear address, that lead to the host page at target: it has code now. */
+void tlb_flush_write_target(struct tlb *tlb, uint64_t target);
 /* To be called with each tlb_enter() of a piece of a page larger than 4 KiB. */
 void tlb_note_large(struct tlb *tlb, uint64_t linear, unsigned page_shift);
 

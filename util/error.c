@@ -1,5 +1,4 @@
 /* Host-side errors as returned objects: see error.h. */
-#define _GNU_SOURCE
 #include "util/error.h"
 
 #include <stdarg.h>

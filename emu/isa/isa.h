@@ -5,10 +5,30 @@
  *
  *   ROW(map, opcode, prefix, reg, mod, OP, op1, op2, op3, op4, reads, writes, undefined, attributes)
  *
- * and feed the decoder, the choice of handlers (emu/ops/), flag liveness and the tests. Several rows may share an opcode: the first one, in file
- * order, whose prefix, reg, mod, rm and mode conditions hold is the instruction; if none holds it is #UD. The 8 rows of a register-in-opcode
- * group (such as 50+r) are one row with A_PLUS_R on the lowest opcode. OP is the SDM's mnemonic, with a suffix where one mnemonic
- * stands for operations of different semantics (MOV_CR, IMUL3, ...).
+ * and feed the decoder, the choice of handlers (emu/ops/), flag liveness and the tests. Several rows may share an opcode: the first
+ * one, in file order (integer, system, x87, mmx, sse), whose conditions hold is the instruction; if none holds it is #UD. The arguments:
+ *
+ *   map        MAP_1 (one-byte opcodes), MAP_0F, MAP_0F38, MAP_0F3A
+ *   opcode     last opcode byte; the lowest one of the 8 (A_PLUS_R) or 16 (A_PLUS_CC) that a row stands for
+ *   prefix     P_ANY, P_NP, P_66, P_F3, P_F2: see enum isa_prefix
+ *   reg        R_ANY or 0..7: the /digit
+ *   mod        M_NONE: no ModRM byte (all rows of an opcode must agree on that); M_MEM, M_REG, M_ANY: which mod it may have
+ *   OP         name from the group's .ops file, without OP_: the SDM's mnemonic, with a suffix where one mnemonic stands for
+ *              operations of different semantics (MOV_FROM_CR, IMUL3, ...)
+ *   op1..op4   names from ISA_OPERANDS, without OPN_, destination first, or _ for none; implied operands may be left out
+ *   reads      arithmetic flags that matter to the instruction, by initials in the order OSZAPC (see enum isa_flags), or _ for none
+ *   writes     those that it always overwrites (with A_MAYBE: all or none of them)
+ *   undefined  those that the SDM leaves undefined: in `writes` where processors do overwrite them, else they stay as they were
+ *   attributes A_* or-ed together, or 0; RM(n) there also fixes ModRM.rm to n (and M_NONE rows' register in the opcode, REX.B included)
+ *
+ * For example
+ *   ROW(MAP_1,  0x00, P_ANY, R_ANY, M_ANY, ADD,   Eb,  Gb,  _, _, _, OSZAPC, _, A_LOCK | A_PURE | A_SIZE8)
+ *   ROW(MAP_1,  0xd9, P_ANY, 4,     M_REG, FCHS,  _,   _,   _, _, _, _,      _, A_X87 | RM(0))
+ *   ROW(MAP_1,  0xd8, P_ANY, 0,     M_MEM, FADD,  Md,  _,   _, _, _, _,      _, A_X87)
+ *   ROW(MAP_0F, 0xef, P_66,  R_ANY, M_ANY, PXOR,  Vx,  Wx,  _, _, _, _,      _, A_SSE)
+ *
+ * The prefixes 66, F2 and F3 keep counting for the operand size and `rep` of P_ANY rows. In P_66 rows 66 still makes `v` 16 bits, so A_O32
+ * never holds there: put the A_O64 row first and the other one, unconditional, after it. Types `y` (4, or 8 with REX.W) do not mind 66.
  */
 #ifndef XRAY86_EMU_ISA_H
 #define XRAY86_EMU_ISA_H
@@ -21,7 +41,10 @@
 
 enum isa_map { MAP_1, MAP_0F, MAP_0F38, MAP_0F3A, MAP_COUNT };
 
-/* Mandatory prefix. P_ANY: 66, F2, F3 have their ordinary meanings; P_NP: none of 66, F2, F3 (else try the next row). */
+/*
+ * Mandatory prefix. P_ANY: 66, F2, F3 have their ordinary meanings; P_NP: none of 66, F2, F3 (else try the next row). The last of F2 and
+ * F3 counts, and either hides 66: P_66 rows want 66 without them.
+ */
 enum isa_prefix { P_ANY, P_NP, P_66, P_F3, P_F2 };
 
 enum isa_mod { M_ANY, M_MEM, M_REG, M_NONE /* no ModRM byte */ };
@@ -61,11 +84,67 @@ enum { R_ANY = -1 };
 
 enum isa_operand {
 	OPN_none,
+	OPN__ = OPN_none,
 #define OPERAND(name, method, type) OPN_##name,
 	ISA_OPERANDS(OPERAND)
 #undef OPERAND
 	OPN_COUNT
 };
+
+/* An operand's addressing method: METHOD_E... (METHOD_none for OPN_none). */
+enum isa_method {
+	METHOD_none,
+	METHOD_E,
+	METHOD_G,
+	METHOD_I,
+	METHOD_J,
+	METHOD_M,
+	METHOD_O,
+	METHOD_A,
+	METHOD_S,
+	METHOD_C,
+	METHOD_D,
+	METHOD_R,
+	METHOD_V,
+	METHOD_W,
+	METHOD_U,
+	METHOD_P,
+	METHOD_Q,
+	METHOD_N,
+	METHOD_Z,
+	METHOD_X,
+	METHOD_Y,
+	METHOD_FIXED,
+};
+
+/* An operand's type: TYPE_b... */
+enum isa_type {
+	TYPE_0, /* no data: an address (M), or the operation knows */
+	TYPE_b,
+	TYPE_w,
+	TYPE_d,
+	TYPE_q,
+	TYPE_dq,
+	TYPE_v,
+	TYPE_z,
+	TYPE_y,
+	TYPE_bs,
+	TYPE_1,
+	TYPE_p,
+	TYPE_s,
+	TYPE_t,
+	TYPE_a,
+	TYPE_x,
+	TYPE_ss,
+	TYPE_sd,
+};
+
+/* Indexed by enum isa_operand. */
+struct isa_operand_info {
+	const char *name;
+	uint8_t method, type;
+};
+extern const struct isa_operand_info isa_operands[];
 
 /* Attributes. */
 enum {
@@ -85,20 +164,45 @@ enum {
 	A_SIMD_FP = 1 << 13,  /* may set MXCSR flags: subject to MODE_SIMD_TRAPS */
 	A_MAYBE = 1 << 14,    /* may leave flags as they were (shift by CL): writes no flag for certain */
 	A_REP = 1 << 15,      /* string instruction: F2/F3 repeat */
-	A_BRANCH = 1 << 16,   /* near branch: lowered with links */
+	A_BRANCH = 1 << 16,   /* direct near branch (J operand): lowered with links. Indirect ones and RET have A_END instead */
 	A_STACK = 1 << 17,    /* uses the stack implicitly */
 	A_VEX = 1 << 18,      /* recognised, raises #UD */
+	A_PLUS_CC = 1 << 19,  /* 16 opcodes, condition in the low 4 bits */
 	A_RM_SHIFT = 20,      /* RM(n): ModRM.rm must be n (4 bits: n + 1) */
 	A_O16 = 1 << 24,      /* only with 16-bit operand size ... */
 	A_O32 = 1 << 25,      /* ... 32-bit ... */
 	A_O64 = 1 << 26,      /* ... 64-bit: where the mnemonic differs by it (CBW/CWDE/CDQE) */
 	A_SIZE8 = 1 << 27,    /* byte operation: insn.size is 1 whatever the prefixes */
+	A_REGISTER = 1 << 28, /* ModRM.mod is ignored, as if it were 3 (MOV to and from control and debug registers) */
 };
 #define RM(n) (((n) + 1) << A_RM_SHIFT)
 
-/* Flag sets in rows, by initials; _ is none. */
-#define F_(x) (x)
-#define F_ALL FLAGS_ARITHMETIC
+/* Flag sets in rows, by initials; _ is none. Only the arithmetic flags: the others are never computed lazily. */
+enum isa_flags {
+	F__ = 0,
+	F_C = FLAG_CF,
+	F_P = FLAG_PF,
+	F_A = FLAG_AF,
+	F_Z = FLAG_ZF,
+	F_S = FLAG_SF,
+	F_O = FLAG_OF,
+	F_OC = F_O | F_C,
+	F_AC = F_A | F_C,
+	F_ZC = F_Z | F_C,
+	F_OA = F_O | F_A,
+	F_OAC = F_OA | F_C,
+	F_ZPC = F_ZC | F_P,
+	F_SZP = F_S | F_Z | F_P,
+	F_OSZP = F_O | F_SZP,
+	F_OSAP = F_O | F_S | F_A | F_P,
+	F_OSAPC = F_OSAP | F_C,
+	F_SZAP = F_SZP | F_A,
+	F_SZPC = F_SZP | F_C,
+	F_SZAPC = F_SZAP | F_C,
+	F_OSZPC = F_OSZP | F_C,
+	F_OSZAP = F_O | F_SZAP,
+	F_OSZAPC = F_OSZAP | F_C,
+};
 
 /* CPUID features that gate rows (struct cpu.features has the bits that are on). */
 
@@ -117,10 +221,13 @@ struct isa_row {
 
 extern const struct isa_row isa_rows[];
 extern const size_t isa_row_count;
-extern const char *const isa_op_names[];
+extern const char *const isa_op_names[]; /* indexed by enum op */
 
-/* Index over the rows, built once: candidates of (map, opcode) are rows[first[map][opcode]] .. in order. */
-struct isa;
+/* Index over the rows, built once: the candidates of (map, opcode), in file order, are row[first[map << 8 | opcode]] up to the next. */
+struct isa {
+	uint16_t first[MAP_COUNT * 256 + 1];
+	const struct isa_row *row[];
+};
 struct isa *isa_create(void); /* NULL: out of memory */
 void isa_destroy(struct isa *isa);
 

@@ -1,0 +1,15 @@
+/* The commands of the command line, each `xray86 NAME ...`. */
+#ifndef XRAY86_CLI_COMMANDS_H
+#define XRAY86_CLI_COMMANDS_H
+
+#include "util/error.h"
+
+#define XRAY86_VERSION "0.1"
+
+/* Exit statuses that are ours. Everything else is the guest's. */
+enum { EXIT_LIMIT = 124 /* --max-instructions, as timeout(1) */, EXIT_XRAY86 = 125, EXIT_SIGNAL = 128 /* + number */ };
+
+/* argv[0] is the command's name. On success *ret_status is the exit status. */
+struct error *boot_command(int argc, char **argv, int *ret_status);
+
+#endif

@@ -1,0 +1,59 @@
+/* xray86: the command line. Finds the command, and is the one place where errors end: one line on stderr, exit status 125. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+
+static const struct command {
+	const char *name;
+	const char *summary;
+	struct error *(*run)(int argc, char **argv, int *ret_status);
+} commands[] = {
+	{"boot", "run a kernel or BIOS in an emulated PC, its console on stdin and stdout", boot_command},
+};
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void print_help(void)
+{
+	puts("xray86: an exact, deterministic x86 PC emulator\n"
+	     "\n"
+	     "usage: xray86 COMMAND [OPTION...] ...\n");
+	for (unsigned i = 0; i < COMMANDS; i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	puts("\n"
+	     "xray86 COMMAND --help tells more; xray86 --version tells the version.\n"
+	     "Exit status: the guest's own, or 125 if xray86 failed.");
+}
+
+static struct error *run(int argc, char **argv, int *ret_status)
+{
+	*ret_status = 0;
+	if (argc < 2)
+		return error_create("no command given: see xray86 --help");
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		print_help();
+		return NULL;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts("xray86 " XRAY86_VERSION);
+		return NULL;
+	}
+	for (unsigned i = 0; i < COMMANDS; i++) {
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1, ret_status);
+	}
+	return error_create("unknown command %s: see xray86 --help", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+	struct error *err = run(argc, argv, &status);
+
+	if (!err)
+		return status;
+	fprintf(stderr, "xray86: %s\n", err->message);
+	error_destroy(err);
+	return EXIT_XRAY86;
+}

@@ -1,0 +1,29 @@
+/*
+ * Command-line options as tables: what they are called, what they take, what --help says about them, and where they go.
+ */
+#ifndef XRAY86_CLI_OPTIONS_H
+#define XRAY86_CLI_OPTIONS_H
+
+#include "util/error.h"
+
+struct option_spec {
+	const char *name;     /* without the dashes; NULL ends a table */
+	const char *argument; /* what it takes, for --help; NULL: nothing */
+	const char *help;     /* may have several lines */
+	struct error *(*set)(void *into, const char *value);
+};
+
+/*
+ * Reads argv[1..argc). Options and others may be mixed; the others are left in argv[1..], their number in *ret_others. "--" ends options. --help
+ * sets *ret_help and stops.
+ */
+struct error *options_parse(const struct option_spec *spec, void *into, int argc, char **argv, int *ret_others, int *ret_help);
+/* Prints the table to stdout. */
+void options_help(const struct option_spec *spec);
+
+/* A number in decimal or 0x..., for option `name`. */
+struct error *parse_number(const char *name, const char *value, unsigned long long *ret);
+/* A size in bytes: a number of MiB, or with a suffix K, M, G. */
+struct error *parse_size(const char *name, const char *value, unsigned long long *ret);
+
+#endif

@@ -1,0 +1,187 @@
+/* Console on stdio: see terminal.h. */
+#include "cli/terminal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { CTRL_A = 1 };
+
+static const char key_help[] = "\r\n"
+			       "Ctrl-A x       stop the machine\r\n"
+			       "Ctrl-A h       this help\r\n"
+			       "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
+
+/* -- output -- */
+
+static void flush(struct terminal *terminal)
+{
+	size_t done = 0;
+
+	while (done < terminal->out_used && !terminal->quit) {
+		ssize_t wrote = write(STDOUT_FILENO, terminal->out + done, terminal->out_used - done);
+
+		if (wrote >= 0) {
+			done += wrote;
+		} else if (errno == EAGAIN) {
+			poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
+		} else if (errno != EINTR) {
+			terminal->signal = SIGPIPE;
+			terminal->quit = true;
+		}
+	}
+	terminal->out_used = 0;
+}
+
+static void write_byte(void *opaque, uint8_t byte)
+{
+	struct terminal *terminal = opaque;
+
+	if (terminal->out_used == sizeof(terminal->out))
+		flush(terminal);
+	terminal->out[terminal->out_used++] = byte;
+}
+
+/* -- input -- */
+
+/* What the user typed; Ctrl-A and the key after it are for us. */
+static void take_key(struct terminal *terminal, uint8_t key)
+{
+	bool escaped = terminal->escape;
+
+	terminal->escape = terminal->raw && key == CTRL_A && !escaped;
+	if (terminal->escape)
+		return;
+	if (!escaped || key == CTRL_A) {
+		terminal->in[terminal->in_used++] = key;
+	} else if (key == 'x') {
+		terminal->quit = true;
+	} else if (key == 'h' || key == '?') {
+		for (const char *c = key_help; *c; c++)
+			write_byte(terminal, *c);
+	}
+}
+
+static void take_input(struct terminal *terminal)
+{
+	uint8_t bytes[TERMINAL_IN];
+	size_t room = sizeof(terminal->in) - terminal->in_used;
+	ssize_t got = room ? read(STDIN_FILENO, bytes, room) : -1;
+
+	if (room && (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)))
+		terminal->eof = true;
+	for (ssize_t i = 0; i < got; i++)
+		take_key(terminal, bytes[i]);
+}
+
+static void take_signal(struct terminal *terminal)
+{
+	struct signalfd_siginfo info;
+
+	if (read(terminal->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	terminal->signal = info.ssi_signo;
+	terminal->quit = true;
+}
+
+/* Looks at stdin and the signals, for at most timeout milliseconds (-1: until there is something). */
+static void look(struct terminal *terminal, int timeout)
+{
+	bool want = !terminal->eof && terminal->in_used < sizeof(terminal->in);
+	struct pollfd fd[] = {
+		{.fd = terminal->signal_fd, .events = POLLIN},
+		{.fd = want ? STDIN_FILENO : -1, .events = POLLIN},
+	};
+
+	if (poll(fd, 2, timeout) <= 0)
+		return;
+	if (fd[0].revents)
+		take_signal(terminal);
+	if (fd[1].revents)
+		take_input(terminal);
+}
+
+static int read_bytes(void *opaque, uint8_t *to, size_t size)
+{
+	struct terminal *terminal = opaque;
+	size_t count;
+
+	flush(terminal);
+	look(terminal, 0);
+	if (terminal->quit)
+		return CONSOLE_QUIT;
+	if (!terminal->in_used)
+		return terminal->eof ? CONSOLE_EOF : 0;
+	count = size < terminal->in_used ? size : terminal->in_used;
+	memcpy(to, terminal->in, count);
+	terminal->in_used -= count;
+	memmove(terminal->in, terminal->in + count, terminal->in_used);
+	return count;
+}
+
+static void wait_for_input(void *opaque)
+{
+	struct terminal *terminal = opaque;
+
+	flush(terminal);
+	while (!terminal->quit && !terminal->eof && !terminal->in_used)
+		look(terminal, -1);
+}
+
+/* -- opening and closing -- */
+
+static struct error *take_signals(struct terminal *terminal)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	terminal->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (terminal->signal_fd < 0)
+		return error_create("signalfd: %s", strerror(errno));
+	sigaddset(&signals, SIGPIPE); /* a reader that is gone is noticed by write() */
+	sigprocmask(SIG_BLOCK, &signals, &terminal->saved_signals);
+	return NULL;
+}
+
+static void make_raw(struct terminal *terminal)
+{
+	struct termios raw;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &terminal->saved) < 0)
+		return;
+	raw = terminal->saved;
+	raw.c_iflag &= ~(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+	raw.c_lflag &= ~(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	terminal->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+}
+
+struct error *terminal_open(struct terminal *terminal)
+{
+	struct error *err;
+
+	memset(terminal, 0, sizeof(*terminal));
+	terminal->console = (struct console){.opaque = terminal, .write = write_byte, .read = read_bytes, .wait = wait_for_input};
+	err = take_signals(terminal);
+	if (!err)
+		make_raw(terminal);
+	return err;
+}
+
+void terminal_close(struct terminal *terminal)
+{
+	flush(terminal);
+	if (terminal->raw)
+		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->saved);
+	if (terminal->signal == SIGPIPE) /* the one that write() left pending must not strike now */
+		sigaddset(&terminal->saved_signals, SIGPIPE);
+	sigprocmask(SIG_SETMASK, &terminal->saved_signals, NULL);
+	close(terminal->signal_fd);
+}

@@ -1,0 +1,105 @@
+/*
+ * Calling guest functions from outside, with the whole CPU state saved and restored around the call.
+ *
+ * The function's return is recognised by the run loop when rip and rSP are those of the call: the return address needs no memory, it is
+ * never executed. Calls nest: a mark's callback may call while the CPU runs.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/access.h"
+#include "emu/engine.h"
+
+/* The architectural state within struct cpu, as ranges [from, to). */
+static const struct range {
+	size_t from, to;
+} state_ranges[] = {
+	{offsetof(struct cpu, gpr), offsetof(struct cpu, budget)},
+	{offsetof(struct cpu, eflags), offsetof(struct cpu, eflags) + sizeof(uint32_t)},
+	{offsetof(struct cpu, cpl), offsetof(struct cpu, mxcsr) + sizeof(uint32_t)},
+	{offsetof(struct cpu, gpr_tag), offsetof(struct cpu, cr0)},
+	{offsetof(struct cpu, cr0), offsetof(struct cpu, deadline)},
+};
+
+enum { RANGES = sizeof(state_ranges) / sizeof(state_ranges[0]) };
+
+struct cpu_state {
+	uint8_t bytes[sizeof(struct cpu)];
+};
+
+struct cpu_state *cpu_state_save(const struct cpu *cpu)
+{
+	struct cpu_state *state = malloc(sizeof(*state));
+	unsigned i;
+
+	if (!state)
+		return NULL;
+	for (i = 0; i < RANGES; i++) {
+		const struct range *range = &state_ranges[i];
+
+		memcpy(state->bytes + range->from, (const uint8_t *)cpu + range->from, range->to - range->from);
+	}
+	return state;
+}
+
+void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state)
+{
+	uint64_t cr0 = cpu->cr0, cr3 = cpu->cr3, cr4 = cpu->cr4, efer = cpu->efer;
+	unsigned i;
+
+	for (i = 0; i < RANGES; i++) {
+		const struct range *range = &state_ranges[i];
+
+		memcpy((uint8_t *)cpu + range->from, state->bytes + range->from, range->to - range->from);
+	}
+	if (cr0 != cpu->cr0 || cr3 != cpu->cr3 || cr4 != cpu->cr4 || efer != cpu->efer) {
+		cpu_update_paging(cpu);
+		cpu_flush_tlb(cpu);
+	}
+	cpu_update_mode(cpu);
+}
+
+void cpu_state_destroy(struct cpu_state *state)
+{
+	free(state);
+}
+
+/* Stores the return address; false if its place cannot be written. */
+static bool push_return_address(struct cpu *cpu, uint64_t place, uint64_t value, unsigned size)
+{
+	jmp_buf here, *outer = cpu->unwind;
+	volatile bool done = false;
+
+	cpu->unwind = &here;
+	if (!setjmp(here)) {
+		cpu->current = NULL;
+		privileged_write(cpu, place, value, size, cpu->cpl);
+		done = true;
+	}
+	cpu->unwind = outer;
+	return done;
+}
+
+enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit, uint64_t *ret_value)
+{
+	unsigned size = cpu_code64(cpu) ? 8 : 4;
+	uint64_t outer_return = cpu->call_return, outer_stack = cpu->call_stack;
+	struct cpu_state *state = cpu_state_save(cpu);
+	enum cpu_exit exit = CPU_EXIT_SHUTDOWN;
+
+	if (!state)
+		return CPU_EXIT_SHUTDOWN;
+	if (push_return_address(cpu, stack_top - size, return_address, size)) {
+		cpu->gpr[RSP] = stack_top - size;
+		cpu->rip = function;
+		cpu->call_return = return_address;
+		cpu->call_stack = stack_top;
+		exit = cpu_run(cpu, cpu_instructions(cpu) + limit);
+		*ret_value = cpu->gpr[RAX];
+	}
+	cpu->call_return = outer_return;
+	cpu->call_stack = outer_stack;
+	cpu_state_restore(cpu, state);
+	cpu_state_destroy(state);
+	return exit;
+}

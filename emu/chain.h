@@ -1,0 +1,79 @@
+/*
+ * How a block's last handler reaches the next block: by link, by the jump cache, or by way of the run loop.
+ * Each function is to be returned from in tail position.
+ */
+#ifndef XRAY86_EMU_CHAIN_H
+#define XRAY86_EMU_CHAIN_H
+
+#include "emu/access.h"
+#include "emu/block.h"
+
+ALWAYS_INLINE struct jump_cache_entry *jump_cache_slot(struct cpu *cpu, uint64_t rip)
+{
+	return &cpu->jump_cache[(rip ^ rip >> 12) & (JUMP_CACHE_SIZE - 1)];
+}
+
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(XRAY86_TRAMPOLINE)
+#define ENTER(cpu, block) (block)->insn[0].execute(cpu, (block)->insn)
+#else
+#define ENTER(cpu, block) (block)->insn
+#endif
+
+/* Enters a block that is known to be the one at cpu->rip, if the budget allows. */
+ALWAYS_INLINE const struct insn *enter_block(struct cpu *cpu, const struct block *block)
+{
+	int64_t budget = cpu->budget - block->count;
+
+	if (unlikely(budget < 0))
+		return NULL;
+	cpu->budget = budget;
+	return ENTER(cpu, block);
+}
+
+/* Whether the jump cache knows rip; then *ret is its block. */
+ALWAYS_INLINE bool jump_cache_find(struct cpu *cpu, uint64_t rip, const struct block **ret)
+{
+	const struct jump_cache_entry *entry = jump_cache_slot(cpu, rip);
+
+	*ret = entry->block;
+	return likely(entry->rip == rip && entry->tag == cpu->jump_tag);
+}
+
+/* Raises #GP(0) if a near branch may not go to rip (beyond CS's limit, not canonical). Only reached where no cached block proves it may. */
+void check_branch_target(struct cpu *cpu, const struct insn *insn, uint64_t rip);
+
+ALWAYS_INLINE const struct insn *jump_to_block(struct cpu *cpu, uint64_t rip, const struct block *block)
+{
+	cpu->rip = rip;
+	return enter_block(cpu, block);
+}
+
+/* To any address of the same mode, by an indirect branch that has nothing left to commit. */
+ALWAYS_INLINE const struct insn *jump_to(struct cpu *cpu, const struct insn *insn, uint64_t rip)
+{
+	const struct block *block;
+
+	if (jump_cache_find(cpu, rip, &block))
+		return jump_to_block(cpu, rip, block);
+	check_branch_target(cpu, insn, rip);
+	cpu->rip = rip;
+	return NULL;
+}
+
+ALWAYS_INLINE bool link_valid(const struct cpu *cpu, const struct insn *insn, unsigned slot)
+{
+	return likely(block_links_of(insn)->generation[slot] == cpu->link_generation);
+}
+
+/* chain() where the link is not valid: by the jump cache, else by the run loop, which makes the link. */
+const struct insn *chain_slow(struct cpu *cpu, const struct insn *insn, unsigned slot, uint64_t rip);
+
+/* To the direct successor at rip. insn is the block's last (its links stand behind it). */
+ALWAYS_INLINE const struct insn *chain(struct cpu *cpu, const struct insn *insn, unsigned slot, uint64_t rip)
+{
+	if (link_valid(cpu, insn, slot))
+		return jump_to_block(cpu, rip, block_links_of(insn)->to[slot]);
+	return chain_slow(cpu, insn, slot, rip);
+}
+
+#endif

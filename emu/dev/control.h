@@ -1,0 +1,18 @@
+/*
+ * Small ports that act on the whole machine: 92h (fast A20 and reset: PS/2 system control port A) and CF9h (reset control: 82371AB
+ * datasheet 4.5.1).
+ */
+#ifndef XRAY86_EMU_DEV_CONTROL_H
+#define XRAY86_EMU_DEV_CONTROL_H
+
+#include "emu/dev/device.h"
+
+struct control_ports {
+	const struct system_control *system;
+	uint8_t reset_control; /* CF9h */
+};
+
+extern const struct port_ops port92_port_ops;
+extern const struct port_ops portcf9_port_ops; /* bytes only: dwords at CF8h are the PCI configuration address */
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * QEMU's firmware configuration device, as far as firmware asks it for sizes (QEMU docs/specs/fw_cfg): selector port 510h (word, write-only),
+ * data port 511h (bytes). No files, no DMA.
+ */
+#ifndef XRAY86_EMU_DEV_FW_CFG_H
+#define XRAY86_EMU_DEV_FW_CFG_H
+
+#include "emu/dev/device.h"
+
+struct fw_cfg {
+	uint64_t ram_size;
+	uint16_t selector;
+	unsigned offset;
+};
+
+extern const struct port_ops fw_cfg_port_ops; /* 510h-511h; wide */
+
+void fw_cfg_init(struct fw_cfg *fw_cfg, uint64_t ram_size);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * A 16550A UART (National Semiconductor PC16550D datasheet, section 8 "Registers") on a struct console.
+ *
+ * Transmission takes no time: THRE and TEMT are always set. Received bytes are handed over by uart_receive() when the machine polls its
+ * input. The character timeout of the receive FIFO comes at once too: whatever is in the FIFO is signalled.
+ */
+#ifndef XRAY86_EMU_DEV_UART_H
+#define XRAY86_EMU_DEV_UART_H
+
+#include "emu/dev/console.h"
+#include "emu/dev/device.h"
+
+enum { UART_FIFO_SIZE = 16 };
+
+struct uart {
+	struct irq_line irq;
+	const struct console *console; /* NULL: output vanishes */
+	uint8_t fifo[UART_FIFO_SIZE];
+	unsigned fifo_head, fifo_count;
+	uint8_t ier, fcr, lcr, mcr, scr;
+	uint8_t line_errors; /* OE of LSR */
+	uint8_t msr_delta;
+	uint8_t dll, dlm;
+	bool thre_pending; /* the transmitter-empty interrupt has not been seen yet */
+};
+
+extern const struct port_ops uart_port_ops; /* 8 ports; not wide */
+
+void uart_init(struct uart *uart, struct irq_line irq, const struct console *console);
+/* How many bytes it takes now without an overrun. */
+size_t uart_room(const struct uart *uart);
+void uart_receive(struct uart *uart, uint8_t byte);
+/* Whether a received byte would raise an interrupt. */
+bool uart_input_interrupts(const struct uart *uart);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * The run loop's interface to handlers and clients: marked addresses, and calls of guest functions from outside.
+ */
+#ifndef XRAY86_EMU_ENGINE_H
+#define XRAY86_EMU_ENGINE_H
+
+#include "emu/cpu.h"
+
+/* What a mark's callback wants. */
+enum mark_action {
+	MARK_CONTINUE, /* execute the instruction */
+	MARK_LOOK,     /* the CPU's state was changed: go on at cpu->rip, whatever is there */
+	MARK_EXIT,     /* leave cpu_run() with CPU_EXIT_MARK; resumed, it goes on with the instruction */
+};
+
+typedef enum mark_action mark_fn(void *opaque, struct cpu *cpu);
+
+/*
+ * Calls fn before the instruction at this linear address executes, in any mode; nothing else becomes slower. One mark per address: error if
+ * there is one already. cpu->rip is exact in the callback.
+ */
+struct error *cpu_mark(struct cpu *cpu, uint64_t linear, mark_fn *fn, void *opaque);
+void cpu_unmark(struct cpu *cpu, uint64_t linear);
+
+/*
+ * The architectural state: everything but memory, time and the engine's caches.
+ */
+struct cpu_state;
+struct cpu_state *cpu_state_save(const struct cpu *cpu); /* NULL: out of memory */
+void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state);
+void cpu_state_destroy(struct cpu_state *state);
+
+/*
+ * Runs the guest function at `function` with the CPU as it stands but for rip, a stack that begins at `stack_top` and a return address of
+ * `return_address` (a linear address where nothing else executes), until it returns there with the stack as it was; at most `limit`
+ * instructions. The caller has placed the arguments in registers. Then *ret_value gets rAX, and the whole CPU is as before the call.
+ * CPU_EXIT_MARK: it returned. Anything else is why it did not; the CPU is as before all the same.
+ */
+enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit, uint64_t *ret_value);
+
+/*
+ * Guest arithmetic on the host's x87 and SSE units: from enter to leave the host's control words are the guest's. cpu_run() and the calls of
+ * marks' callbacks do this.
+ */
+void cpu_enter_host(struct cpu *cpu);
+void cpu_leave_host(struct cpu *cpu);
+
+#endif

@@ -1,0 +1,249 @@
+/* Making a machine and running it: see machine.h. */
+#include "emu/machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { INPUT_POLL_NS = 1000000 };
+
+static const uint64_t KIB = 1 << 10, MIB = 1 << 20, GIB = 1 << 30;
+#define ACPI_AREA 0xe0000u
+
+/* -- memory -- */
+
+static struct error *add_low_area(struct machine *machine, const struct machine_config *config)
+{
+	uint8_t tables[ACPI_TABLES_SIZE];
+	struct error *err = physmem_add_ram(&machine->mem, ACPI_AREA, MIB - ACPI_AREA);
+
+	if (err || !config->acpi)
+		return err;
+	acpi_build_tables(tables, ACPI_AREA);
+	physmem_copy_in(&machine->mem, ACPI_AREA, tables, sizeof(tables));
+	return NULL;
+}
+
+/* The ROM ends at 4 GiB; its last 128 KiB stand below 1 MiB too. */
+static struct error *add_rom(struct machine *machine, const uint8_t *rom, uint64_t size)
+{
+	uint64_t alias = size < 128 * KIB ? size : 128 * KIB;
+	struct error *err;
+
+	if (!size || size % PAGE_SIZE || size > 16 * MIB)
+		return error_create("BIOS ROM: size is %llu bytes: it must be a multiple of 4096, at most 16 MiB", (unsigned long long)size);
+	err = physmem_add_rom(&machine->mem, 4 * GIB - size, rom, size);
+	return err ? err : physmem_add_rom(&machine->mem, MIB - alias, rom + size - alias, alias);
+}
+
+static struct error *add_memory(struct machine *machine, const struct machine_config *config)
+{
+	uint64_t low = config->memory < 3 * GIB ? config->memory : 3 * GIB, high = config->memory - low;
+	struct error *err;
+
+	if (config->memory < MACHINE_MIN_MEMORY || config->memory > MACHINE_MAX_MEMORY || config->memory % PAGE_SIZE)
+		return error_create("memory size is %llu bytes: it must be 1 MiB to 64 GiB, in whole pages",
+				    (unsigned long long)config->memory);
+	machine->low_end = low;
+	machine->high_end = 4 * GIB + high;
+	err = physmem_add_ram(&machine->mem, 0, 640 * KIB);
+	if (!err && low > MIB)
+		err = physmem_add_ram(&machine->mem, MIB, low - MIB);
+	if (!err && high)
+		err = physmem_add_ram(&machine->mem, 4 * GIB, high);
+	if (err)
+		return err;
+	return config->rom ? add_rom(machine, config->rom, config->rom_size) : add_low_area(machine, config);
+}
+
+unsigned machine_memory_map(const struct machine *machine, struct memory_range *ret)
+{
+	const struct memory_range range[] = {
+		{0, 640 * KIB, MEMORY_AVAILABLE},
+		{ACPI_AREA, MIB - ACPI_AREA, MEMORY_RESERVED},
+		{MIB, machine->low_end - MIB, MEMORY_AVAILABLE},
+		{IOAPIC_BASE, IOAPIC_SIZE, MEMORY_RESERVED},
+		{LAPIC_DEFAULT_BASE, LAPIC_SIZE, MEMORY_RESERVED},
+		{4 * GIB, machine->high_end - 4 * GIB, MEMORY_AVAILABLE},
+	};
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < sizeof(range) / sizeof(range[0]); i++) {
+		if (range[i].size)
+			ret[count++] = range[i];
+	}
+	return count;
+}
+
+/* -- making -- */
+
+static struct error *init(struct machine *machine, const struct machine_config *config)
+{
+	struct cpu_bus bus;
+	struct error *err = add_memory(machine, config);
+
+	if (err)
+		return err;
+	machine_bus_describe(machine, &bus);
+	err = cpu_create(&machine->mem, &bus, &machine->cpu);
+	return err ? err : machine_bus_init(machine, config);
+}
+
+struct error *machine_create(const struct machine_config *config, struct machine **ret)
+{
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct error *err;
+
+	if (!machine)
+		return error_create("out of memory");
+	physmem_init(&machine->mem);
+	machine->lapic_at = NO_EVENT;
+	machine->console = config->console;
+	err = init(machine, config);
+	if (err) {
+		machine_destroy(machine);
+		return err;
+	}
+	*ret = machine;
+	return NULL;
+}
+
+void machine_destroy(struct machine *machine)
+{
+	if (!machine)
+		return;
+	if (machine->cpu)
+		cpu_destroy(machine->cpu);
+	physmem_deinit(&machine->mem);
+	free(machine);
+}
+
+static void set_flat(struct cpu *cpu, enum segment_index index, uint16_t selector, uint16_t type)
+{
+	cpu->seg[index] = (struct segment){
+		.limit = UINT32_MAX,
+		.attributes = type | SEGMENT_S | SEGMENT_P | SEGMENT_DB | SEGMENT_G,
+		.selector = selector,
+	};
+}
+
+void machine_enter_protected(struct machine *machine, uint32_t eip, uint32_t eax, uint32_t ebx)
+{
+	enum { CODE_READABLE_ACCESSED = 0xb, DATA_WRITABLE_ACCESSED = 0x3, CODE_SELECTOR = 0x08, DATA_SELECTOR = 0x10 };
+	struct cpu *cpu = machine->cpu;
+
+	cpu->cr0 = CR0_PE | CR0_ET;
+	cpu->cpl = 0;
+	cpu_set_eflags(cpu, 2, UINT32_MAX);
+	for (enum segment_index i = SEG_ES; i <= SEG_GS; i++)
+		set_flat(cpu, i, DATA_SELECTOR, DATA_WRITABLE_ACCESSED);
+	set_flat(cpu, SEG_CS, CODE_SELECTOR, CODE_READABLE_ACCESSED);
+	memset(cpu->gpr, 0, sizeof(cpu->gpr));
+	cpu->gpr[RAX] = eax;
+	cpu->gpr[RBX] = ebx;
+	cpu->rip = eip;
+	cpu_update_paging(cpu);
+	cpu_update_mode(cpu);
+}
+
+/* -- running -- */
+
+/* Brings output out and takes input in. */
+static void poll_console(struct machine *machine)
+{
+	uint8_t input[UART_FIFO_SIZE];
+	size_t room = machine->console_eof ? 0 : uart_room(&machine->uart);
+	int got;
+
+	if (!machine->console)
+		return;
+	got = machine->console->read(machine->console->opaque, input, room);
+	if (got == CONSOLE_QUIT)
+		machine->stop = MACHINE_STOP_QUIT;
+	else if (got == CONSOLE_EOF)
+		machine->console_eof = true;
+	for (int i = 0; i < got; i++)
+		uart_receive(&machine->uart, input[i]);
+}
+
+static void act(struct machine *machine, uint64_t now)
+{
+	machine_run_devices(machine, now);
+	if (now >= machine->next_poll) {
+		poll_console(machine);
+		machine->next_poll = (now / INPUT_POLL_NS + 1) * INPUT_POLL_NS;
+	}
+}
+
+static bool interrupts_enabled(const struct cpu *cpu)
+{
+	return cpu->eflags & FLAG_IF;
+}
+
+/*
+ * The CPU is halted: time jumps to the next thing that may happen. If only the console's user can make it happen, waits for that;
+ * if nobody can, stops.
+ */
+static void idle(struct machine *machine, uint64_t until)
+{
+	uint64_t now = cpu_instructions(machine->cpu), target = machine_next_device_event(machine, now);
+	bool input_wakes = machine->console && !machine->console_eof && uart_input_interrupts(&machine->uart);
+
+	if (!interrupts_enabled(machine->cpu) || (target == NO_EVENT && !input_wakes)) {
+		machine->stop = MACHINE_STOP_HALTED;
+		return;
+	}
+	if (target == NO_EVENT) {
+		machine->console->wait(machine->console->opaque);
+		poll_console(machine);
+		return;
+	}
+	target = target < machine->next_poll ? target : machine->next_poll;
+	target = target < until ? target : until;
+	cpu_skip_time(machine->cpu, target - now);
+	machine->idle += target - now;
+}
+
+static void run_cpu(struct machine *machine, uint64_t now, uint64_t until)
+{
+	uint64_t event = machine_next_device_event(machine, now);
+
+	machine->run_until = event < machine->next_poll ? event : machine->next_poll;
+	machine->run_until = machine->run_until < until ? machine->run_until : until;
+	machine->cpu_exit = cpu_run(machine->cpu, machine->run_until);
+	machine->run_until = 0; /* nobody need be told of earlier events now */
+	switch (machine->cpu_exit) {
+	case CPU_EXIT_NONE:
+	case CPU_EXIT_DEADLINE:
+	case CPU_EXIT_REQUEST: /* a device has something earlier, or stopped the machine */
+		break;
+	case CPU_EXIT_HALT:
+		idle(machine, until);
+		break;
+	case CPU_EXIT_SHUTDOWN:
+		machine->stop = MACHINE_STOP_SHUTDOWN;
+		break;
+	case CPU_EXIT_MARK:
+	case CPU_EXIT_CLIENT:
+		machine->stop = MACHINE_STOP_CPU;
+		break;
+	}
+}
+
+enum machine_stop machine_run(struct machine *machine, uint64_t until)
+{
+	machine->stop = MACHINE_STOP_NONE;
+	for (;;) {
+		uint64_t now = cpu_instructions(machine->cpu);
+
+		if (!machine->stop)
+			act(machine, now);
+		if (!machine->stop && now >= until)
+			machine->stop = MACHINE_STOP_LIMIT;
+		if (machine->stop)
+			break;
+		run_cpu(machine, now, until);
+	}
+	if (machine->stop != MACHINE_STOP_CPU && machine->stop != MACHINE_STOP_QUIT)
+		poll_console(machine); /* the last output */
+	return machine->stop;
+}

@@ -1,0 +1,126 @@
+/*
+ * A PC: one CPU, memory, the devices of emu/dev/ and the clock that drives them. Owns them all; no globals, so several may exist.
+ *
+ * Time is the CPU's instruction count (1 ns each), idle time included: a halted CPU jumps to the next device event. The machine runs the CPU
+ * up to the next event, then lets the devices act, so events happen exactly on their instruction, and a run with the same
+ * configuration and console input is the same run.
+ *
+ * Physical memory: RAM from 0 to 640 KiB and from 1 MiB up, below a hole at 3-4 GiB, then on from 4 GiB; E0000h-FFFFFh is RAM with the
+ * ACPI tables, or the end of the BIOS ROM if there is one, whose last byte then also stands at 4 GiB - 1.
+ */
+#ifndef XRAY86_EMU_MACHINE_H
+#define XRAY86_EMU_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "emu/cpu.h"
+#include "emu/dev/acpi.h"
+#include "emu/dev/console.h"
+#include "emu/dev/control.h"
+#include "emu/dev/debug.h"
+#include "emu/dev/device.h"
+#include "emu/dev/fw_cfg.h"
+#include "emu/dev/i8042.h"
+#include "emu/dev/ioapic.h"
+#include "emu/dev/lapic.h"
+#include "emu/dev/pic.h"
+#include "emu/dev/pit.h"
+#include "emu/dev/rtc.h"
+#include "emu/dev/uart.h"
+#include "mmu/physmem.h"
+#include "util/error.h"
+
+#define MACHINE_MIN_MEMORY (1ull << 20)
+#define MACHINE_MAX_MEMORY (64ull << 30)
+
+struct machine_config {
+	uint64_t memory;		/* bytes of RAM, a multiple of the page size */
+	const struct console *console;	/* NULL: none */
+	int64_t epoch;			/* what the RTC shows at time 0: seconds since 1970 */
+	bool acpi;			/* describe the machine by ACPI tables (not with a BIOS, who makes its own) */
+	const void *rom;		/* BIOS, copied; NULL: none */
+	uint64_t rom_size;
+};
+
+/* Why machine_run() came back. */
+enum machine_stop {
+	MACHINE_STOP_NONE,
+	MACHINE_STOP_LIMIT,	 /* the instruction count asked for is reached */
+	MACHINE_STOP_POWER_OFF,	 /* ACPI */
+	MACHINE_STOP_RESET,	 /* keyboard controller, port 92h, port CF9h */
+	MACHINE_STOP_DEBUG_EXIT, /* isa-debug-exit; machine->exit_code */
+	MACHINE_STOP_QUIT,	 /* the console's user wants it */
+	MACHINE_STOP_HALTED,	 /* halted, and nothing can wake it */
+	MACHINE_STOP_SHUTDOWN,	 /* triple fault */
+	MACHINE_STOP_CPU,	 /* the CPU stopped for somebody else: machine->cpu_exit */
+};
+
+enum { MACHINE_PORT_RANGES = 24 };
+
+struct machine {
+	struct physmem mem;
+	struct cpu *cpu;
+	uint64_t low_end, high_end; /* end of RAM below 4 GiB; above (4 GiB if there is none there) */
+
+	struct uart uart;
+	struct pic pic;
+	struct pit pit;
+	struct rtc rtc;
+	struct i8042 i8042;
+	struct lapic lapic;
+	struct ioapic ioapic;
+	struct acpi_pm acpi_pm;
+	struct control_ports control;
+	struct debug_ports debug;
+	struct fw_cfg fw_cfg;
+	struct system_control system;
+	struct port_range port[MACHINE_PORT_RANGES];
+	unsigned port_ranges;
+	uint64_t lapic_at; /* where its MMIO page is mapped, or NO_EVENT */
+	bool pic_intr;	   /* INTR of the 8259s */
+	bool a20;
+
+	const struct console *console;
+	bool console_eof;
+	uint64_t next_poll; /* when to look at the console's input */
+
+	uint64_t run_until; /* the running cpu_run() comes back at this instruction */
+	uint64_t idle;	    /* of the instruction count, what was skipped while halted */
+	enum machine_stop stop;
+	uint32_t exit_code;
+	enum cpu_exit cpu_exit;
+};
+
+struct error *machine_create(const struct machine_config *config, struct machine **ret);
+/* NULL is allowed. */
+void machine_destroy(struct machine *machine);
+
+/* Runs until the instruction count reaches `until` (UINT64_MAX: without limit) or something stops it. */
+enum machine_stop machine_run(struct machine *machine, uint64_t until);
+
+/* Puts the CPU in 32-bit protected mode with flat segments, interrupts and paging off, as boot loaders leave it. */
+void machine_enter_protected(struct machine *machine, uint32_t eip, uint32_t eax, uint32_t ebx);
+
+/* The memory map that firmware would report (types as in INT 15h AX=E820h). Returns the number of ranges, at most MACHINE_MEMORY_RANGES. */
+enum { MACHINE_MEMORY_RANGES = 8, MEMORY_AVAILABLE = 1, MEMORY_RESERVED = 2 };
+struct memory_range {
+	uint64_t start, size;
+	uint32_t type;
+};
+unsigned machine_memory_map(const struct machine *machine, struct memory_range *ret);
+
+/* A 64-bit hash (FNV-1a) of all that the guest could observe of its final state: registers, RAM, instruction count. */
+uint64_t machine_digest(struct machine *machine);
+
+/* -- between machine.c and machine_bus.c -- */
+
+/* Connects devices, ports and interrupts. */
+struct error *machine_bus_init(struct machine *machine, const struct machine_config *config);
+/* What the CPU asks of its surroundings. */
+void machine_bus_describe(struct machine *machine, struct cpu_bus *ret);
+/* The next time at which some device acts by itself, later than now; NO_EVENT: never. Console polls are not among them. */
+uint64_t machine_next_device_event(const struct machine *machine, uint64_t now);
+void machine_run_devices(struct machine *machine, uint64_t now);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * Marked addresses. A mark makes its instruction the first of its block, and puts a pseudo instruction before it that calls back. The
+ * pseudo instruction counts for nothing; blocks are keyed by physical address, so it looks whether the linear one is really marked.
+ */
+#include "emu/mark.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/access.h"
+#include "emu/block.h"
+
+static size_t lower_bound(const struct cpu *cpu, uint64_t linear)
+{
+	size_t low = 0, high = cpu->mark_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (cpu->marks[middle].linear < linear)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct mark *mark_find(const struct cpu *cpu, uint64_t linear)
+{
+	size_t at = lower_bound(cpu, linear);
+
+	return at < cpu->mark_count && cpu->marks[at].linear == linear ? &cpu->marks[at] : NULL;
+}
+
+struct error *cpu_mark(struct cpu *cpu, uint64_t linear, mark_fn *fn, void *opaque)
+{
+	size_t at = lower_bound(cpu, linear);
+	struct mark *marks;
+
+	if (mark_find(cpu, linear))
+		return error_create("address %#llx is marked already", (unsigned long long)linear);
+	marks = realloc(cpu->marks, (cpu->mark_count + 1) * sizeof(*marks));
+	if (!marks)
+		return error_create("marking an address: out of memory");
+	memmove(&marks[at + 1], &marks[at], (cpu->mark_count - at) * sizeof(*marks));
+	marks[at] = (struct mark){linear, fn, opaque};
+	cpu->marks = marks;
+	cpu->mark_count++;
+	block_cache_empty(cpu);
+	return NULL;
+}
+
+void cpu_unmark(struct cpu *cpu, uint64_t linear)
+{
+	size_t at = lower_bound(cpu, linear);
+
+	if (!mark_find(cpu, linear))
+		return;
+	cpu->mark_count--;
+	memmove(&cpu->marks[at], &cpu->marks[at + 1], (cpu->mark_count - at) * sizeof(*cpu->marks));
+	block_cache_empty(cpu);
+}
+
+/* Calls back with the CPU in a state as between two runs: exact, and free to be run or changed. */
+static enum mark_action call_back(struct cpu *cpu, const struct mark *mark)
+{
+	uint64_t deadline = cpu->deadline;
+	enum mark_action action;
+
+	cpu->current = NULL;
+	cpu_leave_host(cpu);
+	action = mark->fn(mark->opaque, cpu);
+	cpu_enter_host(cpu);
+	cpu->budget += (int64_t)(deadline - cpu->deadline);
+	cpu->deadline = deadline;
+	return action;
+}
+
+const struct insn *run_mark(struct cpu *cpu, const struct insn *insn)
+{
+	uint64_t linear = (cpu->seg[SEG_CS].base + cpu->rip) & cpu->ea_mask;
+	const struct mark *mark = mark_find(cpu, linear);
+
+	if (!mark || cpu->mark_skip == linear) {
+		cpu->mark_skip = UINT64_MAX;
+		NEXT(cpu, insn);
+	}
+	cpu->budget += insn->left; /* nothing of the block has been executed yet, and it may be gone after the callback */
+	switch (call_back(cpu, mark)) {
+	case MARK_EXIT:
+		cpu->exit = CPU_EXIT_MARK;
+		cpu->mark_skip = linear;
+		break;
+	case MARK_CONTINUE:
+		cpu->mark_skip = linear;
+		break;
+	case MARK_LOOK:
+		break;
+	}
+	return NULL;
+}

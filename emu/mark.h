@@ -1,0 +1,16 @@
+/* Marked addresses: a callback at the first instruction of a block (engine.h has the interface for clients). */
+#ifndef XRAY86_EMU_MARK_H
+#define XRAY86_EMU_MARK_H
+
+#include "emu/engine.h"
+
+struct mark {
+	uint64_t linear;
+	mark_fn *fn;
+	void *opaque;
+};
+
+/* The mark at linear, or NULL. */
+const struct mark *mark_find(const struct cpu *cpu, uint64_t linear);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * Segmentation: descriptors, and what may be loaded into a segment register (SDM vol. 3A chapters 3.4, 3.5 and 5).
+ *
+ * Nothing here changes a register but the segment_load*() functions: *_prepare() make the register's new contents in a local, raising whatever is
+ * wrong, so that an instruction that loads several registers can commit them all at its end.
+ */
+#ifndef XRAY86_EMU_SEGMENT_H
+#define XRAY86_EMU_SEGMENT_H
+
+#include "emu/access.h"
+
+/* Selector fields. */
+enum { SELECTOR_RPL = 3, SELECTOR_TI = 4, SELECTOR_INDEX = 0xfff8 };
+
+/* Types of system descriptors and gates (SDM vol. 3A table 3-2). In IA-32e mode 2, 9, B, C, E and F only, and 16 bytes long. */
+enum descriptor_type {
+	TYPE_TSS16_AVAILABLE = 1,
+	TYPE_LDT = 2,
+	TYPE_TSS16_BUSY = 3,
+	TYPE_CALL_GATE16 = 4,
+	TYPE_TASK_GATE = 5,
+	TYPE_INTERRUPT_GATE16 = 6,
+	TYPE_TRAP_GATE16 = 7,
+	TYPE_TSS32_AVAILABLE = 9,
+	TYPE_TSS32_BUSY = 11,
+	TYPE_CALL_GATE32 = 12,
+	TYPE_INTERRUPT_GATE32 = 14,
+	TYPE_TRAP_GATE32 = 15,
+	TYPE_TSS_BUSY_BIT = 2,	/* tells a busy TSS from an available one */
+	TYPE_32BIT = 8,		/* tells a 32-bit gate or TSS from a 16-bit one */
+};
+
+/* Code and data segments' types. */
+enum { SEGMENT_ACCESSED = 1, SEGMENT_WRITABLE = 2, SEGMENT_READABLE = 2, SEGMENT_EXPAND_DOWN = 4, SEGMENT_CONFORMING = 4, SEGMENT_CODE = 8 };
+
+/* A descriptor as read from its table. */
+struct descriptor {
+	uint64_t low;	  /* its 8 bytes */
+	uint64_t address; /* linear */
+	uint16_t selector;
+};
+
+static inline uint16_t descriptor_attributes(const struct descriptor *d)
+{
+	return d->low >> 40 & 0xf0ff;
+}
+static inline unsigned attributes_dpl(uint16_t attributes)
+{
+	return attributes >> SEGMENT_DPL_SHIFT & 3;
+}
+static inline unsigned descriptor_type(const struct descriptor *d)
+{
+	return d->low >> 40 & 0xf;
+}
+/* The fields of a gate (SDM vol. 3A figures 5-8 and 6-2); the offset's upper half in IA-32e mode is elsewhere. */
+static inline uint16_t gate_selector(const struct descriptor *d)
+{
+	return d->low >> 16;
+}
+static inline uint32_t gate_offset(const struct descriptor *d)
+{
+	uint32_t offset = (d->low & 0xffff) | (d->low >> 32 & 0xffff0000);
+
+	return d->low >> 40 & TYPE_32BIT ? offset : offset & 0xffff;
+}
+static inline bool attributes_writable_data(uint16_t attributes)
+{
+	return (attributes & (SEGMENT_S | SEGMENT_CODE | SEGMENT_WRITABLE)) == (SEGMENT_S | SEGMENT_WRITABLE);
+}
+static inline bool attributes_code(uint16_t attributes)
+{
+	return (attributes & (SEGMENT_S | SEGMENT_CODE)) == (SEGMENT_S | SEGMENT_CODE);
+}
+static inline bool attributes_conforming(uint16_t attributes)
+{
+	return (attributes & (SEGMENT_S | SEGMENT_CODE | SEGMENT_CONFORMING)) == (SEGMENT_S | SEGMENT_CODE | SEGMENT_CONFORMING);
+}
+static inline bool selector_null(uint16_t selector)
+{
+	return (selector & ~SELECTOR_RPL) == 0;
+}
+
+/* Whether a linear address is canonical for the paging mode that is on (48 or 57 bits). */
+static inline bool linear_canonical(const struct cpu *cpu, uint64_t linear)
+{
+	unsigned unused = cpu->cr4 & CR4_LA57 ? 7 : 16;
+
+	return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
+}
+
+/* Raises vector with selector's index and TI, and ext (0 or 1: met while delivering an event from outside the program). */
+_Noreturn void raise_selector(struct cpu *cpu, enum vector vector, uint16_t selector, unsigned ext);
+
+/* The descriptor that selector (not null) names; false if it lies beyond its table's limit or there is no LDT. */
+bool descriptor_fetch(struct cpu *cpu, uint16_t selector, struct descriptor *ret);
+/* The same, raising vector(selector) where there is none. */
+void descriptor_require(struct cpu *cpu, uint16_t selector, enum vector vector, unsigned ext, struct descriptor *ret);
+/* The hidden part that d describes. 32-bit base. */
+struct segment segment_of(const struct descriptor *d);
+/* The same for a system segment, whose descriptor has 16 bytes in IA-32e mode; raises #GP(selector) if its base is not canonical. */
+struct segment segment_of_system(struct cpu *cpu, const struct descriptor *d);
+/* Sets the accessed bit in memory, and in d. */
+void descriptor_mark_accessed(struct cpu *cpu, struct descriptor *d);
+/* Writes the descriptor's type into its table (TSS busy or available). */
+void descriptor_write_type(struct cpu *cpu, const struct descriptor *d, unsigned type);
+
+/* Whether [offset, offset+size) lies within the segment (expand-down ones too). False for an unusable one. */
+bool segment_covers(const struct segment *segment, uint64_t offset, unsigned size);
+/*
+ * Linear address of size bytes at offset of a segment register, checked like a memory operand: #GP(0), or #SS(0) for SS.
+ * For instructions that find their memory operands themselves.
+ */
+uint64_t segment_linear(struct cpu *cpu, enum segment_index index, uint64_t offset, unsigned size, bool write);
+
+/* Real-address and virtual-8086 mode: base = selector * 16; real mode keeps the limit that was loaded in protected mode. */
+struct segment segment_real(const struct cpu *cpu, enum segment_index index, uint16_t selector);
+struct segment segment_v86(uint16_t selector);
+
+/* DS, ES, FS, GS in protected mode at the privilege cpl; a null selector gives an unusable segment. */
+struct segment data_prepare(struct cpu *cpu, uint16_t selector, unsigned cpl);
+/*
+ * A stack segment for privilege cpl. vector: what is raised for a bad one (#GP for MOV SS and returns, #TS for stacks out of a TSS);
+ * a segment that is not present is always #SS. Null selectors are refused: where 64-bit mode allows them, ask before.
+ */
+struct segment stack_prepare(struct cpu *cpu, uint16_t selector, unsigned cpl, enum vector vector, unsigned ext);
+/* The null SS of 64-bit mode. */
+struct segment stack_null(unsigned cpl);
+/*
+ * The code segment d, its type and privilege having been judged: present (#NP), not both L and D in IA-32e mode (#GP), `offset` within it
+ * (#GP(0)). Its selector gets RPL = cpl.
+ */
+struct segment code_prepare(struct cpu *cpu, struct descriptor *d, unsigned cpl, unsigned ext);
+void code_check_offset(struct cpu *cpu, const struct segment *code, uint64_t offset, unsigned ext);
+static inline bool code_is_64bit(const struct cpu *cpu, const struct segment *code)
+{
+	return cpu_long_mode(cpu) && (code->attributes & SEGMENT_L);
+}
+
+/* Loads ES, SS, DS, FS or GS as MOV Sreg does, in any mode. */
+void segment_load(struct cpu *cpu, enum segment_index index, uint16_t selector);
+/* What segment_load() would load; raises the same. */
+struct segment segment_prepare(struct cpu *cpu, enum segment_index index, uint16_t selector);
+/* After a return to an outer privilege: data segments that it may not see become unusable (SDM vol. 3A 5.8.6). */
+void segments_drop_inner(struct cpu *cpu);
+
+#endif

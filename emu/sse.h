@@ -1,0 +1,86 @@
+/*
+ * MXCSR, SIMD floating-point exceptions, and the FXSAVE image (SDM vol. 1 chapters 10.2.3, 10.5 and 11.5).
+ *
+ * SSE arithmetic is done by the host's own instructions. While cpu_run() runs, the host's MXCSR holds the guest's rounding control, FZ, DAZ and
+ * sticky flags, with all exceptions masked; so no handler loads it, and cpu->mxcsr has the masks and control bits right but its
+ * flags stale: read it with sse_mxcsr(). Between sse_host_enter() and sse_host_leave() nothing but guest arithmetic may use the host's SSE floating point.
+ * With an exception unmasked (MODE_SIMD_TRAPS) lowering takes other handlers, which put sse_trap_begin() and sse_trap_end() around the operation.
+ */
+#ifndef XRAY86_EMU_SSE_H
+#define XRAY86_EMU_SSE_H
+
+#include <emmintrin.h>
+
+#include "emu/cpu.h"
+
+enum {
+	MXCSR_IE = 1 << 0,
+	MXCSR_DE = 1 << 1,
+	MXCSR_ZE = 1 << 2,
+	MXCSR_OE = 1 << 3,
+	MXCSR_UE = 1 << 4,
+	MXCSR_PE = 1 << 5,
+	MXCSR_FLAGS = 0x3f,
+	MXCSR_DAZ = 1 << 6,
+	MXCSR_MASK_SHIFT = 7, /* IM..PM stand in the order of IE..PE */
+	MXCSR_MASKS = MXCSR_FLAGS << MXCSR_MASK_SHIFT,
+	MXCSR_RC_SHIFT = 13,
+	MXCSR_FZ = 1 << 15,
+	MXCSR_VALID = 0xffff, /* MXCSR_MASK of the FXSAVE image: others raise #GP(0) */
+	MXCSR_DEFAULT = 0x1f80,
+};
+
+/* Around cpu_run(): makes the host's MXCSR the guest's, masked; and back, with the flags that were raised taken over into cpu->mxcsr. */
+void sse_host_enter(struct cpu *cpu);
+void sse_host_leave(struct cpu *cpu);
+
+/* The guest's MXCSR while cpu_run() runs. */
+uint32_t sse_mxcsr(const struct cpu *cpu);
+/* Sets it (no reserved bits), and the mode bits and the host's MXCSR with it. */
+void sse_set_mxcsr(struct cpu *cpu, uint32_t value);
+
+static inline void host_mxcsr_set(uint32_t value)
+{
+	__asm__ volatile("ldmxcsr %0" : : "m"(value) : "memory");
+}
+
+static inline uint32_t host_mxcsr_get(void)
+{
+	uint32_t value;
+
+	__asm__ volatile("stmxcsr %0" : "=m"(value) : : "memory");
+	return value;
+}
+
+/* The elements of a result that are new and floating-point. */
+enum lanes { LANES_NONE, LANES_PS, LANES_SS, LANES_PD, LANES_SD };
+
+/* Whether one of them is denormal. */
+bool sse_tiny(__m128i result, enum lanes lanes);
+
+/*
+ * One operation with unmasked exceptions. begin: clears the flags, so that the operation's own are seen, and returns what end wants to
+ * have. end: merges them, or raises #XM (#UD without CR4.OSXMMEXCPT) if an unmasked one is among them; so it comes before any commit. tiny: the
+ * result, or a part of it, is denormal, which is an underflow, exact or not, where underflow is unmasked.
+ */
+uint32_t sse_trap_begin(struct cpu *cpu);
+void sse_trap_end(struct cpu *cpu, const struct insn *insn, uint32_t begun, bool tiny);
+
+/* #GP(0) for a 16-byte operand that is not aligned. */
+_Noreturn void sse_misaligned(struct cpu *cpu, const struct insn *insn);
+
+/* Slow paths of 16-byte accesses that take and return the vector itself: see load_bytes_slow(). */
+__m128i sse_load_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, tag_t *ret_tag);
+void sse_store_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, __m128i value, tag_t tag);
+
+/* SDM vol. 1 figure 10-? and vol. 2 "FXSAVE": the memory image. Bytes from `unused` on are neither written nor read. */
+struct fxsave_image {
+	uint8_t x87[24];
+	uint32_t mxcsr, mxcsr_mask;
+	uint8_t st[8][16];
+	union xmm xmm[16];
+	uint8_t unused[96];
+};
+_Static_assert(sizeof(struct fxsave_image) == 512, "FXSAVE area");
+
+#endif

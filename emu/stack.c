@@ -1,0 +1,30 @@
+/* Implicit stack accesses on stacks of any width and segment: see stack.h. */
+#include "emu/stack.h"
+
+#include "emu/segment.h"
+
+static uint64_t width_mask(const struct cpu *cpu)
+{
+	unsigned width = stack_width(cpu);
+
+	return width == 8 ? UINT64_MAX : (1ull << 8 * width) - 1;
+}
+
+uint64_t stack_address(struct cpu *cpu, int64_t delta, unsigned size, bool write)
+{
+	uint64_t offset = (cpu->gpr[RSP] + (uint64_t)delta) & width_mask(cpu);
+
+	return cpu->stack_mask ? offset : segment_linear(cpu, SEG_SS, offset, size, write);
+}
+
+void stack_pointer_set(struct cpu *cpu, uint64_t value)
+{
+	uint64_t mask = width_mask(cpu);
+
+	cpu->gpr[RSP] = mask == UINT16_MAX ? (cpu->gpr[RSP] & ~mask) | (value & mask) : value & mask;
+}
+
+void stack_pointer_add(struct cpu *cpu, int64_t delta)
+{
+	stack_pointer_set(cpu, cpu->gpr[RSP] + (uint64_t)delta);
+}

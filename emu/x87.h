@@ -1,0 +1,142 @@
+/*
+ * x87 FPU state (SDM vol. 1 chapter 8), the images of it that instructions store, and the host's FPU that computes for it.
+ *
+ * Values are in struct fpu, by *physical* register. struct fpu's `status` is the status word without TOP; its ES and B bits always say whether
+ * an exception flag is set that `control` does not mask.
+ *
+ * The host's x87 inside cpu_run(): its register stack is empty between instructions, all exceptions are masked, its control word is
+ * cpu->x87_host_control, and its exception flags are a subset of the guest's (they stick there as they do here), so that an operation
+ * only has to or them into the guest's. Hence x87_host_enter() and x87_host_leave() around, and x87_host_forget() wherever the guest's flags are cleared.
+ * Nothing compiled may use `long double` or MMX registers meanwhile.
+ */
+#ifndef XRAY86_EMU_X87_H
+#define XRAY86_EMU_X87_H
+
+#include "emu/cpu.h"
+#include "emu/exception.h"
+
+/* Status word. */
+enum {
+	X87_IE = 1 << 0,
+	X87_DE = 1 << 1,
+	X87_ZE = 1 << 2,
+	X87_OE = 1 << 3,
+	X87_UE = 1 << 4,
+	X87_PE = 1 << 5,
+	X87_SF = 1 << 6,
+	X87_ES = 1 << 7,
+	X87_C0 = 1 << 8,
+	X87_C1 = 1 << 9,
+	X87_C2 = 1 << 10,
+	X87_TOP_SHIFT = 11,
+	X87_C3 = 1 << 14,
+	X87_B = 1 << 15,
+	X87_EXCEPTIONS = 0x3f,
+	X87_CONDITION = X87_C0 | X87_C1 | X87_C2 | X87_C3,
+};
+
+/* Control word. */
+enum {
+	X87_MASKS = 0x3f,
+	X87_CONTROL_ONES = 1 << 6,    /* always reads as one */
+	X87_CONTROL_BITS = 0x1f3f,    /* masks, precision, rounding, infinity control */
+	X87_CONTROL_INITIAL = 0x37f,
+	X87_RC_TRUNCATE = 3 << 10,
+};
+
+enum { X87_IMAGE_SIZE = 108, X87_ENVIRONMENT_SIZE = 28 }; /* FNSAVE and FNSTENV, 32-bit format; 16-bit ones have 14 bytes less */
+
+/* -- registers -- */
+
+static inline unsigned x87_physical(const struct fpu *fpu, unsigned i)
+{
+	return (fpu->top + i) & 7;
+}
+
+/* FNINIT: everything but the registers' contents. */
+void x87_init(struct cpu *cpu);
+
+static inline uint16_t x87_status_word(const struct fpu *fpu)
+{
+	return fpu->status | fpu->top << X87_TOP_SHIFT;
+}
+/* The sets keep ES and B right, and forget the host's exception flags. */
+void x87_set_status_word(struct cpu *cpu, uint16_t status);
+void x87_set_control_word(struct cpu *cpu, uint16_t control);
+/* FNCLEX. */
+void x87_clear_exceptions(struct cpu *cpu);
+
+/* The full tag word, two bits a physical register (SDM vol. 1, 8.1.7). */
+uint16_t x87_tag_word(const struct fpu *fpu);
+void x87_set_tag_word(struct fpu *fpu, uint16_t tags);
+
+/* Waiting x87 and all MMX instructions begin with this: #MF if an unmasked exception is pending. cpu->current must be set. */
+static inline void x87_check_pending(struct cpu *cpu)
+{
+	/*
+	 * With CR0.NE = 0 a PC would raise IRQ 13 by way of FERR# instead (SDM vol. 1 appendix D). No such wire is here, and the systems
+	 * that use it are older than what runs on this CPU otherwise: they get #MF, too.
+	 */
+	if (__builtin_expect(cpu->fpu.status & X87_ES, 0))
+		cpu_raise(cpu, VECTOR_MF);
+}
+
+/* What every MMX instruction but EMMS does to the x87 state (SDM vol. 3A 12.2); EMMS sets valid to 0 instead. */
+static inline void x87_enter_mmx(struct fpu *fpu)
+{
+	fpu->top = 0;
+	fpu->valid = 0xff;
+}
+
+/* -- images -- */
+
+/* FNSTENV's image (SDM vol. 1, 8.1.10): returns its size, 14 or 28. FLDENV's: takes one. */
+unsigned x87_store_environment(const struct cpu *cpu, uint8_t *image, bool wide);
+void x87_load_environment(struct cpu *cpu, const uint8_t *image, bool wide);
+/* FNSAVE's and FRSTOR's: returns the size, 94 or 108. Saving changes nothing. */
+unsigned x87_store_image(const struct cpu *cpu, uint8_t *image, bool wide);
+void x87_load_image(struct cpu *cpu, const uint8_t *image, bool wide);
+
+/*
+ * The x87 part of FXSAVE's and FXRSTOR's image: its bytes 0-23 and 32-159. rex_w: FIP and FDP have 64 bits and no selectors.
+ * Like the host's, FXSAVE stores FOP, FIP and FDP only if an unmasked exception is pending, zeroes else. x87_tags()/x87_set_tags(): the
+ * registers' united tag, and one for all.
+ */
+void x87_fxsave_image(const struct cpu *cpu, uint8_t *image, bool rex_w);
+void x87_fxrstor_image(struct cpu *cpu, const uint8_t *image, bool rex_w);
+tag_t x87_tags(const struct cpu *cpu);
+void x87_set_tags(struct cpu *cpu, tag_t tag);
+
+/* -- the host's x87 -- */
+
+/* Before and after guest instructions execute (and x87_host_enter() again after cpu->fpu was replaced meanwhile). */
+void x87_host_enter(struct cpu *cpu);
+void x87_host_leave(struct cpu *cpu);
+/* The guest's exception flags are about to be cleared. */
+static inline void x87_host_forget(const struct cpu *cpu)
+{
+	if (cpu->fpu.status & X87_EXCEPTIONS) /* otherwise the host has none either, and FNCLEX is slow */
+		__asm__ volatile("fnclex");
+}
+
+/* What an instruction made of the FPU, to be committed once nothing can fault any more. */
+struct x87_outcome {
+	uint8_t image[X87_IMAGE_SIZE];
+	uint64_t flags;	 /* EFLAGS */
+	bool stores;	 /* its memory operand is to be written */
+};
+
+/*
+ * Executes the instruction of the given FOP, of any kind but control instructions, on the host with the guest's whole x87 state, unmasked exceptions
+ * included. memory: the value of a memory source, or the place of a destination. Nothing of cpu but its host control word changes.
+ */
+void x87_compute(struct cpu *cpu, unsigned fop, void *memory, struct x87_outcome *ret);
+/* tag: of a memory source. */
+void x87_commit(struct cpu *cpu, unsigned fop, const struct x87_outcome *outcome, tag_t tag);
+/* Size of the instruction's memory operand: positive if it is read, negative if it is written, 0 if there is none. */
+int x87_memory_size(unsigned fop);
+
+/* Gives the host the guest's control word, if it masks all exceptions and is another one: true if so. */
+bool x87_host_follow(struct cpu *cpu);
+
+#endif

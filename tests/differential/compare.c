@@ -1,0 +1,185 @@
+/*
+ * The comparison: compare.h. What is left out against the host, and why, is all here and in undefined.c:
+ * - RF, which Linux shows as the fault left it;
+ * - the present bit in the error code of a page fault on a kernel address, which Linux sets so as not to tell;
+ * - FCS and FDS: a 64-bit kernel does not keep them; and MXCSR_MASK in FXSAVE's image, which is the processor's own.
+ */
+#include "tests/differential/compare.h"
+
+#include <string.h>
+
+#include "emu/cpu.h"
+#include "tests/differential/undefined.h"
+
+static bool same_bytes(const struct outcome *a, const struct outcome *b, unsigned at, unsigned size)
+{
+	return memcmp(a->after.fx + at, b->after.fx + at, size) == 0;
+}
+
+static uint64_t compare_fx(const struct outcome *a, const struct outcome *b)
+{
+	static const struct {
+		uint64_t field;
+		uint8_t at, size;
+	} fields[] = {
+		{DIFFERS_FCW, FX_FCW, 2}, {DIFFERS_FSW, FX_FSW, 2}, {DIFFERS_FTW, FX_FTW, 1},	  {DIFFERS_FOP, FX_FOP, 2},
+		{DIFFERS_FIP, FX_FIP, 8}, {DIFFERS_FDP, FX_FDP, 8}, {DIFFERS_MXCSR, FX_MXCSR, 4},
+	};
+	uint64_t differs = 0;
+
+	for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (!same_bytes(a, b, fields[i].at, fields[i].size))
+			differs |= fields[i].field;
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		if (!same_bytes(a, b, FX_ST + 16 * i, 10))
+			differs |= DIFFERS_ST(i);
+	}
+	for (unsigned i = 0; i < 16; i++) {
+		if (!same_bytes(a, b, FX_XMM + 16 * i, 16))
+			differs |= DIFFERS_XMM(i);
+	}
+	return differs;
+}
+
+static uint64_t compare_registers(const struct host *host, const struct test_case *test, const struct outcome *a, const struct outcome *b)
+{
+	uint64_t ignored_flags = FLAG_RF, differs = 0;
+	bool wide = test->code_size == 8;
+
+	for (unsigned i = 0; host && i < test->count; i++)
+		ignored_flags |= undefined_flags(host, &test->instruction[i]);
+	for (unsigned i = 0; i < (wide ? 16 : 8); i++) {
+		uint64_t difference = a->after.gpr[i] ^ b->after.gpr[i];
+
+		if (wide ? difference : (uint32_t)difference)
+			differs |= DIFFERS_GPR(i);
+	}
+	if (a->after.rip != b->after.rip)
+		differs |= DIFFERS_RIP;
+	if ((a->after.rflags ^ b->after.rflags) & ~ignored_flags & 0xffffffff)
+		differs |= DIFFERS_RFLAGS;
+	if (memcmp(a->after.selector, b->after.selector, sizeof(a->after.selector)) != 0)
+		differs |= DIFFERS_SELECTORS;
+	if (a->after.fs_base != b->after.fs_base)
+		differs |= DIFFERS_FS_BASE;
+	if (a->after.gs_base != b->after.gs_base)
+		differs |= DIFFERS_GS_BASE;
+	return differs | compare_fx(a, b);
+}
+
+static uint64_t compare_faults(const struct host *host, const struct outcome *native, const struct outcome *emulated)
+{
+	uint64_t differs = 0;
+	uint32_t codes = native->error_code ^ emulated->error_code;
+
+	if (native->vector != emulated->vector)
+		return DIFFERS_OUTCOME;
+	if (host && native->vector == 14 && native->cr2 >> 47)
+		codes &= ~(uint32_t)PF_P;
+	if (codes)
+		differs |= DIFFERS_ERROR_CODE;
+	if (native->cr2 != emulated->cr2)
+		differs |= DIFFERS_CR2;
+	return differs;
+}
+
+/* -- memory -- */
+
+/* Bytes of an image that an instruction stores which are not compared: offset and size of each, by operation and operand size (0: any). */
+static const struct {
+	uint16_t op;
+	uint8_t size, at, bytes;
+} ignored_bytes[] = {
+	{OP_FNSTENV, 2, 8, 2},	{OP_FNSTENV, 2, 12, 2}, {OP_FNSTENV, 4, 16, 2}, {OP_FNSTENV, 4, 24, 2}, {OP_FNSTENV, 8, 16, 2},
+	{OP_FNSTENV, 8, 24, 2}, {OP_FNSAVE, 2, 8, 2},	{OP_FNSAVE, 2, 12, 2},	{OP_FNSAVE, 4, 16, 2},	{OP_FNSAVE, 4, 24, 2},
+	{OP_FNSAVE, 8, 16, 2},	{OP_FNSAVE, 8, 24, 2},	{OP_FXSAVE, 0, 12, 2},	{OP_FXSAVE, 0, 20, 2},	{OP_FXSAVE, 0, 28, 4},
+	{OP_FXSAVE64, 0, 28, 4},
+};
+
+/* Clears in *difference the bytes of the word at address that are not compared. */
+static void ignore_bytes(const struct test_case *test, uint64_t address, uint64_t *difference)
+{
+	const struct instruction *insn = &test->instruction[0];
+
+	if (test->count != 1 || !test->operand)
+		return;
+	for (unsigned i = 0; i < sizeof(ignored_bytes) / sizeof(ignored_bytes[0]); i++) {
+		uint64_t from = test->operand + ignored_bytes[i].at;
+
+		if (ignored_bytes[i].op != isa_rows[insn->row].op || (ignored_bytes[i].size && ignored_bytes[i].size != insn->operand_size))
+			continue;
+		for (unsigned byte = 0; byte < 8; byte++) {
+			if (address + byte >= from && address + byte < from + ignored_bytes[i].bytes)
+				*difference &= ~(0xffull << 8 * byte);
+		}
+	}
+}
+
+static uint64_t image_word(const uint8_t *image, uint64_t address)
+{
+	for (unsigned i = 0; i < DATA_REGIONS; i++) {
+		uint64_t size = data_regions[i].pages * 4096ull, offset = address - data_regions[i].base, word;
+
+		if (offset < size) {
+			memcpy(&word, image + offset, 8);
+			return word;
+		}
+		image += size;
+	}
+	return 0;
+}
+
+/* Both lists are in the order of the regions; one that lacks an address has the image's word there. */
+static bool same_memory(const struct host *host, const struct test_case *test, const uint8_t *image, const struct outcome *a,
+			const struct outcome *b)
+{
+	unsigned i = 0, j = 0, na = a->changes, nb = b->changes;
+
+	if (na > MAX_CHANGES || nb > MAX_CHANGES)
+		return na == nb && a->checksum == b->checksum && memcmp(a->change, b->change, sizeof(a->change)) == 0;
+	while (i < na || j < nb) {
+		bool only_b = i == na, only_a = j == nb;
+		uint64_t address, difference;
+
+		if (!only_a && !only_b && a->change[i].address != b->change[j].address) { /* an address of one list that the other lacks */
+			only_a = true;
+			for (unsigned k = j; k < nb; k++)
+				only_a = only_a && b->change[k].address != a->change[i].address;
+			only_b = !only_a;
+		}
+		address = only_b ? b->change[j].address : a->change[i].address;
+		difference = (only_b ? image_word(image, address) : a->change[i].value) ^
+			     (only_a ? image_word(image, address) : b->change[j].value);
+		if (host)
+			ignore_bytes(test, address, &difference);
+		if (difference)
+			return false;
+		i += !only_b;
+		j += !only_a;
+	}
+	return true;
+}
+
+bool compare_is_void(const struct outcome *emulated)
+{
+	return emulated->kind == OUTCOME_NONE ||
+	       (emulated->vector == 14 && emulated->cr2 >= SUPPORT_BASE - 16 && emulated->cr2 < SUPPORT_BASE + SUPPORT_SIZE);
+}
+
+uint64_t compare_outcomes(const struct host *host, const struct test_case *test, const uint8_t *image, const struct outcome *native,
+			  const struct outcome *emulated)
+{
+	uint64_t differs = 0;
+
+	if (native->kind != emulated->kind)
+		return DIFFERS_OUTCOME;
+	if (native->kind == OUTCOME_RUNAWAY || native->kind == OUTCOME_DIED)
+		return 0;
+	if (native->kind == OUTCOME_FAULT)
+		differs = compare_faults(host, native, emulated);
+	differs |= compare_registers(host, test, native, emulated);
+	if (!same_memory(host, test, image, native, emulated))
+		differs |= DIFFERS_MEMORY;
+	return differs;
+}

@@ -1,0 +1,47 @@
+/*
+ * Where everything lies in the linear address space of a case, natively and in the emulator alike. All of it (the high data page
+ * excepted) is below 2 GiB, so that compatibility mode and sign-extended 32-bit displacements reach it. Also read by the assembler.
+ */
+#ifndef XRAY86_TESTS_DIFFERENTIAL_LAYOUT_H
+#define XRAY86_TESTS_DIFFERENTIAL_LAYOUT_H
+
+#define CODE_BASE 0x10000000 /* two pages, executable; filled with INT3 around the case */
+#define CODE_SIZE 0x2000
+#define DATA_BASE 0x20000000 /* two pages to write, a read-only one, then nothing */
+#define DATA_PAGES 3
+#define DATA_WRITABLE 0x2000
+#define STACK_BASE 0x30000000 /* two pages with nothing on either side */
+#define STACK_SIZE 0x2000
+#define LOW_BASE 0x8000 /* one page that 16-bit addresses reach */
+#define HIGH_BASE 0x612345670000 /* one page above 4 GiB */
+
+/*
+ * The harness's own pages. The first holds the code that ends a case (in the emulator: INT3s), the second struct native_context. They exist
+ * natively only, so a case that the emulator says touched them is not compared.
+ */
+#define SUPPORT_BASE 0x7fff0000
+#define SUPPORT_SIZE 0x2000
+#define EXIT64 SUPPORT_BASE	       /* a case ends by jumping here ... */
+#define EXIT32 (SUPPORT_BASE + 0x800) /* ... or, in compatibility mode, here */
+#define CONTEXT (SUPPORT_BASE + 0x1000)
+
+/* Offsets in struct state and struct native_context, for the assembler; native.c asserts them. */
+#define STATE_GPR 0
+#define STATE_RFLAGS 136
+#define STATE_FS_BASE 144
+#define STATE_GS_BASE 152
+#define STATE_SELECTOR 160
+#define STATE_FX 176
+#define STATE_SIZE 688
+#define CONTEXT_HOST_RSP (STATE_SIZE)
+#define CONTEXT_HOST_FS (STATE_SIZE + 8)
+#define CONTEXT_MXCSR (STATE_SIZE + 16)
+#define CONTEXT_IRET (STATE_SIZE + 24)
+#define CONTEXT_STACK_TOP 0x1000 /* the rest of the page */
+
+/* Linux's user selectors. */
+#define SELECTOR_CODE32 0x23
+#define SELECTOR_DATA 0x2b
+#define SELECTOR_CODE64 0x33
+
+#endif

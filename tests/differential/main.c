@@ -1,0 +1,188 @@
+/*
+ * The differential harness's command line. Its last line is
+ *     differential: N cases, M mismatches, K rows never executed
+ * and its exit status 0 only if M and K are 0 (K is not judged when rows or modes were chosen, or a case replayed).
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/differential/harness.h"
+
+struct arguments {
+	uint64_t cases, seed, first;
+	unsigned mode, sequences, show;
+	const char *row;
+	bool plain, tagged, replay, quiet, has_cases;
+};
+
+static const char usage[] =
+	"usage: differential [--cases N] [--seed S] [--row NAME] [--mode 32|64] [--sequences PERCENT] [--engine plain|tagged|both]\n"
+	"                    [--replay SEED:CASE] [--show MISMATCHES] [--exempt]\n"
+	"  --row        only instructions of this operation (a name of emu/isa/*.ops)\n"
+	"  --sequences  how many of 100 cases are sequences of 8 to 32 instructions (10)\n"
+	"  --replay     one case of an earlier run, with the other options as they were then\n"
+	"  --show       how many mismatches to print in full (10)\n"
+	"  --exempt     lists the rows that are not compared, and why\n";
+
+static void list_exempt(void)
+{
+	for (const struct exempt_row *exempt = exempt_rows; exempt->reason; exempt++)
+		printf("%-18s %-11s %-45s %s\n", isa_op_names[exempt->op], exempt->kind == EXEMPT_FAULTS ? "fault only" : "not run", exempt->reason,
+		       exempt->tested);
+}
+
+/* False: leave with *ret_status. */
+static bool parse(int argc, char **argv, struct arguments *args, int *ret_status)
+{
+	static const struct option options[] = {
+		{"cases", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},   {"row", required_argument, NULL, 'r'},
+		{"mode", required_argument, NULL, 'm'},	 {"sequences", required_argument, NULL, 'q'}, {"engine", required_argument, NULL, 'e'},
+		{"replay", required_argument, NULL, 'p'}, {"show", required_argument, NULL, 'n'},  {"exempt", no_argument, NULL, 'x'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+	char *end;
+
+	*ret_status = 2;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			args->cases = strtoull(optarg, NULL, 0);
+			break;
+		case 's':
+			args->seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'r':
+			args->row = optarg;
+			break;
+		case 'm':
+			args->mode = strtoul(optarg, NULL, 0);
+			break;
+		case 'q':
+			args->sequences = strtoul(optarg, NULL, 0);
+			break;
+		case 'n':
+			args->show = strtoul(optarg, NULL, 0);
+			break;
+		case 'e':
+			args->plain = strcmp(optarg, "tagged") != 0;
+			args->tagged = strcmp(optarg, "plain") != 0;
+			break;
+		case 'p':
+			args->replay = true;
+			args->seed = strtoull(optarg, &end, 0);
+			args->first = *end == ':' ? strtoull(end + 1, NULL, 0) : 0;
+			break;
+		case 'x':
+			list_exempt();
+			*ret_status = 0;
+			return false;
+		default:
+			fputs(usage, stderr);
+			return false;
+		}
+	}
+	if (optind < argc || (args->mode && args->mode != 32 && args->mode != 64) || args->sequences > 100) {
+		fputs(usage, stderr);
+		return false;
+	}
+	return true;
+}
+
+static struct error *run(struct harness *harness, const struct arguments *args)
+{
+	struct error *err = NULL;
+
+	if (args->replay)
+		return harness_batch(harness, args->first, 1);
+	for (uint64_t done = 0; done < args->cases && !err; done += BATCH) {
+		uint64_t left = args->cases - done;
+
+		err = harness_batch(harness, done, left < BATCH ? left : BATCH);
+		if (done % (1024 * BATCH) == 0 && done && isatty(STDERR_FILENO))
+			fprintf(stderr, "\r%" PRIu64 " cases, %" PRIu64 " mismatches", done, harness->mismatches);
+	}
+	return err;
+}
+
+static void show_row(size_t i)
+{
+	static const char *const maps[] = {"", "0f ", "0f 38 ", "0f 3a "};
+	static const char *const prefixes[] = {"", "np ", "66 ", "f3 ", "f2 "};
+	const struct isa_row *row = &isa_rows[i];
+
+	printf("%s%s%02x", prefixes[row->prefix], maps[row->map], row->opcode);
+	if (row->reg >= 0)
+		printf(" /%d", row->reg);
+	printf(" %s%s\n", isa_op_names[row->op], row->mod == M_MEM ? " (memory)" : row->mod == M_REG ? " (register)" : "");
+}
+
+/* Rows that ought to have been executed and were not. */
+static unsigned show_unexecuted(const struct harness *harness)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < isa_row_count; i++) {
+		if (harness->executed[i] || exempt_find(&isa_rows[i]) || isa_rows[i].attributes & A_VEX ||
+		    host_lacks(&harness->generator.host, &isa_rows[i]))
+			continue;
+		printf("never executed: ");
+		show_row(i);
+		count++;
+	}
+	return count;
+}
+
+static void show_mismatched(const struct harness *harness)
+{
+	for (size_t i = 0; i < isa_row_count; i++) {
+		if (!harness->mismatched[i])
+			continue;
+		printf("%8" PRIu64 " mismatches (last instruction): ", harness->mismatched[i]);
+		show_row(i);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = {.cases = 1000000, .seed = 1, .sequences = 10, .show = 10, .plain = true, .tagged = true};
+	struct harness harness = {0};
+	unsigned never = 0;
+	struct error *err;
+	char lacks[128];
+	int status;
+
+	if (!parse(argc, argv, &args, &status))
+		return status;
+	host_detect(&harness.generator.host);
+	host_describe(&harness.generator.host, lacks, sizeof(lacks));
+	harness.generator.isa = isa_create();
+	harness.generator.seed = args.seed;
+	harness.generator.mode = args.mode;
+	harness.generator.name = args.row;
+	harness.generator.sequences = args.sequences;
+	harness.show = args.show;
+	printf("host: %s; lacks:%s; undefined flags %s\n", harness.generator.host.amd ? "AMD" : "not AMD", lacks,
+	       harness.generator.host.amd ? "compared" : "not compared");
+	err = harness.generator.isa ? harness_init(&harness, args.plain, args.tagged) : error_create("out of memory");
+	if (!err)
+		err = run(&harness, &args);
+	if (!err) {
+		show_mismatched(&harness);
+		if (!args.replay && !args.row && !args.mode)
+			never = show_unexecuted(&harness);
+		printf("seed %" PRIu64 ", %" PRIu64 " not made, %" PRIu64 " not comparable\n", args.seed, harness.not_made, harness.not_compared);
+		printf("differential: %" PRIu64 " cases, %" PRIu64 " mismatches, %u rows never executed\n", harness.cases, harness.mismatches, never);
+	} else {
+		fprintf(stderr, "differential: %s\n", err->message);
+	}
+	status = err ? 125 : harness.mismatches || never;
+	error_destroy(err);
+	harness_deinit(&harness);
+	isa_destroy((struct isa *)harness.generator.isa);
+	return status;
+}

@@ -1,0 +1,34 @@
+/*
+ * Runs cases on the host CPU, in a child process of their own.
+ *
+ * The child owns the fixed low addresses of layout.h, takes the signals of faulting cases on a separate stack, and may make no system
+ * calls but those it needs to talk to us. It works through whole batches in shared memory. A case that kills it or never ends costs
+ * that case only: the child is replaced and the batch goes on.
+ */
+#ifndef XRAY86_TESTS_DIFFERENTIAL_NATIVE_H
+#define XRAY86_TESTS_DIFFERENTIAL_NATIVE_H
+
+#include "tests/differential/case.h"
+#include "util/error.h"
+
+enum { BATCH = 1024 };
+
+/* What parent and child share. */
+struct batch {
+	uint8_t image[IMAGE_SIZE];
+	uint32_t count;
+	volatile uint32_t next; /* case being run */
+	struct test_case test[BATCH];
+	struct outcome outcome[BATCH];
+};
+
+struct native;
+struct error *native_create(struct native **ret);
+void native_destroy(struct native *native);
+/* The shared batch, to be filled in before native_start(). */
+struct batch *native_batch(struct native *native);
+/* Starts running batch->test[0..count); native_finish() waits for the outcomes. */
+struct error *native_start(struct native *native);
+struct error *native_finish(struct native *native);
+
+#endif

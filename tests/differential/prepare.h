@@ -1,0 +1,44 @@
+/*
+ * The state that an instruction starts from: random registers, bent so that memory operands fall where there is something to see, and so
+ * that the operation does more than fault.
+ */
+#ifndef XRAY86_TESTS_DIFFERENTIAL_PREPARE_H
+#define XRAY86_TESTS_DIFFERENTIAL_PREPARE_H
+
+#include "tests/differential/case.h"
+#include "tests/differential/encode.h"
+#include "tests/differential/random.h"
+
+/* What an operation's own preparation (special.c) may see and change. */
+struct preparation {
+	struct random *random;
+	struct test_case *test;
+	const struct decoded *decoded;
+	uint8_t *bytes;		       /* the instruction, to patch immediates in */
+	uint64_t target;	       /* linear address of its ModRM memory operand ... */
+	bool has_target;	       /* ... if it has one that hits the data pages */
+};
+
+/* Random registers, without regard to the code. gentle: for sequences (exceptions masked, pointers into data pages). */
+void prepare_registers(struct random *random, struct test_case *test, bool gentle);
+/* Random contents for the data pages. */
+void prepare_image(struct random *random, uint8_t *image);
+
+/*
+ * Makes the memory operand of the (decoded) instruction fall somewhere: by its registers or, if it has none, by its displacement
+ * in bytes[]. at: the instruction's address.
+ */
+void prepare_memory(struct preparation *p, const struct encoding *encoding, uint64_t at);
+/* The same by the displacement alone, for sequences. */
+void prepare_displacement(struct random *random, const struct decoded *decoded, const struct encoding *encoding, uint8_t *bytes, uint64_t at);
+/* What the operation needs. */
+void prepare_operation(struct preparation *p);
+
+/* An address for size bytes of data: mostly in the writable pages, else at their edges, on the read-only page, or nowhere. */
+uint64_t prepare_target(struct random *random, unsigned size, unsigned address_size);
+/* Base of the segment that the operand uses. */
+uint64_t prepare_segment_base(const struct test_case *test, const struct decoded *decoded);
+/* Bytes put at address before the case starts. Dropped if there is no such memory. */
+void prepare_patch(struct test_case *test, uint64_t address, const void *bytes, unsigned size);
+
+#endif
