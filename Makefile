@@ -53,11 +53,22 @@ $(BUILD)/tests/differential/differential: $(addprefix $(BUILD)/,$(addsuffix .o,$
 differential: $(BUILD)/tests/differential/differential
 	$< --cases $(CASES) --seed $(SEED)
 
+# The decoder against Capstone: random bytes and compiled code (tests/decoder/).
+SWEEP_SAMPLES ?= 300000
+SWEEP_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/decoder/*.c) emu/decode.c emu/isa/isa.c)
+
+$(BUILD)/tests/decoder/sweep: $(SWEEP_OBJECTS)
+	$(CC) $(CFLAGS) $(EXTRA_CFLAGS) -o $@ $^ $(LDLIBS)
+
+decoder-sweep: $(BUILD)/tests/decoder/sweep
+	@for mode in 16 32 64; do $< --random $(SWEEP_SAMPLES) --seed $(SEED) --mode $$mode || exit 1; done
+	$< --elf $<
+
 test-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 	@for test in $^; do echo "== $$test"; $$test || exit 1; done
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all differential test-unit clean
+.PHONY: all decoder-sweep differential test-unit clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

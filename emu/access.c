@@ -168,9 +168,8 @@ static uint64_t find_breakpoints(struct cpu *cpu, const struct span *span, bool 
 	return met;
 }
 
-static void resolve(struct cpu *cpu, const struct request *given, uint64_t linear, unsigned size, struct span *ret)
+static void resolve(struct cpu *cpu, struct request request, uint64_t linear, unsigned size, struct span *ret)
 {
-	struct request request = *given;
 	unsigned first = PAGE_SIZE - (linear & ~PAGE_MASK);
 
 	linear &= request.mask;
@@ -289,7 +288,7 @@ static void resolve_operand(struct cpu *cpu, const struct insn *insn, struct tlb
 	};
 
 	cpu->current = insn;
-	resolve(cpu, &request, linear, size, ret);
+	resolve(cpu, request, linear, size, ret);
 }
 
 void load_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, void *to, unsigned size, tag_t *ret_tag)
@@ -352,7 +351,7 @@ static uint64_t own_read(struct cpu *cpu, const struct request *request, uint64_
 
 	if (likely(host))
 		return load_host(host, size);
-	resolve(cpu, request, linear, size, &span);
+	resolve(cpu, *request, linear, size, &span);
 	fetch_span(cpu, &span, &value);
 	return value;
 }
@@ -366,7 +365,7 @@ static void own_write(struct cpu *cpu, const struct request *request, uint64_t l
 		store_host(host, value, size);
 		return;
 	}
-	resolve(cpu, request, linear, size, &span);
+	resolve(cpu, *request, linear, size, &span);
 	put_span(cpu, &span, &value);
 }
 
@@ -389,7 +388,7 @@ void system_probe_write(struct cpu *cpu, uint64_t linear, unsigned size)
 	const struct request request = own_request(cpu, BANK_SUPERVISOR, ACCESS_WRITE, VECTOR_GP);
 	struct span span;
 
-	resolve(cpu, &request, linear, size, &span);
+	resolve(cpu, request, linear, size, &span);
 }
 
 /* Stacks are accessed explicitly, as SMAP understands it: EFLAGS.AC counts. */
@@ -419,5 +418,5 @@ void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, uns
 	const struct request request = own_request(cpu, privileged_bank(cpu, cpl), ACCESS_WRITE, VECTOR_SS);
 	struct span span;
 
-	resolve(cpu, &request, linear, size, &span);
+	resolve(cpu, request, linear, size, &span);
 }

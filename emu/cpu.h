@@ -236,6 +236,7 @@ struct cpu {
 	bool nmi_pending, nmi_blocked;
 	bool interrupt_shadow;	     /* the next instruction runs before interrupts are taken (STI, MOV SS, POP SS) */
 	bool debug_shadow;	     /* MOV SS / POP SS: debug exceptions wait too */
+	bool step_inhibited;	     /* the instruction just done takes no single-step trap: INT n and the like */
 	bool halted;
 	uint64_t pending_debug;      /* DR6 bits of data/single-step traps to raise after this instruction */
 

@@ -2,9 +2,9 @@
  * The decoder (SDM vol. 2A chapter 2; vol. 2D appendix A). See decode.h.
  *
  * One pass: prefixes, opcode, ModRM, then the row that these choose, then what the row and ModRM say must follow (SIB, displacement,
- * immediates). Every byte comes through fetch_unsigned(), which knows the two ends: what is available, and 15. What is undefined is found
- * as soon as the row is known, so before the bytes after ModRM are looked at; the exception is then #UD even if those would make the
- * instruction too long.
+ * immediates). Every byte comes through fetch_unsigned(), which knows the two ends: what is available, and 15. An opcode without
+ * a row is #UD at once; one that LOCK or its registers make undefined is read to its end before, as processors do: being too long, or
+ * crossing into a page that faults, comes first.
  *
  * Where processors differ we do as Intel's: near branches in 64-bit code ignore 66 (A_F64); 0F 0D with a register is NOP. Where the SDM
  * calls a combination of prefixes "unpredictable" we do what all processors do: the last of several segment overrides counts, and the
@@ -427,6 +427,7 @@ static void fetch_immediates(struct decoder *d)
 enum decode_status decode(const struct isa *isa, unsigned code_size, const uint8_t *bytes, unsigned available, struct decoded *ret)
 {
 	struct decoder d = {.bytes = bytes, .available = available, .code_size = code_size, .to = ret};
+	bool legal;
 
 	*ret = (struct decoded){.segment = SEG_DS, .base = NO_REGISTER, .index = NO_REGISTER};
 	fetch_opcode(&d);
@@ -436,12 +437,13 @@ enum decode_status decode(const struct isa *isa, unsigned code_size, const uint8
 	if (d.status != DECODE_OK)
 		return d.status;
 
-	ret->address_size = (uint8_t)(!d.prefix_67 ? code_size : code_size == 4 ? 2 : 4);
-	if (!ret->row || !apply_row(&d))
+	if (!ret->row)
 		return DECODE_UD;
 
+	ret->address_size = (uint8_t)(!d.prefix_67 ? code_size : code_size == 4 ? 2 : 4);
+	legal = apply_row(&d);
 	fetch_address(&d);
 	fetch_immediates(&d);
 	ret->length = (uint8_t)d.position;
-	return d.status;
+	return d.status == DECODE_OK && !legal ? DECODE_UD : d.status;
 }

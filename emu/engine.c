@@ -16,6 +16,7 @@
 #include "emu/block.h"
 #include "emu/chain.h"
 #include "emu/debug.h"
+#include "emu/mark.h"
 #include "emu/paging.h"
 #include "emu/segment.h"
 #include "emu/sse.h"
@@ -168,13 +169,13 @@ static void execute_single(struct cpu *cpu, uint64_t until)
 	cpu->single = true;
 	if (stepping || cpu_debug_armed(cpu))
 		cpu->rep_limit = 1;
-	cpu->interrupt_shadow = cpu->debug_shadow = false;
+	cpu->interrupt_shadow = cpu->debug_shadow = cpu->step_inhibited = false;
+	cpu->eflags &= ~FLAG_RF; /* IRET may set it anew */
 	execute(cpu, block);
 	cpu->single = false;
 	cpu->rep_limit = rep_limit;
 	set_deadline(cpu, until);
-	cpu->eflags &= ~FLAG_RF;
-	if (stepping)
+	if (stepping && !cpu->step_inhibited)
 		cpu->pending_debug |= DR6_BS;
 }
 
@@ -236,7 +237,8 @@ static void step(struct cpu *cpu, uint64_t until)
 		if (hit)
 			cpu_raise_debug(cpu, hit);
 	}
-	execute_single(cpu, until);
+	if (!cpu->mark_count || !mark_fire(cpu))
+		execute_single(cpu, until);
 }
 
 static void run_block(struct cpu *cpu, uint64_t until)
@@ -244,7 +246,7 @@ static void run_block(struct cpu *cpu, uint64_t until)
 	struct block *block = block_find(cpu);
 
 	if (!block || block->count > cpu->budget) {
-		execute_single(cpu, until);
+		step(cpu, until);
 		return;
 	}
 	cpu->eflags &= ~FLAG_RF; /* no breakpoints: nothing can tell that it was the next instruction's, and faults push it set */

@@ -283,6 +283,8 @@ void cpu_deliver_software(struct cpu *cpu, uint8_t vector, enum event_source sou
 	};
 
 	deliver(cpu, &event);
+	/* TF has been cleared, and the trap that it announced goes with it (SDM vol. 3B 17.3.1.4). */
+	cpu->step_inhibited = true;
 }
 
 /* Whether the TSS's redirection bitmap, the 32 bytes below the I/O bitmap, has a 0 for vector: the 8086 program handles it itself. */
@@ -305,6 +307,7 @@ void cpu_interrupt_v86(struct cpu *cpu, uint8_t vector, uint64_t return_rip)
 
 	if ((cpu->cr4 & CR4_VME) && redirected(cpu, vector)) {
 		deliver_v86_redirected(cpu, &event);
+		cpu->step_inhibited = true;
 		return;
 	}
 	if ((cpu->eflags & FLAG_IOPL) != FLAG_IOPL)

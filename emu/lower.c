@@ -246,6 +246,15 @@ static void lower_memory(const struct decoded *decoded, uint32_t mode, unsigned 
 	ret->disp = disp;
 }
 
+/* MASKMOVQ, MASKMOVDQU: DS:[rDI], as if it were written out. */
+static void lower_masked_store(const struct decoded *decoded, uint32_t mode, unsigned offset, struct insn *ret)
+{
+	struct decoded with_memory = *decoded;
+
+	with_memory.base = RDI;
+	lower_memory(&with_memory, mode, offset, ret);
+}
+
 /* Implicit stack accesses: what the slow paths need to know of the segment. */
 static void lower_stack(uint32_t mode, struct insn *ret)
 {
@@ -308,6 +317,8 @@ void lower_operands(const struct decoded *decoded, uint32_t mode, unsigned offse
 		lower_segment(SEG_ES, mode, ret);
 	else if (row->op == OP_XLAT)
 		lower_segment(decoded->segment, mode, ret);
+	else if (row->op == OP_MASKMOVQ || row->op == OP_MASKMOVDQU)
+		lower_masked_store(decoded, mode, offset, ret);
 	else if (row->attributes & A_STACK)
 		lower_stack(mode, ret);
 	if (has_method(decoded, METHOD_X) && has_method(decoded, METHOD_Y) && !segment_unchecked(SEG_ES, mode) &&

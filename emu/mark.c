@@ -76,16 +76,15 @@ static enum mark_action call_back(struct cpu *cpu, const struct mark *mark)
 	return action;
 }
 
-const struct insn *run_mark(struct cpu *cpu, const struct insn *insn)
+bool mark_fire(struct cpu *cpu)
 {
 	uint64_t linear = (cpu->seg[SEG_CS].base + cpu->rip) & cpu->ea_mask;
 	const struct mark *mark = mark_find(cpu, linear);
+	bool skip = cpu->mark_skip == linear;
 
-	if (!mark || cpu->mark_skip == linear) {
-		cpu->mark_skip = UINT64_MAX;
-		NEXT(cpu, insn);
-	}
-	cpu->budget += insn->left; /* nothing of the block has been executed yet, and it may be gone after the callback */
+	cpu->mark_skip = UINT64_MAX;
+	if (!mark || skip)
+		return false;
 	switch (call_back(cpu, mark)) {
 	case MARK_EXIT:
 		cpu->exit = CPU_EXIT_MARK;
@@ -97,5 +96,15 @@ const struct insn *run_mark(struct cpu *cpu, const struct insn *insn)
 	case MARK_LOOK:
 		break;
 	}
-	return NULL;
+	return true;
+}
+
+/* The block may be gone after the callback, so the run loop finds it again (and the mark is skipped). */
+const struct insn *run_mark(struct cpu *cpu, const struct insn *insn)
+{
+	cpu->budget += insn->left; /* nothing of the block has been executed yet */
+	if (mark_fire(cpu))
+		return NULL;
+	cpu->budget -= insn->left;
+	NEXT(cpu, insn);
 }

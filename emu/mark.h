@@ -13,4 +13,10 @@ struct mark {
 /* The mark at linear, or NULL. */
 const struct mark *mark_find(const struct cpu *cpu, uint64_t linear);
 
+/*
+ * Calls back if the address of the next instruction is marked and not to be skipped. True: the callback ran, and the caller looks anew at
+ * the state. Between instructions only.
+ */
+bool mark_fire(struct cpu *cpu);
+
 #endif

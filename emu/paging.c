@@ -7,8 +7,6 @@
  */
 #include "emu/paging.h"
 
-#include <string.h>
-
 #include "emu/segment.h"
 
 /* -- control registers -- */
@@ -50,11 +48,10 @@ static bool read_entry(void *opaque, uint64_t paddr, unsigned size, uint64_t *re
 	const struct cpu *cpu = opaque;
 	const uint8_t *host = physmem_host(cpu->mem, paddr & cpu->a20_mask, false, true);
 
-	*ret = size == 4 ? UINT32_MAX : UINT64_MAX;
-	if (host) {
-		*ret = 0;
-		memcpy(ret, host, size);
-	}
+	if (!host)
+		*ret = size == 4 ? UINT32_MAX : UINT64_MAX;
+	else
+		*ret = size == 4 ? load_host(host, 4) : load_host(host, 8);
 	return true;
 }
 

@@ -104,9 +104,9 @@ static void store_pointers_linear(const struct fpu *fpu, uint8_t *image, unsigne
 	unsigned high_bits = step == 4 ? 16 : 4;
 	uint32_t high_mask = (1u << high_bits) - 1;
 
-	put(image + 3 * step, ip & 0xffff, step);
+	put(image + 3 * step, ip, 2);
 	put(image + 4 * step, (ip >> 16 & high_mask) << 12 | fpu->opcode, step);
-	put(image + 5 * step, dp & 0xffff, step);
+	put(image + 5 * step, dp, 2);
 	put(image + 6 * step, (dp >> 16 & high_mask) << 12, step);
 }
 

@@ -1,8 +1,8 @@
 /*
  * Guest-physical memory: see physmem.h for the invariants.
  *
- * Regions are an array sorted by start address, searched by bisection: a PC has a handful. RAM and ROM are anonymous mappings, so that they
- * are page-aligned in the host, and untouched guest memory costs nothing.
+ * Regions are an array sorted by start address, searched by bisection, but for the largest: most accesses are to that. RAM and ROM are
+ * anonymous mappings, so that they are page-aligned in the host, and untouched guest memory costs nothing.
  */
 #include "mmu/physmem.h"
 
@@ -50,7 +50,7 @@ static size_t regions_up_to(const struct physmem *mem, uint64_t paddr)
 	return low;
 }
 
-const struct physmem_region *physmem_find(const struct physmem *mem, uint64_t paddr)
+static const struct physmem_region *search(const struct physmem *mem, uint64_t paddr)
 {
 	size_t n = regions_up_to(mem, paddr);
 	const struct physmem_region *region;
@@ -59,6 +59,26 @@ const struct physmem_region *physmem_find(const struct physmem *mem, uint64_t pa
 		return NULL;
 	region = &mem->region[n - 1];
 	return paddr - region->start < region->size ? region : NULL;
+}
+
+static inline const struct physmem_region *find(const struct physmem *mem, uint64_t paddr)
+{
+	const struct physmem_region *main = mem->main;
+
+	return main && paddr - main->start < main->size ? main : search(mem, paddr);
+}
+
+const struct physmem_region *physmem_find(const struct physmem *mem, uint64_t paddr)
+{
+	return find(mem, paddr);
+}
+
+static void choose_main(struct physmem *mem)
+{
+	mem->main = NULL;
+	for (const struct physmem_region *region = mem->region; region < mem->region + mem->count; region++)
+		if (region->kind == PHYSMEM_RAM && (!mem->main || region->size > mem->main->size))
+			mem->main = region;
 }
 
 static struct error *check_new_region(const struct physmem *mem, const struct physmem_region *new)
@@ -97,6 +117,7 @@ static struct error *add_region(struct physmem *mem, struct physmem_region new)
 	if (!grown)
 		return error_create("out of memory");
 	mem->region = grown;
+	choose_main(mem);
 
 	if (new.kind != PHYSMEM_MMIO) {
 		void *host = mmap(NULL, new.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -116,6 +137,7 @@ static struct error *add_region(struct physmem *mem, struct physmem_region new)
 	memmove(&grown[at + 1], &grown[at], (mem->count - at) * sizeof(*grown));
 	grown[at] = new;
 	mem->count++;
+	choose_main(mem);
 	return NULL;
 }
 
@@ -148,6 +170,7 @@ void physmem_remove(struct physmem *mem, uint64_t start)
 	region_deinit(&mem->region[n - 1]);
 	memmove(&mem->region[n - 1], &mem->region[n], (mem->count - n) * sizeof(*mem->region));
 	mem->count--;
+	choose_main(mem);
 }
 
 /* -- code tracking -- */
@@ -166,7 +189,7 @@ static uint32_t *region_bitmap(const struct physmem_region *region, uint64_t pad
 
 uint32_t *physmem_code_bitmap(const struct physmem *mem, uint64_t paddr)
 {
-	const struct physmem_region *region = physmem_find(mem, paddr);
+	const struct physmem_region *region = find(mem, paddr);
 
 	return region ? region_bitmap(region, paddr) : NULL;
 }
@@ -184,7 +207,7 @@ static void announce_write(const struct physmem *mem, const struct physmem_regio
 
 uint8_t *physmem_host(const struct physmem *mem, uint64_t paddr, bool write, bool code_too)
 {
-	const struct physmem_region *region = physmem_find(mem, paddr);
+	const struct physmem_region *region = find(mem, paddr);
 
 	if (!region || !region->host)
 		return NULL;
@@ -200,7 +223,7 @@ static uint64_t all_ones(unsigned size)
 
 uint64_t physmem_read(const struct physmem *mem, uint64_t paddr, unsigned size)
 {
-	const struct physmem_region *region = physmem_find(mem, paddr);
+	const struct physmem_region *region = find(mem, paddr);
 	uint64_t value = 0;
 
 	if (!region)
@@ -213,7 +236,7 @@ uint64_t physmem_read(const struct physmem *mem, uint64_t paddr, unsigned size)
 
 void physmem_write(struct physmem *mem, uint64_t paddr, uint64_t value, unsigned size)
 {
-	const struct physmem_region *region = physmem_find(mem, paddr);
+	const struct physmem_region *region = find(mem, paddr);
 
 	if (!region || region->kind == PHYSMEM_ROM)
 		return;
@@ -235,7 +258,7 @@ static bool is_all_memory(const struct physmem *mem, uint64_t paddr, uint64_t si
 	if (size && paddr + size - 1 < paddr)
 		return false;
 	while (size) {
-		const struct physmem_region *region = physmem_find(mem, paddr);
+		const struct physmem_region *region = find(mem, paddr);
 		uint64_t here;
 
 		if (!region || !region->host)
@@ -254,7 +277,7 @@ bool physmem_copy_out(const struct physmem *mem, uint64_t paddr, void *to, uint6
 	if (!is_all_memory(mem, paddr, size))
 		return false;
 	for (uint64_t done = 0, here; done < size; done += here) {
-		const struct physmem_region *region = physmem_find(mem, paddr + done);
+		const struct physmem_region *region = find(mem, paddr + done);
 		uint64_t offset = paddr + done - region->start;
 
 		here = region->size - offset < size - done ? region->size - offset : size - done;
@@ -269,7 +292,7 @@ bool physmem_copy_in(struct physmem *mem, uint64_t paddr, const void *from, uint
 		return false;
 	for (uint64_t done = 0, here; done < size; done += here) { /* a page at a time, as code is tracked by page */
 		uint64_t at = paddr + done;
-		const struct physmem_region *region = physmem_find(mem, at);
+		const struct physmem_region *region = find(mem, at);
 
 		here = left_in_page(at) < size - done ? left_in_page(at) : size - done;
 		announce_write(mem, region, at, here);

@@ -44,6 +44,7 @@ typedef void physmem_code_hook(void *opaque, uint64_t paddr, uint64_t size);
 struct physmem {
 	struct physmem_region *region; /* sorted by start */
 	size_t count;
+	const struct physmem_region *main; /* the largest RAM region, which is looked at first; or NULL */
 	physmem_code_hook *code_written; /* NULL: nobody asks */
 	void *code_opaque;
 };

@@ -1,5 +1,5 @@
 /*
- * TLB banks: flushing and entering. The lookups are inline in emu/access.h; the layout and its invariants are in tlb.h.
+ * TLB banks: flushing. Entering is inline in tlb.h, which has the layout and its invariants too; looking up is in emu/access.h.
  */
 #include "mmu/tlb.h"
 
@@ -26,8 +26,8 @@ void tlb_flush(struct tlb *tlb)
 }
 
 /*
- * The filters' bits: the upper half of the address space, the kernel's, has its own half of them, so that its large pages do not stand in the
- * way of the many INVLPGs for user pages.
+ * The filters' bits: the upper half of the address space, the kernel's, has its own half of them, so that its large pages do not stand in
+ * the way of the many INVLPGs for user pages.
  */
 static uint64_t upper_half(uint64_t linear)
 {
@@ -84,11 +84,4 @@ void tlb_flush_write_target(struct tlb *tlb, uint64_t target)
 		if ((entry->tag & PAGE_MASK) + entry->addend == target)
 			entry->tag = 0;
 	}
-}
-
-void tlb_enter(const struct tlb *tlb, struct tlb_entry *array, uint64_t linear, uint64_t target)
-{
-	uint64_t page = linear & PAGE_MASK;
-
-	array[tlb_index(linear)] = (struct tlb_entry){.tag = page | tlb->generation, .addend = target - page};
 }

@@ -83,6 +83,11 @@ static inline uint64_t tlb_tag(const struct tlb *tlb, uint64_t linear, unsigned 
 }
 
 /* Enters linear's page in one of tlb's arrays. target: the page's host (read, write) or physical (fetch) address. */
-void tlb_enter(const struct tlb *tlb, struct tlb_entry *array, uint64_t linear, uint64_t target);
+static inline void tlb_enter(const struct tlb *tlb, struct tlb_entry *array, uint64_t linear, uint64_t target)
+{
+	uint64_t page = linear & PAGE_MASK;
+
+	array[tlb_index(linear)] = (struct tlb_entry){.tag = page | tlb->generation, .addend = target - page};
+}
 
 #endif

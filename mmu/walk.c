@@ -4,7 +4,7 @@
  */
 #include "mmu/walk.h"
 
-enum { MAX_LEVELS = 5 };
+enum { MAX_LEVELS = 5, PAGE_BITS = 12 };
 
 struct format {
 	uint8_t levels;
@@ -23,12 +23,12 @@ static const struct format formats[] = {
 };
 
 /* Bits first..last. */
-static uint64_t bits(unsigned first, unsigned last)
+static inline uint64_t bits(unsigned first, unsigned last)
 {
 	return first > last ? 0 : (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
 }
 
-#define ADDRESS bits(12, 51)
+#define ADDRESS 0x000ffffffffff000ull
 
 bool paging_pdpte_reserved(uint64_t pdpte, unsigned maxphyaddr)
 {
@@ -90,13 +90,15 @@ static bool permitted(struct rights rights, enum access access)
 	}
 }
 
-/* The error code but for its P and RSVD bits (4.7). */
-static uint32_t request_code(const struct paging *paging, const struct walk_request *request)
+/* A #PF with its error code (4.7): PF_P and PF_RSVD are given, the rest is the request's. */
+static __attribute__((noinline)) enum walk_status fault(const struct paging *paging, const struct walk_request *request, uint32_t code,
+							uint32_t *ret_error_code)
 {
 	bool tells_fetches = paging->smep || (paging->nxe && paging->mode != PAGING_32BIT);
 
-	return (request->access == ACCESS_WRITE ? PF_W : 0) | (request->user ? PF_U : 0) |
-	       (request->access == ACCESS_FETCH && tells_fetches ? PF_I : 0);
+	*ret_error_code = code | (request->access == ACCESS_WRITE ? PF_W : 0) | (request->user ? PF_U : 0) |
+			  (request->access == ACCESS_FETCH && tells_fetches ? PF_I : 0);
+	return WALK_FAULT;
 }
 
 struct step {
@@ -115,63 +117,56 @@ static void set_accessed(const struct walk_memory *memory, const struct step *st
 	}
 }
 
-enum walk_status paging_walk(const struct paging *paging, const struct walk_memory *memory, const struct walk_request *request,
-			     struct walk_result *ret, uint32_t *ret_error_code)
+/* Whether a present entry of this level maps a page; and whether one that has PS set, or does so, has a reserved bit. */
+static bool maps_page(const struct paging *paging, const struct format *format, unsigned level, uint64_t entry)
 {
-	const struct format *format = &formats[paging->mode];
-	const uint64_t always = reserved_always(paging, format);
+	return (entry & PTE_PS) && (format->page_levels >> level & 1) && (paging->mode != PAGING_32BIT || paging->pse);
+}
+
+static bool ps_reserved(const struct paging *paging, const struct format *format, unsigned level, unsigned shift, uint64_t entry)
+{
+	if (format->no_ps_levels >> level & 1)
+		return true;
+	return maps_page(paging, format, level, entry) && (entry & reserved_large(paging, shift));
+}
+
+/* The walk proper; an instance for each mode, to which `format` is a constant. */
+static inline __attribute__((always_inline)) enum walk_status walk(const struct format *format, const struct paging *paging, uint64_t table,
+								   const struct walk_memory *memory, const struct walk_request *request,
+								   struct walk_result *ret, uint32_t *ret_error_code)
+{
+	const uint64_t reserved = reserved_always(paging, format);
 	const bool write = request->access == ACCESS_WRITE;
-	uint64_t table = paging->root & (format->entry_size == 4 ? bits(12, 31) : ADDRESS), all = PTE_U | PTE_W, any = 0, entry;
-	struct step step[MAX_LEVELS];
+	uint64_t all = ~0ull, any = 0, entry;
 	unsigned level = format->levels - 1, shift;
+	struct step step[MAX_LEVELS];
 	struct rights rights;
 	bool large;
 
-	if (paging->mode == PAGING_OFF) {
-		*ret = (struct walk_result){
-			.paddr = request->linear, .page_shift = 12, .writable = true, .executable = true, .dirty = true};
-		return WALK_OK;
-	}
-	*ret_error_code = request_code(paging, request);
-	if (paging->mode == PAGING_PAE) {
-		uint64_t pdpte = paging->pdpte[request->linear >> 30 & 3];
-
-		if (!(pdpte & PTE_P))
-			return WALK_FAULT;
-		table = pdpte & ADDRESS;
-	}
 	for (;; level--) {
-		uint64_t index, reserved = always;
+		uint64_t index;
 
-		shift = 12 + level * format->index_bits;
+		shift = PAGE_BITS + level * format->index_bits;
 		index = request->linear >> shift & ((1u << format->index_bits) - 1);
 		step[level].address = table + index * format->entry_size;
 		if (!memory->read(memory->opaque, step[level].address, format->entry_size, &entry))
 			return WALK_NO_MEMORY;
 		if (!(entry & PTE_P))
-			return WALK_FAULT;
-		large = (entry & PTE_PS) && (format->page_levels >> level & 1) && (paging->mode != PAGING_32BIT || paging->pse);
-		if (large)
-			reserved |= reserved_large(paging, shift);
-		if (format->no_ps_levels >> level & 1)
-			reserved |= PTE_PS;
-		if (entry & reserved) {
-			*ret_error_code |= PF_P | PF_RSVD;
-			return WALK_FAULT;
-		}
+			return fault(paging, request, 0, ret_error_code);
+		if ((entry & reserved) || ((entry & PTE_PS) && ps_reserved(paging, format, level, shift, entry)))
+			return fault(paging, request, PF_P | PF_RSVD, ret_error_code);
 		step[level].entry = entry;
 		all &= entry;
 		any |= entry;
+		large = maps_page(paging, format, level, entry);
 		if (large || level == 0)
 			break;
 		table = entry & ADDRESS;
 	}
 	rights = rights_of(paging, request, all, any);
-	if (!permitted(rights, request->access)) {
-		*ret_error_code |= PF_P;
-		return WALK_FAULT;
-	}
-	if (memory->set_bits)
+	if (!permitted(rights, request->access))
+		return fault(paging, request, PF_P, ret_error_code);
+	if (memory->set_bits && (!(all & PTE_A) || (write && !(entry & PTE_D))))
 		set_accessed(memory, step, level, format->levels - 1, format->entry_size, write);
 	*ret = (struct walk_result){
 		.paddr = (large ? large_page(paging, entry, shift) : entry & ADDRESS) | (request->linear & bits(0, shift - 1)),
@@ -182,5 +177,37 @@ enum walk_status paging_walk(const struct paging *paging, const struct walk_memo
 		.dirty = (entry & PTE_D) || (write && memory->set_bits),
 		.global = entry & PTE_G,
 	};
+	return WALK_OK;
+}
+
+/* PAE: from the PDPTE registers, which carry no rights. */
+static enum walk_status walk_pae(const struct paging *paging, const struct walk_memory *memory, const struct walk_request *request,
+				 struct walk_result *ret, uint32_t *ret_error_code)
+{
+	uint64_t pdpte = paging->pdpte[request->linear >> 30 & 3];
+
+	if (!(pdpte & PTE_P))
+		return fault(paging, request, 0, ret_error_code);
+	return walk(&formats[PAGING_PAE], paging, pdpte & ADDRESS, memory, request, ret, ret_error_code);
+}
+
+enum walk_status paging_walk(const struct paging *paging, const struct walk_memory *memory, const struct walk_request *request,
+			     struct walk_result *ret, uint32_t *ret_error_code)
+{
+	uint64_t root = paging->root & ADDRESS;
+
+	switch (paging->mode) {
+	case PAGING_32BIT:
+		return walk(&formats[PAGING_32BIT], paging, root & bits(0, 31), memory, request, ret, ret_error_code);
+	case PAGING_PAE:
+		return walk_pae(paging, memory, request, ret, ret_error_code);
+	case PAGING_4LEVEL:
+		return walk(&formats[PAGING_4LEVEL], paging, root, memory, request, ret, ret_error_code);
+	case PAGING_5LEVEL:
+		return walk(&formats[PAGING_5LEVEL], paging, root, memory, request, ret, ret_error_code);
+	case PAGING_OFF:
+		break;
+	}
+	*ret = (struct walk_result){.paddr = request->linear, .page_shift = PAGE_BITS, .writable = true, .executable = true, .dirty = true};
 	return WALK_OK;
 }

@@ -208,14 +208,25 @@ ALWAYS_INLINE bool both_are_quick(const struct cpu *cpu)
 	return compare_is_quick(cpu, x87_physical(&cpu->fpu, 1));
 }
 
+ALWAYS_INLINE bool is_normal(const struct fpu_register *reg)
+{
+	return reg->significand >> 63 && (reg->sign_exponent & 0x7fff) != 0x7fff;
+}
+
+/* FPREM and FPREM1 of other operands may leave condition bits as they were, and the host's are not the guest's. */
+ALWAYS_INLINE bool remainder_is_quick(const struct cpu *cpu)
+{
+	return both_are_quick(cpu) && is_normal(&cpu->fpu.reg[cpu->fpu.top]) && is_normal(&cpu->fpu.reg[x87_physical(&cpu->fpu, 1)]);
+}
+
 /* ST(0) = ST(0) OP ST(1). */
-#define WITH_ST1(name, text, condition)                                                                                 \
+#define WITH_ST1(name, text, quick, condition)                                                                                 \
 	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                        \
 	{                                                                                                               \
 		unsigned top = cpu->fpu.top, st1 = x87_physical(&cpu->fpu, 1);                                          \
 		uint16_t status;                                                                                        \
                                                                                                                         \
-		if (unlikely(!both_are_quick(cpu)))                                                                     \
+		if (unlikely(!quick(cpu)))                                                                              \
 			ANY(cpu, insn);                                                                                 \
 		__asm__ volatile("fldt %2\n\tfldt %1\n\t" text "\n\tfnstsw %0\n\tfstpt %1\n\tfstp %%st"                 \
 				 : "=a"(status), "+m"(cpu->fpu.reg[top])                                                \
@@ -226,9 +237,9 @@ ALWAYS_INLINE bool both_are_quick(const struct cpu *cpu)
 		NEXT(cpu, insn);                                                                                        \
 	}
 
-WITH_ST1(fscale, "fscale", X87_C1)
-WITH_ST1(fprem, "fprem", X87_CONDITION)
-WITH_ST1(fprem1, "fprem1", X87_CONDITION)
+WITH_ST1(fscale, "fscale", both_are_quick, X87_C1)
+WITH_ST1(fprem, "fprem", remainder_is_quick, X87_CONDITION)
+WITH_ST1(fprem1, "fprem1", remainder_is_quick, X87_CONDITION)
 
 /* ST(1) = ST(1) OP ST(0), and pops. */
 #define INTO_ST1(name, text)                                                                                            \

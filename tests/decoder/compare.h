@@ -60,7 +60,9 @@ bool same_mnemonic(const struct sample *sample, const struct decoded *decoded);
 void dissect(struct sample *sample);
 struct difference compare(const struct sample *sample);
 
-/* Why the difference is right as it is: the comment of the first exception that covers it, or NULL. */
+/* Why the difference is right as it is: the reason of the first listed exception that covers it, or NULL. */
+const char *listed_excuse(const struct sample *sample, const struct difference *difference);
+/* The same, but also looks past what Capstone makes of prefixes. */
 const char *excuse(const struct sample *sample, const struct difference *difference);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Compares the decoder with Capstone over the code of an ELF or raw file (linear sweep) or over random byte strings, and prints what they disagree
- * on, by class, with an example of each. Disagreements that exceptions.c explains are counted apart.
+ * Compares the decoder with Capstone over the code of an ELF or raw file (linear sweep) or over random byte strings, and prints what
+ * they disagree on, by class, with an example of each. Disagreements that exceptions.c and tidy.c explain are counted apart.
  *
  *   sweep --random N [--seed S] --mode 16|32|64
  *   sweep --elf FILE
@@ -80,7 +80,7 @@ static void describe_example(const struct sample *sample, char *text, size_t siz
 
 	for (unsigned i = 0; i < count; i++)
 		at += snprintf(text + at, size - (size_t)at, "%02x ", sample->bytes[i]);
-	snprintf(text + at, size - (size_t)at, "| ours %u, theirs %u: %s %s", sample->status == DECODE_OK ? sample->decoded.length : 0,
+	snprintf(text + at, size - (size_t)at, "| ours %u, theirs %u: %s %s", sample->status == DECODE_OK ? sample->decoded.length : 0u,
 		 sample->insn ? sample->insn->size : 0, sample->insn ? sample->insn->mnemonic : "", sample->insn ? sample->insn->op_str : "");
 }
 

@@ -35,6 +35,7 @@ struct device_log {
 struct rig {
 	struct cpu *cpu;
 	struct physmem mem;
+	jmp_buf unwind;
 	struct insn insn, stack_insn;
 	struct device_log device;
 	unsigned hooks;
@@ -91,6 +92,7 @@ static int setup(void **state)
 	rig->stack_insn = rig->insn;
 	rig->stack_insn.base = CPU_OFFSET(gpr[RSP]);
 
+	cpu->unwind = &rig->unwind;
 	cpu->mem = &rig->mem;
 	cpu->banks = calloc(BANK_COUNT, sizeof(*cpu->banks));
 	for (unsigned i = 0; i < BANK_COUNT; i++)
@@ -186,7 +188,7 @@ static void write_at(struct rig *rig, uint64_t linear, uint64_t value, unsigned 
 /* Runs `statement`, which must unwind as told. */
 #define UNWINDS(how, statement)                               \
 	do {                                                  \
-		int unwound = setjmp(rig->cpu->unwind);       \
+		int unwound = setjmp(*rig->cpu->unwind);       \
 		if (!unwound) {                               \
 			statement;                            \
 			fail_msg("%s returned", #statement);  \
@@ -783,7 +785,7 @@ static void test_shadow_functions(void **state)
 /* The vector raised, or 0 with the linear address in *ret_linear. */
 static int try_ea(struct cpu *cpu, const struct insn *insn, unsigned size, bool write, uint64_t *ret_linear)
 {
-	if (setjmp(cpu->unwind))
+	if (setjmp(*cpu->unwind))
 		return cpu->exception.vector;
 	*ret_linear = ea(cpu, insn, size, write).linear;
 	return 0;
