@@ -1,20 +1,38 @@
 # xray86: see README.md. `make` builds build/xray86; `make help` lists the other targets.
 
-CC ?= gcc
 BUILD ?= build
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize -I. -MMD -MP $(CFLAGS) $(EXTRA_CFLAGS)
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize -I. -MMD -MP $(CFLAGS)
 LDLIBS = -lcapstone -lelf
+
+PREFIX ?= /usr/local
+DESTDIR ?=
 
 LIB_SOURCES = $(wildcard util/*.c mmu/*.c emu/*.c emu/isa/*.c emu/dev/*.c loader/*.c redirect/*.c)
 OPS_SOURCES = $(wildcard emu/ops/*.c)
 CLI_SOURCES = $(wildcard cli/*.c)
 UNIT_TESTS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 LIB_OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(OPS_SOURCES:%.c=$(BUILD)/%.plain.o) $(OPS_SOURCES:%.c=$(BUILD)/%.tagged.o)
 CLI_OBJECTS = $(CLI_SOURCES:%.c=$(BUILD)/%.o)
 
 all: $(BUILD)/xray86
+
+help:
+	@echo 'make               build $(BUILD)/xray86'
+	@echo 'make test          everything that CI runs: unit, metal, decoder and differential tests, sanitizers, fuzzing (installs what it needs)'
+	@echo 'make test-unit     the unit tests alone; make test-metal: the bare-metal programs'
+	@echo 'make differential  random instructions against the host CPU (CASES=, SEED=)'
+	@echo 'make decoder-sweep the decoder against Capstone (SWEEP_SAMPLES=)'
+	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
+	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
+	@echo 'make bench-cpu     speed beside QEMU TCG and Bochs'
+	@echo 'make lint          clang-format, clang-tidy, and that handlers make tail calls'
+	@echo 'make deps          install the Debian packages that all this needs'
+	@echo 'make install       into PREFIX ($(PREFIX)); make clean'
+
+# -- building --
 
 $(BUILD)/%.plain.o: %.c
 	@mkdir -p $(@D)
@@ -28,27 +46,35 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+$(BUILD)/%.o: %.S
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
 $(BUILD)/libxray86.a: $(LIB_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 $(BUILD)/xray86: $(CLI_OBJECTS) $(BUILD)/libxray86.a
-	$(CC) $(CFLAGS) $(EXTRA_CFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+
+compile_commands.json: Makefile
+	bear -- $(MAKE) -B BUILD=$(BUILD)/database $(BUILD)/database/libxray86.a
+
+# -- tests --
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libxray86.a
-	$(CC) $(CFLAGS) $(EXTRA_CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+test-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
+	@for test in $^; do echo "== $$test"; $$test || exit 1; done
 
 # The emulator against the host's CPU: random instructions, compared (tests/differential/).
 DIFFERENTIAL_SOURCES = $(wildcard tests/differential/*.c tests/differential/*.S)
 CASES ?= 1000000
 SEED ?= 1
 
-$(BUILD)/%.o: %.S
-	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
-
 $(BUILD)/tests/differential/differential: $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(DIFFERENTIAL_SOURCES)))) $(BUILD)/libxray86.a
-	$(CC) $(CFLAGS) $(EXTRA_CFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
 differential: $(BUILD)/tests/differential/differential
 	$< --cases $(CASES) --seed $(SEED)
@@ -58,17 +84,54 @@ SWEEP_SAMPLES ?= 300000
 SWEEP_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/decoder/*.c) emu/decode.c emu/isa/isa.c)
 
 $(BUILD)/tests/decoder/sweep: $(SWEEP_OBJECTS)
-	$(CC) $(CFLAGS) $(EXTRA_CFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
 decoder-sweep: $(BUILD)/tests/decoder/sweep
 	@for mode in 16 32 64; do $< --random $(SWEEP_SAMPLES) --seed $(SEED) --mode $$mode || exit 1; done
 	$< --elf $<
 
-test-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
-	@for test in $^; do echo "== $$test"; $$test || exit 1; done
+asan:
+	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' CASES=$(ASAN_CASES) test-unit test-metal differential
+ASAN_CASES ?= 200000
+
+# Fuzz targets: libFuzzer, so Clang (tests/fuzz/).
+FUZZ_SECONDS ?= 10
+FUZZ_BUILD = $(BUILD)/fuzz
+
+$(FUZZ_BUILD)/tests/fuzz/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/libxray86.a
+	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+
+fuzz-targets: $(FUZZERS:%=$(FUZZ_BUILD)/tests/fuzz/%)
+
+fuzz:
+	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) FUZZ_BUILD=$(FUZZ_BUILD) CFLAGS='-O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all' fuzz-targets
+	@for target in $(FUZZERS); do echo "== $$target"; mkdir -p $(FUZZ_BUILD)/corpus/$$target; \
+		$(FUZZ_BUILD)/tests/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \
+			-artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus/$$target || exit 1; done
+
+include tests/metal/metal.mk
+include bench/bench.mk
+
+test:
+	$(MAKE) deps
+	tests/run
+
+# -- the rest --
+
+deps:
+	@tests/install-packages
+
+lint: $(BUILD)/libxray86.a compile_commands.json
+	tests/check-tail-calls $(BUILD)
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	clang-tidy --quiet -p . $(LIB_SOURCES) $(CLI_SOURCES)
+
+install: $(BUILD)/xray86
+	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/xray86
+	install -D -m 644 docs/xray86.1 $(DESTDIR)$(PREFIX)/share/man/man1/xray86.1
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all decoder-sweep differential test-unit clean
+.PHONY: all help test-unit differential decoder-sweep asan fuzz-targets fuzz test deps lint install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -3,6 +3,7 @@
 
 #include <gelf.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { HEADER_SEARCH = 8192, HEADER_ALIGN = 4 };

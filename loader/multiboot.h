@@ -13,8 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "emu/machine.h"
 #include "util/error.h"
+
+struct machine;
 
 enum { MULTIBOOT_MAX_SEGMENTS = 64 };
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emu/machine.h"
+
 #define BOOTLOADER_MAGIC 0x2badb002u
 #define LOADER_NAME "xray86"
 enum { INFO_PLACE = 0x9000, INFO_END = 0x9fc00, ONE_MIB = 1 << 20 };

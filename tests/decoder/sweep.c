@@ -132,8 +132,8 @@ static uint64_t report(struct sweep *sweep, bool verbose)
 		if (!class->reason || verbose)
 			printf("%8" PRIu64 " %s%s\n\t%s\n", class->count, class->reason ? "explained: " : "", class->key, class->example);
 	}
-	printf("%" PRIu64 " samples, %" PRIu64 " valid, %" PRIu64 " differ for known reasons, %" PRIu64 " unexplained\n", sweep->samples, sweep->valid,
-	       explained, unexplained);
+	printf("%" PRIu64 " samples, %" PRIu64 " valid, %" PRIu64 " differ for known reasons, %" PRIu64 " unexplained\n", sweep->samples,
+	       sweep->valid, explained, unexplained);
 	return unexplained;
 }
 

@@ -32,7 +32,7 @@ enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_FIP = 8, FX_FDP = 16, 
 struct patch {
 	uint64_t address;
 	uint8_t size;
-	uint8_t bytes[23];
+	uint8_t bytes[31];
 };
 
 enum { MAX_INSTRUCTIONS = 32, MAX_CODE = MAX_INSTRUCTIONS * 15 + 16, MAX_PATCHES = 6 };

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "emu/cpu.h"
+#include "emu/exception.h"
 #include "tests/differential/undefined.h"
 
 static bool same_bytes(const struct outcome *a, const struct outcome *b, unsigned at, unsigned size)
@@ -70,12 +71,27 @@ static uint64_t compare_registers(const struct host *host, const struct test_cas
 		differs |= DIFFERS_FS_BASE;
 	if (a->after.gs_base != b->after.gs_base)
 		differs |= DIFFERS_GS_BASE;
-	return differs | compare_fx(host, a, b);
+	differs |= compare_fx(host, a, b);
+	if (host && host->amd && a->vector == VECTOR_XM) /* conversions to MMX registers: AMD's enter MMX state before they fault */
+		differs &= ~(DIFFERS_FSW | DIFFERS_FTW | DIFFERS_ST_ALL);
+	return differs;
 }
 
-static uint64_t compare_faults(const struct host *host, const struct outcome *native, const struct outcome *emulated)
+/* Images of more than 16 bytes are accessed in parts, in an order of each processor's own: of a fault, only the page is told then. */
+static bool is_long_access(const struct test_case *test)
 {
-	uint64_t differs = 0;
+	static const uint16_t ops[] = {OP_FNSTENV, OP_FLDENV, OP_FNSAVE, OP_FRSTOR, OP_FXSAVE, OP_FXSAVE64, OP_FXRSTOR, OP_FXRSTOR64};
+
+	for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		if (test->count == 1 && isa_rows[test->instruction[0].row].op == ops[i])
+			return true;
+	}
+	return false;
+}
+
+static uint64_t compare_faults(const struct host *host, const struct test_case *test, const struct outcome *native, const struct outcome *emulated)
+{
+	uint64_t differs = 0, cr2 = native->cr2 ^ emulated->cr2;
 	uint32_t codes = native->error_code ^ emulated->error_code;
 
 	if (native->vector != emulated->vector)
@@ -84,7 +100,9 @@ static uint64_t compare_faults(const struct host *host, const struct outcome *na
 		codes &= ~(uint32_t)PF_P;
 	if (codes)
 		differs |= DIFFERS_ERROR_CODE;
-	if (native->cr2 != emulated->cr2)
+	if (host && is_long_access(test))
+		cr2 &= PAGE_MASK;
+	if (cr2)
 		differs |= DIFFERS_CR2;
 	return differs;
 }
@@ -182,7 +200,7 @@ uint64_t compare_outcomes(const struct host *host, const struct test_case *test,
 	if (native->kind == OUTCOME_RUNAWAY || native->kind == OUTCOME_DIED)
 		return 0;
 	if (native->kind == OUTCOME_FAULT)
-		differs = compare_faults(host, native, emulated);
+		differs = compare_faults(host, test, native, emulated);
 	differs |= compare_registers(host, test, native, emulated);
 	if (!same_memory(host, test, image, native, emulated))
 		differs |= DIFFERS_MEMORY;

@@ -24,6 +24,7 @@
 #define DIFFERS_CR2 (1ull << 30)
 #define DIFFERS_MEMORY (1ull << 31)
 #define DIFFERS_ST(n) (1ull << (32 + (n)))
+#define DIFFERS_ST_ALL (0xffull << 32)
 #define DIFFERS_XMM(n) (1ull << (40 + (n)))
 
 /*

@@ -34,6 +34,8 @@ const struct exempt_row exempt_rows[] = {
 	{OP_SLDT, EXEMPT_NEVER_RUN, "the host's kernel emulates it under UMIP", SYSTEM_TEST},
 	{OP_STR, EXEMPT_NEVER_RUN, "the host's kernel emulates it under UMIP", SYSTEM_TEST},
 	{OP_SMSW, EXEMPT_NEVER_RUN, "the host's kernel emulates it under UMIP", SYSTEM_TEST},
+	{OP_XSETBV, EXEMPT_NEVER_RUN, "#UD or #GP as CPUID's OSXSAVE says, which is ours", SYSTEM_TEST},
+	{OP_INT1, EXEMPT_NEVER_RUN, "hypervisors give it a RIP of their own", FAR_TEST},
 	{OP_SYSRET, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_SYSEXIT, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_SWAPGS, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
@@ -43,7 +45,6 @@ const struct exempt_row exempt_rows[] = {
 	{OP_MOV_TO_DR, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_CLTS, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_LMSW, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
-	{OP_XSETBV, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_LLDT, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_LTR, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_LGDT, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
@@ -129,7 +130,13 @@ bool host_differs(const struct host *host, unsigned code_size, const struct deco
 		return true;
 	if (near_branch && host->amd && code_size == 8 && has_prefix(decoded, bytes, 0x66)) /* AMD's are 16 bits wide then; ours are Intel's */
 		return true;
-	return false;
+	if (!host->amd)
+		return false;
+	if (row->op == OP_NOP && row->opcode == 0x0d) /* 0F 0D with a register: #UD on AMD's */
+		return true;
+	if ((row->op == OP_LSS || row->op == OP_LFS || row->op == OP_LGS) && decoded->operand_size == 8) /* AMD's have no m16:64 */
+		return true;
+	return row->op == OP_SYSRET && code_size == 4; /* AMD's has it in legacy code too: #GP in place of #UD */
 }
 
 bool host_lacks(const struct host *host, const struct isa_row *row)

@@ -204,7 +204,8 @@ static void generate_single(const struct generator *generator, struct random *ra
 
 static bool fits_sequence(const struct generator *generator, struct random *random, const struct isa_row *row)
 {
-	static const uint16_t unfit[] = {OP_ENTER, OP_BOUND, OP_CLFLUSH, OP_FLDCW, OP_FLDENV, OP_FRSTOR, OP_CALL, OP_WRFSBASE, OP_WRGSBASE};
+	static const uint16_t unfit[] = {OP_ENTER, OP_BOUND, OP_CLFLUSH, OP_FLDCW, OP_FLDENV, OP_FRSTOR, OP_CALL, OP_WRFSBASE, OP_WRGSBASE,
+					 OP_MASKMOVQ, OP_MASKMOVDQU};
 
 	if (row->attributes & (A_END | A_CPL0) || exempt_find(row))
 		return false;

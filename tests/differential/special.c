@@ -234,9 +234,13 @@ static void load_mxcsr(struct preparation *p)
 static void restore_fx(struct preparation *p)
 {
 	uint32_t mxcsr = random_percent(p->random, 95) ? random_below(p->random, 0x10000) : 0x80000000;
+	uint64_t pointers[2] = {random_bits(p->random) >> 17, random_bits(p->random) >> 17}; /* canonical: processors keep 48 bits or 64 */
+	uint8_t image[20];
 
+	memcpy(image, pointers, 16);
+	memcpy(image + 16, &mxcsr, 4);
 	if (p->has_target)
-		prepare_patch(p->test, p->target + FX_MXCSR, &mxcsr, 4);
+		prepare_patch(p->test, p->target + FX_FIP, image, sizeof(image));
 }
 
 static void load_bcd(struct preparation *p)
@@ -247,10 +251,13 @@ static void load_bcd(struct preparation *p)
 	patch_target(p, bcd, 10);
 }
 
+/* Where bytes that are not stored would fault, processors differ: so all of the operand is there. */
 static void mask_move(struct preparation *p)
 {
-	uint64_t target = prepare_target(p->random, 16, p->decoded->address_size) - prepare_segment_base(p->test, p->decoded);
+	uint64_t target = p->decoded->address_size == 2 ? LOW_BASE + random_below(p->random, 4096 - 16)
+							: DATA_BASE + random_below(p->random, DATA_WRITABLE - 16);
 
+	target -= prepare_segment_base(p->test, p->decoded);
 	memcpy(gpr(p, RDI), &target, p->decoded->address_size);
 }
 
@@ -328,6 +335,7 @@ static const struct {
 	{OP_LGS, far_pointer},
 	{OP_LDMXCSR, load_mxcsr},
 	{OP_FXRSTOR, restore_fx},
+	{OP_FXRSTOR64, restore_fx},
 	{OP_FBLD, load_bcd},
 	{OP_MASKMOVQ, mask_move},
 	{OP_MASKMOVDQU, mask_move},

@@ -115,8 +115,9 @@ static int simd_run_guest(struct simd_rig *s, struct simd_state *state, const ui
 		assert_in_range(cpu->rip, SIMD_HANDLERS, SIMD_HANDLERS + 32 * 16 - 1);
 		vector = (int)(cpu->rip - SIMD_HANDLERS) / 16;
 	}
-	cpu->gpr[RSP] = rsp;
 	memcpy(state->gpr, cpu->gpr, sizeof(cpu->gpr));
+	cpu->gpr[RSP] = rsp;
+	state->gpr[RSP] = 0;
 	memcpy(state->fx.xmm, cpu->xmm, sizeof(cpu->xmm));
 	x87_fxsave_image(cpu, (uint8_t *)&state->fx, true);
 	state->fx.mxcsr = cpu->mxcsr;
@@ -236,6 +237,11 @@ static void simd_random_state(struct simd_rig *s, enum simd_masks masks, struct 
 	}
 }
 
+static bool simd_uses_method(const struct isa_row *row, enum isa_method method)
+{
+	return isa_operands[row->operand[0]].method == method || isa_operands[row->operand[1]].method == method;
+}
+
 /* An encoding of the row with random operands. memory: the form with a memory operand at RBX. Returns its length, or 0 if there is none such. */
 static unsigned simd_encode(struct simd_rig *s, const struct isa_row *row, bool memory, uint8_t *code)
 {
@@ -247,9 +253,9 @@ static unsigned simd_encode(struct simd_rig *s, const struct isa_row *row, bool 
 		return 0;
 	reg = row->reg == R_ANY ? simd_below(s, 16) : (unsigned)row->reg;
 	rm = memory ? RBX : simd_below(s, 16);
-	if (!memory && reg == RSP)
+	if (simd_uses_method(row, METHOD_G) && reg == RSP)
 		reg = RAX; /* the stack pointer is not part of the state */
-	if (!memory && rm == RSP)
+	if ((simd_uses_method(row, METHOD_E) || simd_uses_method(row, METHOD_R)) && rm == RSP)
 		rm = RAX;
 	if (row->prefix >= P_66)
 		code[n++] = prefixes[row->prefix];
@@ -270,7 +276,6 @@ static unsigned simd_encode(struct simd_rig *s, const struct isa_row *row, bool 
 	return n;
 }
 
-/* The row that the encoding with the random REX.W really is: rows with A_O64 stand before their equals without. */
 static void simd_random_memory(struct simd_rig *s)
 {
 	for (unsigned i = 0; i < SIMD_DATA_SIZE; i += 16) {

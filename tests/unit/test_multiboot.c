@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <elf.h>
 
+#include "emu/machine.h" /* before elf.h, whose PF_W is a macro */
 #include "loader/image.h"
 #include "loader/multiboot.h"
+
+#include <elf.h>
 
 enum { HEADER_AT = 0x100, CODE_AT = 0x1000, FILE_SIZE = 0x2000 };
 #define MAGIC 0x1badb002u
