@@ -14,8 +14,8 @@ struct option_spec {
 };
 
 /*
- * Reads argv[1..argc). Options and others may be mixed; the others are left in argv[1..], their number in *ret_others. "--" ends options. --help
- * sets *ret_help and stops.
+ * Reads argv[1..argc). Options and others may be mixed; the others are left in argv[1..], their number in *ret_others. "--" ends options.
+ * --help sets *ret_help and stops.
  */
 struct error *options_parse(const struct option_spec *spec, void *into, int argc, char **argv, int *ret_others, int *ret_help);
 /* Prints the table to stdout. */

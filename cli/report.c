@@ -51,8 +51,8 @@ static void print_segments(const struct cpu *cpu)
 
 static void print_control(const struct cpu *cpu)
 {
-	fprintf(stderr, "CR0=%08" PRIx64 " CR2=%016" PRIx64 " CR3=%016" PRIx64 " CR4=%08" PRIx64 " EFER=%04" PRIx64 "\n", cpu->cr0, cpu->cr2,
-		cpu->cr3, cpu->cr4, cpu->efer);
+	fprintf(stderr, "CR0=%08" PRIx64 " CR2=%016" PRIx64 " CR3=%016" PRIx64 " CR4=%08" PRIx64 " EFER=%04" PRIx64 "\n", cpu->cr0,
+		cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer);
 }
 
 /* -- the last instructions -- */
@@ -194,6 +194,6 @@ void report_stats(const struct machine *machine)
 	fprintf(stderr, "instructions   %" PRIu64 " (%" PRIu64 " ns idle)\n", clock - machine->idle, machine->idle);
 	fprintf(stderr, "blocks         %" PRIu64 " translated, %" PRIu64 " dropped, cache emptied %" PRIu64 " times\n", blocks->translated,
 		blocks->dropped, blocks->emptied);
-	fprintf(stderr, "lookups        %" PRIu64 ", %" PRIu64 " links made, %" PRIu64 " single instructions\n", blocks->lookups, blocks->links,
-		blocks->single);
+	fprintf(stderr, "lookups        %" PRIu64 ", %" PRIu64 " links made, %" PRIu64 " single instructions\n", blocks->lookups,
+		blocks->links, blocks->single);
 }

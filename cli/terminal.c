@@ -10,10 +10,10 @@
 
 enum { CTRL_A = 1 };
 
-static const char key_help[] = "\r\n"
-			       "Ctrl-A x       stop the machine\r\n"
-			       "Ctrl-A h       this help\r\n"
-			       "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
+static const char key_help[] = "\n"
+			       "Ctrl-A x       stop the machine\n"
+			       "Ctrl-A h       this help\n"
+			       "Ctrl-A Ctrl-A  send Ctrl-A\n";
 
 /* -- output -- */
 
@@ -60,8 +60,7 @@ static void take_key(struct terminal *terminal, uint8_t key)
 	} else if (key == 'x') {
 		terminal->quit = true;
 	} else if (key == 'h' || key == '?') {
-		for (const char *c = key_help; *c; c++)
-			write_byte(terminal, *c);
+		fputs(key_help, stderr);
 	}
 }
 

@@ -2,8 +2,8 @@
  * The guest's console on the host's stdin and stdout.
  *
  * If stdin is a terminal it is put into raw mode, so that every key but Ctrl-A goes to the guest, and restored by terminal_close().
- * Signals that would end the program (INT, TERM, HUP) are taken through a file descriptor meanwhile: they end the machine in order. Output is gathered
- * and written when the machine polls for input.
+ * Signals that would end the program (INT, TERM, HUP) are taken through a file descriptor meanwhile: they end the machine in order. Output
+ * is gathered and written when the machine polls for input.
  */
 #ifndef XRAY86_CLI_TERMINAL_H
 #define XRAY86_CLI_TERMINAL_H
@@ -23,10 +23,10 @@ struct terminal {
 	struct termios saved;
 	sigset_t saved_signals;
 	int signal_fd;
-	int signal;	  /* one that came, or 0; SIGPIPE: nobody reads stdout any more */
-	bool quit;	  /* Ctrl-A x, or a signal */
-	bool eof;	  /* stdin is at its end */
-	bool escape;	  /* Ctrl-A was the last key */
+	int signal;  /* one that came, or 0; SIGPIPE: nobody reads stdout any more */
+	bool quit;   /* Ctrl-A x, or a signal */
+	bool eof;    /* stdin is at its end */
+	bool escape; /* Ctrl-A was the last key */
 	char out[TERMINAL_OUT];
 	size_t out_used;
 	uint8_t in[TERMINAL_IN]; /* read and not yet taken */

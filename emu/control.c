@@ -254,5 +254,6 @@ void debug_write(struct cpu *cpu, unsigned n, uint64_t value)
 	else if (n == 7)
 		value = (value & DR7_WRITABLE) | DR7_FIXED;
 	cpu->dr[n] = value;
+	cpu_flush_tlb(cpu); /* pages with data breakpoints must not be in the TLBs */
 	cpu_update_mode(cpu);
 }

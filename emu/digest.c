@@ -51,9 +51,10 @@ static uint64_t hash_fpu(uint64_t state, const struct fpu *fpu)
 static uint64_t hash_system(uint64_t state, const struct cpu *cpu)
 {
 	const uint64_t value[] = {
-		cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer, cpu->gdtr.base, cpu->gdtr.limit, cpu->idtr.base, cpu->idtr.limit,
-		cpu->star, cpu->lstar, cpu->cstar, cpu->fmask, cpu->kernel_gs_base, cpu->sysenter_cs, cpu->sysenter_esp, cpu->sysenter_eip,
-		cpu->tsc_offset, cpu->tsc_aux, cpu->pat, cpu->misc_enable, cpu->a20_mask, cpu->mxcsr,
+		cpu->cr0,         cpu->cr2,          cpu->cr3,          cpu->cr4,        cpu->efer,    cpu->gdtr.base, cpu->gdtr.limit,
+		cpu->idtr.base,   cpu->idtr.limit,   cpu->star,         cpu->lstar,      cpu->cstar,   cpu->fmask,     cpu->kernel_gs_base,
+		cpu->sysenter_cs, cpu->sysenter_esp, cpu->sysenter_eip, cpu->tsc_offset, cpu->tsc_aux, cpu->pat,       cpu->misc_enable,
+		cpu->a20_mask,    cpu->mxcsr,
 	};
 
 	return hash_list(hash_list(state, value, sizeof(value) / sizeof(value[0])), cpu->dr, 8);

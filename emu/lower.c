@@ -269,8 +269,7 @@ static unsigned log2_size(unsigned size)
 
 static bool wide_immediate(const struct decoded *decoded)
 {
-	return has_method(decoded, METHOD_A) || has_method(decoded, METHOD_O) ||
-	       (decoded->row->op == OP_MOV && decoded->row->operand[1] == OPN_Iv && decoded->operand_size == 8);
+	return has_method(decoded, METHOD_A) || has_method(decoded, METHOD_O) || decoded->row->op == OP_MOV_IMM64;
 }
 
 /*
@@ -475,7 +474,7 @@ static handler_fn *choose_handler(const struct lowering *lowering, const struct 
 	const struct isa_row *row = lowered->decoded.row;
 	unsigned engine = mode & MODE_TAGGED ? ENGINE_TAGS : ENGINE_PLAIN;
 	unsigned form = form_of(&lowered->decoded), size = size_of(&lowered->decoded);
-	unsigned op = row->op == OP_MOV && wide_immediate(&lowered->decoded) ? OP_MOV_IMM64 : row->op;
+	unsigned op = row->op;
 	handler_fn *found = forbidden(row, mode);
 
 	if (found)

@@ -30,7 +30,8 @@ static struct error *add_rom(struct machine *machine, const uint8_t *rom, uint64
 	struct error *err;
 
 	if (!size || size % PAGE_SIZE || size > 16 * MIB)
-		return error_create("BIOS ROM: size is %llu bytes: it must be a multiple of 4096, at most 16 MiB", (unsigned long long)size);
+		return error_create("BIOS ROM: size is %llu bytes: it must be a multiple of 4096, at most 16 MiB",
+				    (unsigned long long)size);
 	err = physmem_add_rom(&machine->mem, 4 * GIB - size, rom, size);
 	return err ? err : physmem_add_rom(&machine->mem, MIB - alias, rom + size - alias, alias);
 }

@@ -1,9 +1,9 @@
 /*
  * A PC: one CPU, memory, the devices of emu/dev/ and the clock that drives them. Owns them all; no globals, so several may exist.
  *
- * Time is the CPU's instruction count (1 ns each), idle time included: a halted CPU jumps to the next device event. The machine runs the CPU
- * up to the next event, then lets the devices act, so events happen exactly on their instruction, and a run with the same
- * configuration and console input is the same run.
+ * Time is the CPU's instruction count (1 ns each), idle time included: a halted CPU jumps to the next device event. The machine runs the
+ * CPU up to the next event, then lets the devices act, so events happen exactly on their instruction, and a run with the same configuration
+ * and console input is the same run.
  *
  * Physical memory: RAM from 0 to 640 KiB and from 1 MiB up, below a hole at 3-4 GiB, then on from 4 GiB; E0000h-FFFFFh is RAM with the
  * ACPI tables, or the end of the BIOS ROM if there is one, whose last byte then also stands at 4 GiB - 1.
@@ -35,25 +35,25 @@
 #define MACHINE_MAX_MEMORY (64ull << 30)
 
 struct machine_config {
-	uint64_t memory;		/* bytes of RAM, a multiple of the page size */
-	const struct console *console;	/* NULL: none */
-	int64_t epoch;			/* what the RTC shows at time 0: seconds since 1970 */
-	bool acpi;			/* describe the machine by ACPI tables (not with a BIOS, who makes its own) */
-	const void *rom;		/* BIOS, copied; NULL: none */
+	uint64_t memory;               /* bytes of RAM, a multiple of the page size */
+	const struct console *console; /* NULL: none */
+	int64_t epoch;                 /* what the RTC shows at time 0: seconds since 1970 */
+	bool acpi;                     /* describe the machine by ACPI tables (not with a BIOS, who makes its own) */
+	const void *rom;               /* BIOS, copied; NULL: none */
 	uint64_t rom_size;
 };
 
 /* Why machine_run() came back. */
 enum machine_stop {
 	MACHINE_STOP_NONE,
-	MACHINE_STOP_LIMIT,	 /* the instruction count asked for is reached */
-	MACHINE_STOP_POWER_OFF,	 /* ACPI */
-	MACHINE_STOP_RESET,	 /* keyboard controller, port 92h, port CF9h */
+	MACHINE_STOP_LIMIT,      /* the instruction count asked for is reached */
+	MACHINE_STOP_POWER_OFF,  /* ACPI */
+	MACHINE_STOP_RESET,      /* keyboard controller, port 92h, port CF9h */
 	MACHINE_STOP_DEBUG_EXIT, /* isa-debug-exit; machine->exit_code */
-	MACHINE_STOP_QUIT,	 /* the console's user wants it */
-	MACHINE_STOP_HALTED,	 /* halted, and nothing can wake it */
-	MACHINE_STOP_SHUTDOWN,	 /* triple fault */
-	MACHINE_STOP_CPU,	 /* the CPU stopped for somebody else: machine->cpu_exit */
+	MACHINE_STOP_QUIT,       /* the console's user wants it */
+	MACHINE_STOP_HALTED,     /* halted, and nothing can wake it */
+	MACHINE_STOP_SHUTDOWN,   /* triple fault */
+	MACHINE_STOP_CPU,        /* the CPU stopped for somebody else: machine->cpu_exit */
 };
 
 enum { MACHINE_PORT_RANGES = 24 };
@@ -78,7 +78,7 @@ struct machine {
 	struct port_range port[MACHINE_PORT_RANGES];
 	unsigned port_ranges;
 	uint64_t lapic_at; /* where its MMIO page is mapped, or NO_EVENT */
-	bool pic_intr;	   /* INTR of the 8259s */
+	bool pic_intr;     /* INTR of the 8259s */
 	bool a20;
 
 	const struct console *console;
@@ -86,7 +86,7 @@ struct machine {
 	uint64_t next_poll; /* when to look at the console's input */
 
 	uint64_t run_until; /* the running cpu_run() comes back at this instruction */
-	uint64_t idle;	    /* of the instruction count, what was skipped while halted */
+	uint64_t idle;      /* of the instruction count, what was skipped while halted */
 	enum machine_stop stop;
 	uint32_t exit_code;
 	enum cpu_exit cpu_exit;

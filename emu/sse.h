@@ -61,7 +61,8 @@ bool sse_tiny(__m128i result, enum lanes lanes);
 /*
  * One operation with unmasked exceptions. begin: clears the flags, so that the operation's own are seen, and returns what end wants to
  * have. end: merges them, or raises #XM (#UD without CR4.OSXMMEXCPT) if an unmasked one is among them; so it comes before any commit. tiny: the
- * result, or a part of it, is denormal, which is an underflow, exact or not, where underflow is unmasked.
+ * result, or a part of it, is denormal, which is an underflow, exact or not, where underflow is unmasked. One thing is not as in hardware: PE beside an
+ * unmasked overflow or underflow is what the masked operation makes of it, though with the exponent unbounded the result might be exact.
  */
 uint32_t sse_trap_begin(struct cpu *cpu);
 void sse_trap_end(struct cpu *cpu, const struct insn *insn, uint32_t begun, bool tiny);

@@ -24,8 +24,15 @@ static const struct {
 	uint8_t size;
 	char bytes[7];
 } compressed[] = {
-	{2, "\x1f\x8b"},	 {3, "BZh"},		  {6, "\xfd" "7zXZ\0"},	   {3, "\x5d\0\0"},
-	{4, "\x04\x22\x4d\x18"}, {4, "\x02\x21\x4c\x18"}, {4, "\x28\xb5\x2f\xfd"}, {4, "\x89LZO"},
+	{2, "\x1f\x8b"},
+	{3, "BZh"},
+	{6, "\xfd"
+	    "7zXZ\0"},
+	{3, "\x5d\0\0"},
+	{4, "\x04\x22\x4d\x18"},
+	{4, "\x02\x21\x4c\x18"},
+	{4, "\x28\xb5\x2f\xfd"},
+	{4, "\x89LZO"},
 };
 
 static int starts_with(const uint8_t *data, size_t size, size_t at, const char *bytes, size_t count)
@@ -66,7 +73,10 @@ enum image_kind image_detect(const uint8_t *data, size_t size)
 		return IMAGE_MULTIBOOT;
 	if (is_multiboot2(data, size))
 		return IMAGE_MULTIBOOT2;
-	if (starts_with(data, size, 0, "\x7f" "ELF", 4))
+	if (starts_with(data, size, 0,
+			"\x7f"
+			"ELF",
+			4))
 		return IMAGE_ELF;
 	if (is_compressed(data, size))
 		return IMAGE_COMPRESSED;

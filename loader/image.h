@@ -11,7 +11,7 @@ enum image_kind {
 	IMAGE_MULTIBOOT,
 	IMAGE_MULTIBOOT2,
 	IMAGE_LINUX_BZIMAGE, /* the setup header of Linux' x86 boot protocol */
-	IMAGE_ELF,	     /* an ELF file without a multiboot header: a vmlinux, or a program */
+	IMAGE_ELF,           /* an ELF file without a multiboot header: a vmlinux, or a program */
 	IMAGE_COMPRESSED,
 	IMAGE_BOOT_SECTOR,
 	IMAGE_COUNT

@@ -57,8 +57,8 @@ static struct error *add_segment(struct multiboot_image *image, uint64_t file, c
 	if (image->count == MULTIBOOT_MAX_SEGMENTS)
 		return error_create("more than %d segments to load", MULTIBOOT_MAX_SEGMENTS);
 	if (segment->file_size > segment->memory_size)
-		return error_create("segment at %#" PRIx64 " has %" PRIu64 " bytes in the file but only %" PRIu64 " in memory", segment->paddr,
-				    segment->file_size, segment->memory_size);
+		return error_create("segment at %#" PRIx64 " has %" PRIu64 " bytes in the file but only %" PRIu64 " in memory",
+				    segment->paddr, segment->file_size, segment->memory_size);
 	if (segment->offset > file || segment->file_size > file - segment->offset)
 		return error_create("truncated: the segment at %#" PRIx64 " needs bytes up to %#" PRIx64 " of the file, which has %" PRIu64,
 				    segment->paddr, segment->offset + segment->file_size, file);
@@ -84,14 +84,15 @@ static struct error *parse_addresses(const struct header *header, size_t size, s
 	segment.file_size = size - segment.offset;
 	if (header->load_end_addr) {
 		if (header->load_end_addr < header->load_addr)
-			return error_create("multiboot header: load_end_addr %#x is below load_addr %#x", header->load_end_addr, header->load_addr);
+			return error_create("multiboot header: load_end_addr %#x is below load_addr %#x", header->load_end_addr,
+					    header->load_addr);
 		segment.file_size = header->load_end_addr - header->load_addr;
 	}
 	segment.memory_size = segment.file_size;
 	if (header->bss_end_addr) {
 		if (header->bss_end_addr < header->load_addr + segment.file_size)
-			return error_create("multiboot header: bss_end_addr %#x is below the end of the data, %#" PRIx64, header->bss_end_addr,
-					    header->load_addr + segment.file_size);
+			return error_create("multiboot header: bss_end_addr %#x is below the end of the data, %#" PRIx64,
+					    header->bss_end_addr, header->load_addr + segment.file_size);
 		segment.memory_size = header->bss_end_addr - header->load_addr;
 	}
 	ret->entry = header->entry_addr;

@@ -88,8 +88,8 @@ static struct error *load_modules(struct machine *machine, const struct multiboo
 		uint64_t start = page_up(*end);
 
 		if (!usable(machine, start, module->size))
-			return error_create("module %u (%s, %zu bytes) does not fit into RAM behind %#" PRIx64 ": give more with --memory", i + 1,
-					    module->string, module->size, start);
+			return error_create("module %u (%s, %zu bytes) does not fit into RAM behind %#" PRIx64 ": give more with --memory",
+					    i + 1, module->string, module->size, start);
 		if (module->size)
 			physmem_copy_in(&machine->mem, start, module->data, module->size);
 		*end = start + module->size;
@@ -111,8 +111,8 @@ static struct error *place_info(const struct machine *machine, const struct mult
 	}
 	*ret = low ? INFO_PLACE : page_up(end);
 	if (!usable(machine, *ret, size))
-		return error_create("no room for the boot information (%" PRIu64 " bytes) behind %#" PRIx64 ": give more with --memory", size,
-				    end);
+		return error_create("no room for the boot information (%" PRIu64 " bytes) behind %#" PRIx64 ": give more with --memory",
+				    size, end);
 	return NULL;
 }
 

@@ -4,7 +4,14 @@
 #include <string.h>
 
 enum { STATUS = 0, ENABLE = 2, CONTROL = 4, TIMER = 8 }; /* offsets from ACPI_PORT */
-enum { TMR = 1, STATUS_CLEARABLE = 0xcf31, ENABLE_WRITABLE = 0x4721, CONTROL_SCI_EN = 1, CONTROL_WRITABLE = 0x1c06, CONTROL_SLP_EN = 1 << 13 };
+enum {
+	TMR = 1,
+	STATUS_CLEARABLE = 0xcf31,
+	ENABLE_WRITABLE = 0x4721,
+	CONTROL_SCI_EN = 1,
+	CONTROL_WRITABLE = 0x1c06,
+	CONTROL_SLP_EN = 1 << 13
+};
 enum { CARRY_SHIFT = 31 }; /* TMR_STS is set when the counter's top bit changes */
 
 static void update_irq(struct acpi_pm *pm)

@@ -1,6 +1,6 @@
 /*
- * The ACPI tables (specification 6.4, chapter 5.2): what a guest must know of this machine and cannot find by probing: the APICs, the timer,
- * how to power off. Everything else (UART, PIT, RTC) is at its traditional place.
+ * The ACPI tables (specification 6.4, chapter 5.2): what a guest must know of this machine and cannot find by probing: the APICs, the
+ * timer, how to power off. Everything else (UART, PIT, RTC) is at its traditional place.
  */
 #include "emu/dev/acpi.h"
 

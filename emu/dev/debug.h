@@ -1,6 +1,6 @@
 /*
- * Ports that test programs talk to: 80h (POST code, remembered), E9h (Bochs' debug console: writes go to the console, reads give E9h), F1h (the
- * output port that test386 is usually built for), F4h (QEMU's isa-debug-exit: ends the run with exit status (value << 1) | 1).
+ * Ports that test programs talk to: 80h (POST code, remembered), E9h (Bochs' debug console: writes go to the console, reads give E9h), F1h
+ * (the output port that test386 is usually built for), F4h (QEMU's isa-debug-exit: ends the run with exit status (value << 1) | 1).
  */
 #ifndef XRAY86_EMU_DEV_DEBUG_H
 #define XRAY86_EMU_DEV_DEBUG_H
@@ -16,7 +16,7 @@ struct debug_ports {
 	uint8_t post_code;
 };
 
-extern const struct port_ops post_port_ops;	    /* not wide */
+extern const struct port_ops post_port_ops;          /* not wide */
 extern const struct port_ops debug_console_port_ops; /* E9h and F1h; not wide */
 extern const struct port_ops debug_exit_port_ops;    /* wide */
 

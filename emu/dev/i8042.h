@@ -1,7 +1,7 @@
 /*
  * The keyboard controller (Intel 8042 as programmed by IBM, PS/2 Hardware Technical Reference "Keyboard and auxiliary device
- * controller"; ports 60h and 64h, IRQ 1 and 12), with nothing plugged in: whatever is sent to the keyboard or mouse is answered by FEh with the
- * time-out bit. What is left are its two odd jobs on a PC: the A20 gate and the reset line.
+ * controller"; ports 60h and 64h, IRQ 1 and 12), with nothing plugged in: whatever is sent to the keyboard or mouse is answered by FEh with
+ * the time-out bit. What is left are its two odd jobs on a PC: the A20 gate and the reset line.
  */
 #ifndef XRAY86_EMU_DEV_I8042_H
 #define XRAY86_EMU_DEV_I8042_H
@@ -11,11 +11,11 @@
 struct i8042 {
 	struct irq_line keyboard_irq, aux_irq;
 	const struct system_control *system;
-	uint8_t config;	 /* "command byte" */
+	uint8_t config; /* "command byte" */
 	uint8_t status;
-	uint8_t data;	 /* output buffer */
+	uint8_t data;    /* output buffer */
 	uint8_t command; /* waits for its data byte; 0: none */
-	bool data_irq;	 /* the output buffer is device data: it interrupts */
+	bool data_irq;   /* the output buffer is device data: it interrupts */
 };
 
 extern const struct port_ops i8042_port_ops; /* 60h, 64h; not wide */

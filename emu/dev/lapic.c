@@ -40,7 +40,7 @@ enum { FIRST_LEGAL_VECTOR = 16 };
 
 static const uint32_t lvt_writable[LVT_COUNT] = {
 	[LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERFORMANCE] = 0x107ff,
-	[LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff,	[LVT_ERROR] = 0x100ff,
+	[LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff,   [LVT_ERROR] = 0x100ff,
 };
 
 static bool x2apic(const struct lapic *lapic)

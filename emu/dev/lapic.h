@@ -1,9 +1,9 @@
 /*
  * The local APIC of the one CPU, xAPIC and x2APIC (SDM vol. 3A chapter 11 "Advanced Programmable Interrupt Controller").
  *
- * Its timer counts nanoseconds of guest time divided by the divide configuration. It comes out of reset as PC firmware leaves it, in virtual
- * wire mode: LINT0 = ExtINT (the 8259s), LINT1 = NMI; and LINT0 passes ExtINT on even while the APIC is software-disabled. Interrupts to
- * other CPUs are accepted and go nowhere; so do INIT and SIPI.
+ * Its timer counts nanoseconds of guest time divided by the divide configuration. It comes out of reset as PC firmware leaves it, in
+ * virtual wire mode: LINT0 = ExtINT (the 8259s), LINT1 = NMI; and LINT0 passes ExtINT on even while the APIC is software-disabled.
+ * Interrupts to other CPUs are accepted and go nowhere; so do INIT and SIPI.
  */
 #ifndef XRAY86_EMU_DEV_LAPIC_H
 #define XRAY86_EMU_DEV_LAPIC_H
@@ -32,7 +32,7 @@ struct apic_message {
 	bool logical; /* destination mode */
 	bool level;
 	uint32_t destination; /* 8 bits from the I/O APIC and in xAPIC mode */
-	bool broadcast;	      /* destination is everybody, whatever the other fields say */
+	bool broadcast;       /* destination is everybody, whatever the other fields say */
 };
 
 /* The local APIC's surroundings. */
@@ -40,7 +40,7 @@ struct lapic_host {
 	void *opaque;
 	void (*changed)(void *opaque); /* lapic_pending() or lapic_accepts_extint() may give something else now */
 	void (*nmi)(void *opaque);
-	void (*eoi)(void *opaque, uint8_t vector); /* a level-triggered interrupt is over: to the I/O APIC */
+	void (*eoi)(void *opaque, uint8_t vector);               /* a level-triggered interrupt is over: to the I/O APIC */
 	void (*moved)(void *opaque, uint64_t base, bool mapped); /* IA32_APIC_BASE: the MMIO page is elsewhere, or gone */
 	uint64_t (*tsc)(void *opaque);
 };
@@ -50,7 +50,7 @@ enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, 
 struct lapic {
 	struct guest_clock clock;
 	struct lapic_host host;
-	uint64_t base;	      /* IA32_APIC_BASE */
+	uint64_t base;            /* IA32_APIC_BASE */
 	uint64_t maxphyaddr_mask; /* reserved bits of it */
 	uint32_t id;
 	uint32_t tpr, ldr, dfr, svr;
@@ -60,8 +60,8 @@ struct lapic {
 	uint32_t lvt[LVT_COUNT];
 	bool lint[2]; /* levels */
 	uint32_t timer_initial, timer_divide;
-	uint64_t timer_deadline;    /* guest time at which it reaches 0, or NO_EVENT */
-	uint64_t tsc_deadline;	    /* 0: disarmed */
+	uint64_t timer_deadline; /* guest time at which it reaches 0, or NO_EVENT */
+	uint64_t tsc_deadline;   /* 0: disarmed */
 };
 
 extern const struct mmio_ops lapic_mmio_ops;

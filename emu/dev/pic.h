@@ -2,8 +2,8 @@
  * The PC's pair of 8259A interrupt controllers (Intel 8259A datasheet, 231468) with the edge/level control registers of later chipsets
  * (82371AB datasheet, 4.2.6). Ports 20h/21h (master), A0h/A1h (slave, on the master's IR2), 4D0h/4D1h (ELCR).
  *
- * An edge-triggered request lasts while its line stays high, as on the chip: if it drops before the acknowledge, that one gives the spurious
- * vector (IR7, without in-service bit).
+ * An edge-triggered request lasts while its line stays high, as on the chip: if it drops before the acknowledge, that one gives the
+ * spurious vector (IR7, without in-service bit).
  */
 #ifndef XRAY86_EMU_DEV_PIC_H
 #define XRAY86_EMU_DEV_PIC_H
@@ -11,13 +11,13 @@
 #include "emu/dev/device.h"
 
 struct pic_chip {
-	uint8_t irr;	/* requests */
+	uint8_t irr; /* requests */
 	uint8_t imr, isr;
-	uint8_t lines;	/* levels of the inputs */
-	uint8_t elcr;	/* 1: level-triggered */
-	uint8_t base;	/* ICW2 */
+	uint8_t lines; /* levels of the inputs */
+	uint8_t elcr;  /* 1: level-triggered */
+	uint8_t base;  /* ICW2 */
 	uint8_t icw4;
-	uint8_t lowest; /* input of lowest priority */
+	uint8_t lowest;   /* input of lowest priority */
 	uint8_t next_icw; /* initialisation: 2, 3, 4; 0: done */
 	bool needs_icw4, single;
 	bool rotate_on_aeoi, special_mask, poll, read_isr;

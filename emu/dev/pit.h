@@ -13,18 +13,18 @@
 enum { PIT_HZ = 1193182, PIT_COUNTERS = 3 };
 
 struct pit_counter {
-	uint8_t mode;	/* 0..5 */
+	uint8_t mode;   /* 0..5 */
 	uint8_t access; /* 1: LSB, 2: MSB, 3: LSB then MSB */
 	bool bcd;
 	bool gate;
 	bool write_msb_next, read_msb_next;
 	uint8_t write_lsb;
-	uint32_t count;	   /* in use: 1 .. 65536 (BCD: 10000) */
-	bool armed;	   /* a count was written (modes 1, 5: and a trigger came): `start` and `count` are valid */
-	uint64_t start;	   /* tick at which counting (re)started; may be the next one */
-	uint64_t paused;   /* modes 0, 4 with the gate low: ticks counted until then, else NO_EVENT */
+	uint32_t count;     /* in use: 1 .. 65536 (BCD: 10000) */
+	bool armed;         /* a count was written (modes 1, 5: and a trigger came): `start` and `count` are valid */
+	uint64_t start;     /* tick at which counting (re)started; may be the next one */
+	uint64_t paused;    /* modes 0, 4 with the gate low: ticks counted until then, else NO_EVENT */
 	uint32_t new_count; /* written, not in use yet (0: none) ... */
-	uint64_t new_at;   /* ... until this tick; NO_EVENT: until a trigger */
+	uint64_t new_at;    /* ... until this tick; NO_EVENT: until a trigger */
 	bool status_latched, count_latched;
 	uint8_t status_latch;
 	uint16_t count_latch;

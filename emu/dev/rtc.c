@@ -20,12 +20,12 @@ enum rtc_register {
 	REGISTER_D,
 	SHUTDOWN_STATUS = 0x0f,
 	EQUIPMENT = 0x14,
-	BASE_MEMORY = 0x15,	/* KiB, 2 bytes; the next three are what firmware of the time leaves */
+	BASE_MEMORY = 0x15,     /* KiB, 2 bytes; the next three are what firmware of the time leaves */
 	EXTENDED_MEMORY = 0x17, /* KiB above 1 MiB, 2 bytes */
 	EXTENDED_MEMORY_TOO = 0x30,
 	CENTURY = 0x32,
 	MEMORY_ABOVE_16M = 0x34, /* 64 KiB units, 2 bytes */
-	MEMORY_ABOVE_4G = 0x5b,	 /* 64 KiB units, 3 bytes */
+	MEMORY_ABOVE_4G = 0x5b,  /* 64 KiB units, 3 bytes */
 };
 enum { A_UIP = 0x80, A_DIVIDER = 0x70, A_DIVIDER_RUN = 0x20, A_RATE = 15 };
 enum { B_SET = 0x80, B_PIE = 0x40, B_AIE = 0x20, B_UIE = 0x10, B_BINARY = 4, B_24_HOURS = 2 };

@@ -17,8 +17,8 @@ struct rtc {
 	uint8_t index;
 	uint8_t ram[128];
 	int64_t seconds; /* since 1970, at guest time `base` ... */
-	uint64_t base;	 /* ... where a second begins */
-	uint64_t seen;	 /* up to here events are in register C */
+	uint64_t base;   /* ... where a second begins */
+	uint64_t seen;   /* up to here events are in register C */
 };
 
 extern const struct port_ops rtc_port_ops; /* 70h-71h; not wide */

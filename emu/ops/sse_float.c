@@ -81,8 +81,17 @@ ALWAYS_INLINE __m128i qword_mask(unsigned bits)
 	return dword_mask((bits & 1) * 3 | (bits & 2) * 6);
 }
 
-/* The rest of them: the whole dot product, and whether a product or a sum on the way is denormal. */
-#define DEFINE_DOT(op, mask, mnemonic, multiply, add, lanes, all)                                     \
+/* One step of a dot product, a op= b, that traps by itself. */
+#define DOT_STEP(mnemonic, b, lanes)                                                                  \
+	begun = sse_trap_begin(cpu);                                                                  \
+	__asm__ volatile(mnemonic " %1, %0" : "+x"(sum) : "x"(b));                                    \
+	sse_trap_end(cpu, insn, begun, sse_tiny(sum, lanes))
+
+/*
+ * The host's instruction, with zeros multiplied where products are left out. Exceptions are looked for after the multiplication and after each
+ * addition (`sums` of them): an unmasked one keeps the next step from being done.
+ */
+#define DEFINE_DOT(op, mask, mnemonic, all, multiply, add, lanes, sums)                               \
 	ALWAYS_INLINE __m128i op##_host(__m128i a, __m128i b, unsigned imm)                           \
 	{                                                                                             \
 		a = _mm_and_si128(a, mask(imm >> 4));                                                 \
@@ -90,26 +99,23 @@ ALWAYS_INLINE __m128i qword_mask(unsigned bits)
 		__asm__ volatile(mnemonic " $" all ", %1, %0" : "+x"(a) : "x"(b));                    \
 		return _mm_and_si128(a, mask(imm & 15));                                              \
 	}                                                                                             \
-	ALWAYS_INLINE bool op##_tiny(__m128i a, __m128i b, unsigned imm)                              \
+	static void op##_apply_traps(struct cpu *cpu, const struct insn *insn, struct packed b)       \
 	{                                                                                             \
-		__m128i sum;                                                                          \
-		bool tiny;                                                                            \
+		struct packed a = xmm_get(cpu, insn->op1);                                            \
+		__m128i chosen = mask(insn->imm >> 4 & 15), sum = _mm_and_si128(a.v, chosen);         \
+		uint32_t begun;                                                                       \
                                                                                                       \
-		a = _mm_and_si128(a, mask(imm >> 4));                                                 \
-		b = _mm_and_si128(b, mask(imm >> 4));                                                 \
-		__asm__ volatile(multiply " %1, %0" : "+x"(a) : "x"(b));                              \
-		tiny = sse_tiny(a, lanes);                                                            \
-		sum = a;                                                                              \
-		for (unsigned n = lanes == LANES_PS ? 4 : 2; n > 1; n /= 2) {                         \
-			__asm__ volatile(add " %0, %0" : "+x"(sum));                                  \
-			tiny |= sse_tiny(sum, lanes);                                                 \
+		DOT_STEP(multiply, _mm_and_si128(b.v, chosen), lanes);                                \
+		for (unsigned i = 0; i < sums; i++) {                                                 \
+			DOT_STEP(add, sum, lanes);                                                    \
 		}                                                                                     \
-		return tiny;                                                                          \
+		xmm_set(cpu, insn->op1, _mm_and_si128(sum, mask(insn->imm & 15)), a.tag | b.tag);     \
 	}                                                                                             \
 	XMM_HANDLERS(op, CALL_IMM(op##_host), 16, TAGS_BINARY)                                        \
-	XMM_TRAPPING_HANDLERS(op, CALL_IMM(op##_host), 16, TAGS_BINARY, CALL_IMM(op##_tiny))
-DEFINE_DOT(DPPS, dword_mask, "dpps", "mulps", "haddps", LANES_PS, "0xff")
-DEFINE_DOT(DPPD, qword_mask, "dppd", "mulpd", "haddpd", LANES_PD, "0x33")
+	HANDLER(op##_rr_traps, op##_apply_traps(cpu, insn, xmm_get(cpu, insn->op2));)                 \
+	HANDLER(op##_rm_traps, op##_apply_traps(cpu, insn, memory_get(cpu, insn, 16));)
+DEFINE_DOT(DPPS, dword_mask, "dpps", "0xff", "mulps", "haddps", LANES_PS, 2)
+DEFINE_DOT(DPPD, qword_mask, "dppd", "0x33", "mulpd", "haddpd", LANES_PD, 1)
 
 #define ROWS(op, ...) XMM_ROWS(op)
 #define TRAPPING_ROWS(op, ...) XMM_TRAPPING_ROWS(op)

@@ -57,7 +57,7 @@ static void fxsave(struct cpu *cpu, const struct insn *insn, bool rex_w)
 	const size_t head = offsetof(struct fxsave_image, xmm);
 
 	x87_fxsave_image(cpu, (uint8_t *)&image, rex_w);
-	probe_write(cpu, insn, data_bank(cpu, address), address.linear, head + count * sizeof(union xmm));
+	probe_write(cpu, insn, data_bank(cpu, address), address.linear, sizeof(image)); /* all of it must be there, though not all is written */
 	store_bytes(cpu, insn, address, &image, head, x87_tags(cpu));
 	for (i = 0; i < count; i++) /* one by one: each has its tag */
 		store_bytes(cpu, insn, part(address, head + i * sizeof(union xmm)), &cpu->xmm[i], sizeof(union xmm), cpu->xmm_tag[i]);

@@ -257,17 +257,19 @@ static void do_verw(struct cpu *cpu, const struct insn *insn, bool memory)
 static void do_arpl(struct cpu *cpu, const struct insn *insn, bool memory)
 {
 	uint16_t source = reg_get(cpu, insn->op2, 2).v;
+	struct address address = {0, 0};
 	struct value value;
-	struct rmw rmw;
 	bool raise;
 
 	require_protected(cpu);
-	value = memory ? load_rmw(cpu, insn, ea(cpu, insn, 2, true), 2, &rmw) : reg_get(cpu, insn->op1, 2);
+	if (memory) /* written only if the RPL changes: read-only memory does not fault otherwise */
+		address = ea(cpu, insn, 2, false);
+	value = memory ? load(cpu, insn, address, 2) : reg_get(cpu, insn->op1, 2);
 	raise = (value.v & SELECTOR_RPL) < (source & SELECTOR_RPL);
 	if (raise) {
 		value.v = (value.v & ~(uint64_t)SELECTOR_RPL) | (source & SELECTOR_RPL);
 		if (memory)
-			store_rmw(cpu, insn, &rmw, 2, value);
+			store(cpu, insn, address, 2, value);
 		else
 			reg_set(cpu, insn->op1, 2, value);
 	}

@@ -1,7 +1,7 @@
 /*
  * x87 data transfer (SDM vol. 1, 8.3.3), and x87_any(), the way of every instruction that has no quick handler or cannot take it.
  */
-#include "emu/ops/x87.h"
+#include "emu/ops/x87_convert.h"
 
 #include <stdlib.h>
 
@@ -24,6 +24,8 @@ static __attribute__((noinline)) void execute(struct cpu *cpu, const struct insn
 	x87_compute(cpu, fop, memory, &outcome);
 	if (outcome.stores)
 		store_bytes(cpu, insn, operand.address, memory, -size, x87_tag(cpu, cpu->fpu.top));
+	else if (size < 0) /* an unmasked exception keeps it from storing, but not from faulting */
+		probe_write(cpu, insn, data_bank(cpu, operand.address), operand.address.linear, -size);
 
 	if (size)
 		x87_note_memory(cpu, insn, operand);
@@ -44,37 +46,42 @@ const struct insn *x87_any(struct cpu *cpu, const struct insn *insn)
 /* -- loads -- */
 
 /* Pushes what `text` loads from memory. */
-#define LOAD(name, size, text)                                                                                                       \
+#define LOAD(name, size, widen, text)                                                                                                \
 	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                                     \
 	{                                                                                                                            \
 		unsigned to = x87_physical(&cpu->fpu, 7);                                                                            \
-		struct x87_operand operand;                                                                                              \
+		struct x87_operand operand;                                                                                          \
 		const uint8_t *host;                                                                                                 \
-		uint16_t status;                                                                                                     \
                                                                                                                                      \
 		if (unlikely(!x87_is_quick(cpu) || x87_is_full(cpu, to)))                                                            \
 			ANY(cpu, insn);                                                                                              \
-		operand = x87_operand(cpu, insn, size, false);                                                                                \
-		host = fast_read(data_bank(cpu, operand.address), operand.address.linear, size);                                                     \
+		operand = x87_operand(cpu, insn, size, false);                                                                       \
+		host = fast_read(data_bank(cpu, operand.address), operand.address.linear, size);                                     \
 		if (unlikely(!host))                                                                                                 \
 			ANY(cpu, insn);                                                                                              \
-		__asm__ volatile(text " %2\n\tfnstsw %0\n\tfstpt %1"                                                                 \
-				 : "=a"(status), "=m"(cpu->fpu.reg[to])                                                              \
-				 : "m"(X87_BYTES(host, size)));                                                                        \
-		x87_set_status(cpu, status, X87_C1);                                                                                 \
-		x87_set_tag(cpu, to, fast_load_tag(data_bank(cpu, operand.address), operand.address.linear, size));                                  \
-		x87_note_memory(cpu, insn, operand);                                                           \
+		if (likely(widen(&cpu->fpu.reg[to], host))) {                                                                        \
+			cpu->fpu.status &= ~X87_C1;                                                                                  \
+		} else {                                                                                                             \
+			uint16_t status;                                                                                             \
+                                                                                                                                     \
+			__asm__ volatile(text " %2\n\tfnstsw %0\n\tfstpt %1"                                                        \
+					 : "=a"(status), "=m"(cpu->fpu.reg[to])                                                      \
+					 : "m"(X87_BYTES(host, size)));                                                              \
+			x87_set_status(cpu, status, X87_C1);                                                                         \
+		}                                                                                                                    \
+		x87_set_tag(cpu, to, fast_load_tag(data_bank(cpu, operand.address), operand.address.linear, size));                  \
+		x87_note_memory(cpu, insn, operand);                                                                                 \
 		x87_push(cpu, to);                                                                                                   \
 		NEXT(cpu, insn);                                                                                                     \
 	}
 
-LOAD(fld_m32, 4, "flds")
-LOAD(fld_m64, 8, "fldl")
-LOAD(fld_m80, 10, "fldt")
-LOAD(fild_m16, 2, "filds")
-LOAD(fild_m32, 4, "fildl")
-LOAD(fild_m64, 8, "fildq")
-LOAD(fbld, 10, "fbld")
+LOAD(fld_m32, 4, widen_m32, "flds")
+LOAD(fld_m64, 8, widen_m64, "fldl")
+LOAD(fld_m80, 10, widen_m80, "fldt")
+LOAD(fild_m16, 2, widen_i16, "filds")
+LOAD(fild_m32, 4, widen_i32, "fildl")
+LOAD(fild_m64, 8, widen_i64, "fildq")
+LOAD(fbld, 10, widen_never, "fbld")
 
 /* Constants are rounded by the control word; C1 is cleared. */
 #define CONSTANT(name, text)                                                                    \
@@ -102,69 +109,62 @@ CONSTANT(fldz, "fldz")
 
 /* -- stores -- */
 
-/* Stores ST(0) by `text`, which pops the host's stack. `quick` may add to what x87_is_quick() asks for. */
-#define STORE(name, size, quick, text, pops)                                                                                         \
-	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                                     \
-	{                                                                                                                            \
-		unsigned from = cpu->fpu.top;                                                                                        \
-		struct x87_operand operand;                                                                                              \
-		uint16_t status;                                                                                                     \
-		uint8_t *host;                                                                                                       \
-                                                                                                                                     \
-		if (unlikely(!(quick) || !x87_is_full(cpu, from)))                                                                   \
-			ANY(cpu, insn);                                                                                              \
-		operand = x87_operand(cpu, insn, size, true);                                                                                 \
-		host = fast_write(data_bank(cpu, operand.address), operand.address.linear, size);                                                    \
-		if (unlikely(!host))                                                                                                 \
-			ANY(cpu, insn);                                                                                              \
-		__asm__ volatile("fldt %2\n\t" text " %1\n\tfnstsw %0"                                                               \
-				 : "=a"(status), "=m"(X87_BYTES(host, size))                                                           \
-				 : "m"(cpu->fpu.reg[from]));                                                                         \
-		fast_store_tag(data_bank(cpu, operand.address), operand.address.linear, size, x87_tag(cpu, from));                                   \
-		x87_set_status(cpu, status, X87_C1);                                                                                 \
-		x87_note_memory(cpu, insn, operand);                                                           \
-		if (pops)                                                                                                            \
-			x87_pop(cpu);                                                                                                \
-		NEXT(cpu, insn);                                                                                                     \
-	}
-
-STORE(fst_m32, 4, x87_is_quick(cpu), "fstps", false)
-STORE(fstp_m32, 4, x87_is_quick(cpu), "fstps", true)
-STORE(fst_m64, 8, x87_is_quick(cpu), "fstpl", false)
-STORE(fstp_m64, 8, x87_is_quick(cpu), "fstpl", true)
-STORE(fstp_m80, 10, x87_is_quick(cpu), "fstpt", true)
-STORE(fist_m16, 2, x87_is_quick(cpu), "fistps", false)
-STORE(fist_m32, 4, x87_is_quick(cpu), "fistpl", false)
-STORE(fistp_m16_rounding, 2, x87_is_quick(cpu), "fistps", true)
-STORE(fistp_m32_rounding, 4, x87_is_quick(cpu), "fistpl", true)
-STORE(fistp_m64_rounding, 8, x87_is_quick(cpu), "fistpq", true)
-STORE(fbstp, 10, x87_is_quick(cpu), "fbstp", true)
-
-/* FISTTP minds neither precision nor rounding control. */
+/* No exception is unmasked. The host may still have other precision and rounding. */
 ALWAYS_INLINE bool all_masked(const struct cpu *cpu)
 {
 	return (cpu->fpu.control & X87_MASKS) == X87_MASKS;
 }
 
-STORE(fisttp_m16, 2, all_masked(cpu), "fisttps", true)
-STORE(fisttp_m32, 4, all_masked(cpu), "fisttpl", true)
-STORE(fisttp_m64, 8, all_masked(cpu), "fisttpq", true)
-
 /*
- * FISTP between an FLDCW that selects truncation and one that takes it back is how C's conversions to integers are compiled. It is FISTTP
- * then; so the host's control word, which takes long to change, need not follow.
+ * Stores ST(0): by `narrow` if that can do it under `control`, else by `text`, which pops the host's stack, if the state is `quick` enough for it.
+ * C's conversions to integers are an FLDCW that selects truncation, FISTP and another FLDCW: the former saves the host, where
+ * loading a control word takes long, from following.
  */
-#define FISTP(size, text)                                                                                               \
-	static const struct insn *fistp_##text(struct cpu *cpu, const struct insn *insn)                                \
-	{                                                                                                               \
-		if (!x87_is_quick(cpu) && (cpu->fpu.control & X87_RC_TRUNCATE) == X87_RC_TRUNCATE && all_masked(cpu))   \
-			TAIL return fisttp_##text(cpu, insn);                                                           \
-		TAIL return fistp_##text##_rounding(cpu, insn);                                                         \
+#define STORE(name, size, narrow, control, quick, text, pops)                                                                        \
+	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                                     \
+	{                                                                                                                            \
+		unsigned from = cpu->fpu.top;                                                                                        \
+		struct x87_narrowed narrowed;                                                                                        \
+		struct x87_operand operand;                                                                                          \
+		uint8_t *host;                                                                                                       \
+                                                                                                                                     \
+		if (unlikely(!all_masked(cpu) || !x87_is_full(cpu, from)))                                                           \
+			ANY(cpu, insn);                                                                                              \
+		operand = x87_operand(cpu, insn, size, true);                                                                        \
+		host = fast_write(data_bank(cpu, operand.address), operand.address.linear, size);                                    \
+		if (unlikely(!host))                                                                                                 \
+			ANY(cpu, insn);                                                                                              \
+		if (likely(narrow(&cpu->fpu.reg[from], control, &narrowed))) {                                                       \
+			store_host(host, narrowed.bits, size > 8 ? 8 : size);                                                        \
+		} else {                                                                                                             \
+			if (unlikely(!(quick)))                                                                                      \
+				ANY(cpu, insn);                                                                                      \
+			__asm__ volatile("fldt %2\n\t" text " %1\n\tfnstsw %0"                                                      \
+					 : "=a"(narrowed.status), "=m"(X87_BYTES(host, size))                                        \
+					 : "m"(cpu->fpu.reg[from]));                                                                 \
+		}                                                                                                                    \
+		x87_set_status(cpu, narrowed.status, X87_C1);                                                                        \
+		fast_store_tag(data_bank(cpu, operand.address), operand.address.linear, size, x87_tag(cpu, from));                   \
+		x87_note_memory(cpu, insn, operand);                                                                                 \
+		if (pops)                                                                                                            \
+			x87_pop(cpu);                                                                                                \
+		NEXT(cpu, insn);                                                                                                     \
 	}
 
-FISTP(2, m16)
-FISTP(4, m32)
-FISTP(8, m64)
+STORE(fst_m32, 4, narrow_m32, cpu->fpu.control, x87_is_quick(cpu), "fstps", false)
+STORE(fstp_m32, 4, narrow_m32, cpu->fpu.control, x87_is_quick(cpu), "fstps", true)
+STORE(fst_m64, 8, narrow_m64, cpu->fpu.control, x87_is_quick(cpu), "fstpl", false)
+STORE(fstp_m64, 8, narrow_m64, cpu->fpu.control, x87_is_quick(cpu), "fstpl", true)
+STORE(fist_m16, 2, narrow_i16, cpu->fpu.control, x87_is_quick(cpu), "fistps", false)
+STORE(fist_m32, 4, narrow_i32, cpu->fpu.control, x87_is_quick(cpu), "fistpl", false)
+STORE(fistp_m16, 2, narrow_i16, cpu->fpu.control, x87_is_quick(cpu), "fistps", true)
+STORE(fistp_m32, 4, narrow_i32, cpu->fpu.control, x87_is_quick(cpu), "fistpl", true)
+STORE(fistp_m64, 8, narrow_i64, cpu->fpu.control, x87_is_quick(cpu), "fistpq", true)
+STORE(fisttp_m16, 2, narrow_i16, X87_RC_TRUNCATE, true, "fisttps", true)
+STORE(fisttp_m32, 4, narrow_i32, X87_RC_TRUNCATE, true, "fisttpl", true)
+STORE(fisttp_m64, 8, narrow_i64, X87_RC_TRUNCATE, true, "fisttpq", true)
+STORE(fbstp, 10, narrow_never, 0, x87_is_quick(cpu), "fbstp", true)
+STORE(fstp_m80, 10, narrow_never, 0, true, "fstpt", true)
 
 /* -- between registers -- */
 

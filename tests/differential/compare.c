@@ -1,7 +1,7 @@
 /*
  * The comparison: compare.h. What is left out against the host, and why, is all here and in undefined.c:
  * - RF, which Linux shows as the fault left it;
- * - the present bit in the error code of a page fault on a kernel address, which Linux sets so as not to tell;
+ * - the present bit in the error code of a page fault on a kernel address (and in user space's last page), which Linux sets so as not to tell;
  * - FCS and FDS: a 64-bit kernel does not keep them; and MXCSR_MASK in FXSAVE's image, which is the processor's own;
  * - FOP, FIP and FDP as FXSAVE gives them, unless an x87 exception is pending: AMD's processors store (and load) them only then, Intel's always. The
  *   emulator does as Intel's. FNSTENV and FNSAVE show them in any case.
@@ -65,8 +65,12 @@ static uint64_t compare_registers(const struct host *host, const struct test_cas
 		differs |= DIFFERS_RIP;
 	if ((a->after.rflags ^ b->after.rflags) & ~ignored_flags & 0xffffffff)
 		differs |= DIFFERS_RFLAGS;
-	if (memcmp(a->after.selector, b->after.selector, sizeof(a->after.selector)) != 0)
-		differs |= DIFFERS_SELECTORS;
+	for (unsigned i = 0; i < 6; i++) {
+		uint16_t null = host && a->kind == OUTCOME_FAULT ? 3 : 0; /* the return from the host's handler makes null selectors 0 */
+
+		if ((a->after.selector[i] > null || b->after.selector[i] > null) && a->after.selector[i] != b->after.selector[i])
+			differs |= DIFFERS_SELECTORS;
+	}
 	if (a->after.fs_base != b->after.fs_base)
 		differs |= DIFFERS_FS_BASE;
 	if (a->after.gs_base != b->after.gs_base)
@@ -77,7 +81,7 @@ static uint64_t compare_registers(const struct host *host, const struct test_cas
 	return differs;
 }
 
-/* Images of more than 16 bytes are accessed in parts, in an order of each processor's own: of a fault, only the page is told then. */
+/* Images of more than 16 bytes are accessed in parts, in an order of each processor's own: CR2 may be anywhere in them. */
 static bool is_long_access(const struct test_case *test)
 {
 	static const uint16_t ops[] = {OP_FNSTENV, OP_FLDENV, OP_FNSAVE, OP_FRSTOR, OP_FXSAVE, OP_FXSAVE64, OP_FXRSTOR, OP_FXRSTOR64};
@@ -96,13 +100,11 @@ static uint64_t compare_faults(const struct host *host, const struct test_case *
 
 	if (native->vector != emulated->vector)
 		return DIFFERS_OUTCOME;
-	if (host && native->vector == 14 && native->cr2 >> 47)
+	if (host && native->vector == VECTOR_PF && native->cr2 >= 0x7ffffffff000)
 		codes &= ~(uint32_t)PF_P;
 	if (codes)
 		differs |= DIFFERS_ERROR_CODE;
-	if (host && is_long_access(test))
-		cr2 &= PAGE_MASK;
-	if (cr2)
+	if (cr2 && !(host && is_long_access(test) && native->cr2 - emulated->cr2 + 512 <= 1024))
 		differs |= DIFFERS_CR2;
 	return differs;
 }

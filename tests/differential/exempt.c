@@ -132,8 +132,8 @@ bool host_differs(const struct host *host, unsigned code_size, const struct deco
 		return true;
 	if (!host->amd)
 		return false;
-	if (row->op == OP_NOP && row->opcode == 0x0d) /* 0F 0D with a register: #UD on AMD's */
-		return true;
+	if ((row->op == OP_LOOPE || row->op == OP_LOOPNE) && (has_prefix(decoded, bytes, 0xf3) || has_prefix(decoded, bytes, 0xf2)))
+		return true; /* on AMD's, F3 makes either LOOPE, F2 LOOPNE */
 	if ((row->op == OP_LSS || row->op == OP_LFS || row->op == OP_LGS) && decoded->operand_size == 8) /* AMD's have no m16:64 */
 		return true;
 	return row->op == OP_SYSRET && code_size == 4; /* AMD's has it in legacy code too: #GP in place of #UD */
@@ -143,6 +143,8 @@ bool host_lacks(const struct host *host, const struct isa_row *row)
 {
 	bool sse = row->attributes & (A_SSE | A_MMX);
 
+	if (row->op == OP_NOP && row->opcode == 0x0d)
+		return host->amd; /* #UD there */
 	if (row->op == OP_POPCNT)
 		return !host->popcnt;
 	if (row->op == OP_MOVBE)

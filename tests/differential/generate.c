@@ -158,17 +158,20 @@ static unsigned branch_bytes(const struct decoded *decoded)
 
 /* -- one instruction -- */
 
-/* A branch goes to the end or to INT3s around the code, seldom anywhere. */
+/* A branch goes to the end or to INT3s around the code, seldom anywhere else; never into itself. */
 static void aim_branch(struct random *random, const struct test_case *test, struct instruction *insn, unsigned size)
 {
+	bool at_edge = test->offset < 0x100 || test->offset > CODE_SIZE - 0x200;
 	int64_t distance = 0;
 
-	if (size == 0 || random_percent(random, 2))
+	if (size == 0)
 		return;
-	if (random_percent(random, 60))
+	if (!at_edge && random_percent(random, 60))
 		distance = random_percent(random, 50) ? 8 + (int)random_below(random, 100) : -20 - (int)random_below(random, 100);
-	if (distance && size > 1)
+	if (distance && size > 1 && random_percent(random, 50))
 		distance = (int64_t)random_below(random, test->offset - 32u) - test->offset;
+	if (distance && size == 4 && random_percent(random, 5))
+		distance = (int32_t)random_bits(random);
 	memcpy(insn->bytes + insn->length - size, &distance, size);
 }
 
@@ -195,9 +198,10 @@ static void generate_single(const struct generator *generator, struct random *ra
 	prepare_memory(&p, &encoding, test->before.rip);
 	test->operand = p.has_target ? p.target : 0;
 	prepare_operation(&p);
-	if (test->offset > 0x100 && test->offset < CODE_SIZE - 0x200)
-		aim_branch(random, test, insn, branch_bytes(&decoded));
+	aim_branch(random, test, insn, branch_bytes(&decoded));
 	generate_assemble(test);
+	if (prepare_wraps(test, &decoded))
+		test->count = 0;
 }
 
 /* -- sequences -- */

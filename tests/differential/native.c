@@ -22,7 +22,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 1000, HWCAP2_FSGSBASE = 2 };
+enum { PATIENCE_MS = 5000, HWCAP2_FSGSBASE = 2 };
 
 /* The page at CONTEXT: what enter.S works on. */
 struct native_context {

@@ -281,7 +281,7 @@ void prepare_memory(struct preparation *p, const struct encoding *encoding, uint
 	bool any_memory = encoding->displacement_size || d->base != NO_REGISTER || d->index != NO_REGISTER;
 	uint64_t target, offset;
 
-	if (!any_memory || random_percent(p->random, 2)) /* anywhere */
+	if (!any_memory || (d->base != RIP_REGISTER && random_percent(p->random, 2))) /* anywhere, but not in the code itself */
 		return;
 	target = prepare_target(p->random, memory_size(d), d->address_size);
 	offset = (target - base) & mask;
@@ -309,4 +309,32 @@ void prepare_displacement(struct random *random, const struct decoded *d, const 
 	else if (d->base != NO_REGISTER || d->index != NO_REGISTER)
 		return;
 	set_displacement(encoding, bytes, target - base, ~0ull);
+}
+
+static bool near_wrap(uint64_t offset)
+{
+	return (uint32_t)(offset + 0x200) < 0x400;
+}
+
+bool prepare_wraps(const struct test_case *test, const struct decoded *d)
+{
+	const uint64_t *gpr = test->before.gpr;
+	uint64_t offset = d->displacement;
+	bool string = false;
+
+	if (test->code_size == 8)
+		return d->row->attributes & A_STACK && gpr[RSP] + 0x200 < 0x400; /* the host's kernel never comes to an end with that one */
+	for (unsigned i = 0; i < 4; i++)
+		string |= isa_operands[d->row->operand[i]].method == METHOD_X || isa_operands[d->row->operand[i]].method == METHOD_Y;
+	if (d->row->attributes & A_STACK && (near_wrap(gpr[RSP]) || near_wrap(gpr[RBP])))
+		return true;
+	if (string)
+		return d->address_size == 4 && (near_wrap(gpr[RSI]) || near_wrap(gpr[RDI]));
+	if (!d->has_modrm && isa_operands[d->row->operand[0]].method != METHOD_O && isa_operands[d->row->operand[1]].method != METHOD_O)
+		return false;
+	if (d->base < 16)
+		offset += gpr[d->base];
+	if (d->index < 16)
+		offset += gpr[d->index] << d->scale;
+	return d->mod != 3 && d->address_size == 4 && near_wrap(offset);
 }

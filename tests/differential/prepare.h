@@ -34,6 +34,12 @@ void prepare_displacement(struct random *random, const struct decoded *decoded, 
 /* What the operation needs. */
 void prepare_operation(struct preparation *p);
 
+/*
+ * Whether the instruction, in 32-bit code, may access bytes on both sides of the end of a segment of 4 GiB. Processors differ in whether that
+ * faults (SDM vol. 3A 5.3).
+ */
+bool prepare_wraps(const struct test_case *test, const struct decoded *decoded);
+
 /* An address for size bytes of data: mostly in the writable pages, else at their edges, on the read-only page, or nowhere. */
 uint64_t prepare_target(struct random *random, unsigned size, unsigned address_size);
 /* Base of the segment that the operand uses. */

@@ -3,8 +3,26 @@
 #include "emu/dev/ioapic.h"
 #include "emu/dev/lapic.h"
 
-enum { ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, IRR = 0x200, ESR = 0x280,
-       ICR = 0x300, ICR_HIGH = 0x310, LVT_TIMER_AT = 0x320, LVT_ERROR_AT = 0x370, INITIAL = 0x380, CURRENT = 0x390, DIVIDE = 0x3e0 };
+enum {
+	ID = 0x20,
+	VERSION = 0x30,
+	TPR = 0x80,
+	PPR = 0xa0,
+	EOI = 0xb0,
+	LDR = 0xd0,
+	DFR = 0xe0,
+	SVR = 0xf0,
+	ISR = 0x100,
+	IRR = 0x200,
+	ESR = 0x280,
+	ICR = 0x300,
+	ICR_HIGH = 0x310,
+	LVT_TIMER_AT = 0x320,
+	LVT_ERROR_AT = 0x370,
+	INITIAL = 0x380,
+	CURRENT = 0x390,
+	DIVIDE = 0x3e0
+};
 enum { MSR_BASE = 0x1b, MSR_DEADLINE = 0x6e0 };
 
 struct test {
@@ -137,7 +155,7 @@ static void timer_modes(void **state)
 	assert_int_equal(read_reg(&test, CURRENT), 0);
 	assert_int_equal(lapic_next_event(&test.lapic, test.rig.now), NO_EVENT);
 	write_reg(&test, LVT_TIMER_AT, 0x20031); /* periodic */
-	write_reg(&test, DIVIDE, 0xb);		 /* by 1 */
+	write_reg(&test, DIVIDE, 0xb);           /* by 1 */
 	write_reg(&test, INITIAL, 1000);
 	assert_int_equal(lapic_next_event(&test.lapic, test.rig.now), 2600);
 	test.rig.now = 2600;
@@ -193,7 +211,7 @@ static void base_register_and_x2apic(void **state)
 	assert_int_equal(value, 0xfee00900);
 	assert_false(lapic_msr_read(&test.lapic, 0x802, &value));
 	assert_false(lapic_msr_write(&test.lapic, MSR_BASE, 1ull << 40 | 0x900)); /* beyond MAXPHYADDR */
-	assert_false(lapic_msr_write(&test.lapic, MSR_BASE, 0xfee00500));	    /* EXTD without EN */
+	assert_false(lapic_msr_write(&test.lapic, MSR_BASE, 0xfee00500));         /* EXTD without EN */
 	assert_true(lapic_msr_write(&test.lapic, MSR_BASE, 0xfed00900));
 	assert_int_equal(test.base, 0xfed00000);
 	assert_true(test.mapped);
@@ -267,9 +285,9 @@ static void ioapic_levels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(registers_after_reset),    cmocka_unit_test(priorities),   cmocka_unit_test(timer_modes),
-		cmocka_unit_test(tsc_deadline),		    cmocka_unit_test(errors),	    cmocka_unit_test(base_register_and_x2apic),
-		cmocka_unit_test(ioapic_edges),		    cmocka_unit_test(ioapic_levels),
+		cmocka_unit_test(registers_after_reset), cmocka_unit_test(priorities),    cmocka_unit_test(timer_modes),
+		cmocka_unit_test(tsc_deadline),          cmocka_unit_test(errors),        cmocka_unit_test(base_register_and_x2apic),
+		cmocka_unit_test(ioapic_edges),          cmocka_unit_test(ioapic_levels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ static void priorities(void **state)
 	assert_int_equal(pic_acknowledge(&test.pic), 0x24);
 	out(&test, 0x20, 0x0b);
 	assert_int_equal(in(&test, 0x20), 0x10); /* ISR */
-	out(&test, 0x20, 0x64);			 /* specific EOI */
+	out(&test, 0x20, 0x64);                  /* specific EOI */
 	assert_int_equal(in(&test, 0x20), 0);
 }
 
@@ -191,7 +191,7 @@ int main(void)
 		cmocka_unit_test(priorities), cmocka_unit_test(masks),
 		cmocka_unit_test(cascade),    cmocka_unit_test(edge_and_level),
 		cmocka_unit_test(spurious),   cmocka_unit_test(automatic_eoi_and_rotation),
-		cmocka_unit_test(poll),	      cmocka_unit_test(special_mask_mode),
+		cmocka_unit_test(poll),       cmocka_unit_test(special_mask_mode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,9 +214,10 @@ static void refresh_toggles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(mode0_interrupts_once), cmocka_unit_test(mode2_is_periodic), cmocka_unit_test(mode3_is_square),
-		cmocka_unit_test(gate_pauses_mode0),	 cmocka_unit_test(mode4_strobes),     cmocka_unit_test(mode1_and_5_are_triggered_by_the_gate),
-		cmocka_unit_test(read_back_and_bcd),	 cmocka_unit_test(refresh_toggles),
+		cmocka_unit_test(mode0_interrupts_once), cmocka_unit_test(mode2_is_periodic),
+		cmocka_unit_test(mode3_is_square),       cmocka_unit_test(gate_pauses_mode0),
+		cmocka_unit_test(mode4_strobes),         cmocka_unit_test(mode1_and_5_are_triggered_by_the_gate),
+		cmocka_unit_test(read_back_and_bcd),     cmocka_unit_test(refresh_toggles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,7 +149,7 @@ static void memory_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tells_the_time),     cmocka_unit_test(can_be_set),	  cmocka_unit_test(update_in_progress),
+		cmocka_unit_test(tells_the_time),     cmocka_unit_test(can_be_set),       cmocka_unit_test(update_in_progress),
 		cmocka_unit_test(periodic_interrupt), cmocka_unit_test(alarm_and_update), cmocka_unit_test(memory_size),
 	};
 

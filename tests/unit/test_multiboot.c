@@ -79,7 +79,8 @@ static void make_elf64(struct image *image)
 		.e_phentsize = sizeof(Elf64_Phdr),
 		.e_phnum = 1,
 	};
-	Elf64_Phdr phdr = {.p_type = PT_LOAD, .p_offset = CODE_AT, .p_vaddr = 0x100000, .p_paddr = 0x100000, .p_filesz = 0x800, .p_memsz = 0x800};
+	Elf64_Phdr phdr = {
+		.p_type = PT_LOAD, .p_offset = CODE_AT, .p_vaddr = 0x100000, .p_paddr = 0x100000, .p_filesz = 0x800, .p_memsz = 0x800};
 
 	memset(image, 0, sizeof(*image));
 	memcpy(image->bytes, &ehdr, sizeof(ehdr));

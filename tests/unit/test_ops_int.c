@@ -40,7 +40,7 @@ static const struct known known[] = {
 	{"rcl al, 9 is no rotation, but sets OF", RIG_PROT32, CODE("\xc0\xd0\x09"), {0x80, 0, 0, 0, C}, {0x80, 0, 0, 0, C}},
 	{"rcr ax, 17", RIG_PROT32, CODE("\x66\xc1\xd8\x11"), {0x8000, 0, 0, 0, C}, {0x8000, 0, 0, 0, C | O}},
 	{"rcl eax, 1", RIG_LONG, CODE("\xd1\xd0"), {0x80000000, 0, 0, 0, C}, {1, 0, 0, 0, C | O}},
-	{"shld eax, edx, 4", RIG_LONG, CODE("\x0f\xa4\xd0\x04"), {0x12345678, 0, 0xabcdef01, 0, 0}, {0x2345678a, 0, 0xabcdef01, 0, C | A}},
+	{"shld eax, edx, 4", RIG_LONG, CODE("\x0f\xa4\xd0\x04"), {0x12345678, 0, 0xabcdef01, 0, 0}, {0x2345678a, 0, 0xabcdef01, 0, C | A | O}},
 	{"shld ax, dx, cl by 20", RIG_PROT32, CODE("\x66\x0f\xa5\xd0"), {0xffff, 20, 0x1234, 0, C}, {0x2341, 20, 0x1234, 0, A | P}},
 	{"shrd rax, rdx, 8", RIG_LONG, CODE("\x48\x0f\xac\xd0\x08"), {0x180, 0, 0xff, 0, 0}, {0xff00000000000001, 0, 0xff, 0, C | S | A}},
 

@@ -102,8 +102,8 @@ static void test_bad_regions(void **state)
 	static const struct {
 		uint64_t start, size;
 	} bad[] = {
-		{0, 0x1000},	     {0xff000, 0x1000},	   {0x1ff000, 0x2000}, {0x3ff000, 0x2000}, {0x300000, 0x1000000},
-		{0x500800, 0x1000},  {0x500000, 0x800},	   {0x500000, 0},      {~0xfffull, 0x2000}, {0xfffff000, 0xfffffffffffff000},
+		{0, 0x1000},          {0xff000, 0x1000}, {0x1ff000, 0x2000}, {0x3ff000, 0x2000},  {0x300000, 0x1000000},
+		{0x500800, 0x1000},   {0x500000, 0x800}, {0x500000, 0},      {~0xfffull, 0x2000}, {0xfffff000, 0xfffffffffffff000},
 		{0xffff0000, 0x1000},
 	};
 	struct fixture f;
@@ -295,9 +295,9 @@ static void test_copies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),	 cmocka_unit_test(test_bad_regions), cmocka_unit_test(test_remove),
-		cmocka_unit_test(test_read_write), cmocka_unit_test(test_mmio),	     cmocka_unit_test(test_host),
-		cmocka_unit_test(test_granules), cmocka_unit_test(test_hook),	     cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_find),       cmocka_unit_test(test_bad_regions), cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_read_write), cmocka_unit_test(test_mmio),        cmocka_unit_test(test_host),
+		cmocka_unit_test(test_granules),   cmocka_unit_test(test_hook),        cmocka_unit_test(test_copies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

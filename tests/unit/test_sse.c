@@ -33,11 +33,141 @@ static void test_unmasked(void **state)
 	check_rows(SIMD_UNMASKED, A_SSE | A_SIMD_FP, 500);
 }
 
+/* Runs one instruction on both, with nothing random in memory. */
+static int run_both(struct simd_rig *s, const void *code, unsigned length, struct simd_state *host, struct simd_state *guest)
+{
+	int host_vector, guest_vector;
+
+	rig_write(&s->rig, SIMD_DATA, s->data, SIMD_DATA_SIZE);
+	host_vector = simd_run_host(s, host, code, length);
+	guest_vector = simd_run_guest(s, guest, code, length);
+	assert_int_equal(host_vector, guest_vector);
+	return guest_vector;
+}
+
+static void ordinary_state(struct simd_rig *s, struct simd_state *ret)
+{
+	do
+		simd_random_state(s, SIMD_MASKED, ret);
+	while (ret->fx.x87[2] & X87_ES || ret->gpr[RBX] & 15);
+}
+
+static void test_fxsave(void **state)
+{
+	static const char *const codes[] = {"\x0f\xae\x03", "\x48\x0f\xae\x03"};
+	struct simd_rig s;
+	struct simd_state before, host, guest;
+	struct fxsave_image image;
+
+	(void)state;
+	simd_rig_init(&s);
+	for (unsigned i = 0; i < 100; i++) {
+		const char *code = codes[i & 1];
+
+		ordinary_state(&s, &before);
+		host = guest = before;
+		memset(s.data, 0xaa, SIMD_DATA_SIZE);
+		assert_int_equal(run_both(&s, code, (unsigned)strlen(code), &host, &guest), -1);
+		assert_true(physmem_copy_out(&s.rig.mem, before.gpr[RBX], &image, sizeof(image)));
+		image.mxcsr_mask = ((struct fxsave_image *)(uintptr_t)before.gpr[RBX])->mxcsr_mask; /* the host's may be wider */
+		assert_memory_equal(&image, (void *)(uintptr_t)before.gpr[RBX], sizeof(image));
+	}
+	simd_rig_deinit(&s);
+}
+
+static void test_fxrstor(void **state)
+{
+	static const uint8_t code[] = {0x48, 0x0f, 0xae, 0x0b};
+	struct simd_rig s;
+	struct simd_state before, other, host, guest;
+
+	(void)state;
+	simd_rig_init(&s);
+	for (unsigned i = 0; i < 100; i++) {
+		bool reserved = i % 10 == 9;
+
+		ordinary_state(&s, &before);
+		ordinary_state(&s, &other);
+		if (i % 3 == 2)
+			before.gpr[RBX] += 8;
+		if (reserved)
+			other.fx.mxcsr |= 0x10000u << i % 16;
+		if (other.fx.mxcsr & 0x20000)
+			continue; /* MM, which the host may have */
+		host = guest = before;
+		memcpy((void *)(uintptr_t)before.gpr[RBX], &other.fx, sizeof(other.fx));
+		run_both(&s, code, sizeof(code), &host, &guest);
+		assert_int_equal(host.fx.mxcsr, guest.fx.mxcsr);
+		assert_memory_equal(host.fx.xmm, guest.fx.xmm, sizeof(host.fx.xmm));
+		assert_memory_equal(host.fx.x87, guest.fx.x87, 5);
+		assert_memory_equal(host.fx.st, guest.fx.st, sizeof(host.fx.st));
+	}
+	simd_rig_deinit(&s);
+}
+
+static void test_ldmxcsr(void **state)
+{
+	static const uint8_t code[] = {0x0f, 0xae, 0x13};
+	struct simd_rig s;
+	struct simd_state before, guest;
+
+	(void)state;
+	simd_rig_init(&s);
+	for (unsigned bit = 0; bit < 32; bit++) {
+		uint32_t value = MXCSR_DEFAULT ^ 1u << bit;
+
+		ordinary_state(&s, &before);
+		guest = before;
+		rig_write(&s.rig, before.gpr[RBX], &value, 4);
+		assert_int_equal(simd_run_guest(&s, &guest, code, sizeof(code)), bit < 16 ? -1 : VECTOR_GP);
+		assert_int_equal(guest.fx.mxcsr, bit < 16 ? value : before.fx.mxcsr);
+		assert_int_equal(!!(s.rig.cpu->mode & MODE_SIMD_TRAPS), bit >= 7 && bit < 13);
+	}
+	simd_rig_deinit(&s);
+}
+
+/* Flags stick over a run of instructions, and an unmasked exception within it sees those of its own operation only. */
+static void test_sticky_flags(void **state)
+{
+	static const uint8_t code[] = {
+		0xf3, 0x0f, 0x5e, 0xc1, /* DIVSS xmm0, xmm1: 1/3, PE */
+		0x0f, 0xae, 0x1b,	/* STMXCSR [rbx] */
+		0x0f, 0xae, 0x53, 0x10, /* LDMXCSR [rbx+16]: ZM clear, PE set */
+		0xf3, 0x0f, 0x58, 0xd2, /* ADDSS xmm2, xmm2 */
+		0xf3, 0x0f, 0x5e, 0xd3, /* DIVSS xmm2, xmm3: 2/0, #XM */
+	};
+	struct simd_rig s;
+	struct cpu *cpu;
+	uint32_t value = (MXCSR_DEFAULT & ~(uint32_t)(MXCSR_ZE << MXCSR_MASK_SHIFT)) | MXCSR_PE;
+
+	(void)state;
+	simd_rig_init(&s);
+	cpu = s.rig.cpu;
+	cpu->xmm[0].f32[0] = 1;
+	cpu->xmm[1].f32[0] = 3;
+	cpu->xmm[2].f32[0] = 1;
+	cpu->gpr[RBX] = SIMD_POINTER;
+	rig_write(&s.rig, SIMD_POINTER + 16, &value, 4);
+	rig_code(&s.rig, code, sizeof(code));
+	rig_run(&s.rig, 5);
+	assert_int_equal(cpu->rip, SIMD_HANDLERS + VECTOR_XM * 16);
+	assert_int_equal((uint32_t)rig_read64(&s.rig, SIMD_POINTER), MXCSR_DEFAULT | MXCSR_PE);
+	assert_int_equal(cpu->mxcsr, value | MXCSR_ZE);
+	assert_true(cpu->xmm[2].f32[0] == 2);
+
+	cpu->cr4 &= ~(uint64_t)CR4_OSXMMEXCPT;
+	rig_code(&s.rig, code + 15, 4);
+	rig_run(&s.rig, 1);
+	assert_int_equal(cpu->rip, SIMD_HANDLERS + VECTOR_UD * 16);
+	assert_int_equal(host_mxcsr_get(), MXCSR_DEFAULT);
+	simd_rig_deinit(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_masked),
-		cmocka_unit_test(test_unmasked),
+		cmocka_unit_test(test_masked),	cmocka_unit_test(test_unmasked), cmocka_unit_test(test_fxsave),
+		cmocka_unit_test(test_fxrstor), cmocka_unit_test(test_ldmxcsr),	 cmocka_unit_test(test_sticky_flags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

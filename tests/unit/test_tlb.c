@@ -119,9 +119,12 @@ static void test_flush_large(void **state)
 		unsigned shift;
 		uint64_t invlpg;
 	} rows[] = {
-		{0xffff888000200000, 21, 0xffff888000345678}, {0xffff8880003ff000, 21, 0xffff888000200000},
-		{0x00401000, 22, 0x00412345},		      {0x007ff000, 22, 0x00412345}, /* the other half of 4 MiB */
-		{0xc0401000, 22, 0xc07ff000},		      {0xffff888040000000, 30, 0xffff888055555000},
+		{0xffff888000200000, 21, 0xffff888000345678},
+		{0xffff8880003ff000, 21, 0xffff888000200000},
+		{0x00401000, 22, 0x00412345},
+		{0x007ff000, 22, 0x00412345}, /* the other half of 4 MiB */
+		{0xc0401000, 22, 0xc07ff000},
+		{0xffff888040000000, 30, 0xffff888055555000},
 		{0xffff88807ffff000, 30, 0xffff888040000000},
 	};
 	struct tlb *tlb = *state;
@@ -134,7 +137,8 @@ static void test_flush_large(void **state)
 	}
 }
 
-/* The filters: a small page that may be a piece of a large one is forgotten all the same; large pages of the kernel do not concern user pages. */
+/* The filters: a small page that may be a piece of a large one is forgotten all the same; large pages of the kernel do not concern user
+ * pages. */
 static void test_filters(void **state)
 {
 	struct tlb *tlb = *state;
@@ -179,7 +183,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_enter),	TEST(test_flush),	    TEST(test_generation_wrap),	   TEST(test_flush_page),
+		TEST(test_enter),       TEST(test_flush),   TEST(test_generation_wrap),    TEST(test_flush_page),
 		TEST(test_flush_large), TEST(test_filters), TEST(test_flush_write_target),
 	};
 
