@@ -22,7 +22,7 @@ struct boot_options {
 	unsigned initrds;
 	uint64_t memory, limit;
 	int64_t epoch;
-	bool acpi, digest, stats;
+	bool acpi, digest, stats, tagged;
 };
 
 /* -- options -- */
@@ -84,6 +84,16 @@ static struct error *set_epoch(void *into, const char *value)
 	return err;
 }
 
+static struct error *set_engine(void *into, const char *value)
+{
+	bool tagged = strcmp(value, "tagged") == 0;
+
+	if (!tagged && strcmp(value, "plain") != 0)
+		return error_create("--engine %s: must be plain or tagged", value);
+	((struct boot_options *)into)->tagged = tagged;
+	return NULL;
+}
+
 static struct error *set_limit(void *into, const char *value)
 {
 	unsigned long long number;
@@ -116,6 +126,7 @@ static const struct option_spec option_specs[] = {
 	{"acpi", "on|off", "describe the machine to the guest by ACPI tables (not with --bios); on unless told", set_acpi},
 	{"epoch", "SECONDS", "what the guest's clock shows at the start, since 1970; 2026-01-01 00:00 UTC unless told", set_epoch},
 	{"max-instructions", "N", "stop after N instructions (with idle time, at 1 ns an instruction), status 124", set_limit},
+	{"engine", "plain|tagged", "how to execute: tagged also tracks where values come from; same results; plain unless told", set_engine},
 	{"digest", NULL, "at the end, print instruction count and a hash of registers and RAM to stderr", set_digest},
 	{"stats", NULL, "at the end, print counters to stderr", set_stats},
 	{0},
@@ -320,6 +331,7 @@ static struct error *run(struct machine *machine, struct terminal *terminal, con
 
 	if (err)
 		return err;
+	cpu_set_tagged(machine->cpu, options->tagged);
 	stop = machine_run(machine, options->limit);
 	terminal_close(terminal);
 	*ret_status = report(machine, stop, terminal);

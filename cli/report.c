@@ -194,6 +194,5 @@ void report_stats(const struct machine *machine)
 	fprintf(stderr, "instructions   %" PRIu64 " (%" PRIu64 " ns idle)\n", clock - machine->idle, machine->idle);
 	fprintf(stderr, "blocks         %" PRIu64 " translated, %" PRIu64 " dropped, cache emptied %" PRIu64 " times\n", blocks->translated,
 		blocks->dropped, blocks->emptied);
-	fprintf(stderr, "lookups        %" PRIu64 ", %" PRIu64 " links made, %" PRIu64 " single instructions\n", blocks->lookups,
-		blocks->links, blocks->single);
+	fprintf(stderr, "lookups        %" PRIu64 ", %" PRIu64 " single instructions\n", blocks->lookups, blocks->single);
 }

@@ -103,16 +103,14 @@ static enum bank requester(const struct cpu *cpu, const struct tlb *bank)
 	return cpu->eflags & FLAG_AC ? BANK_SUPERVISOR_AC : BANK_SUPERVISOR;
 }
 
-static void locate_by_walk(struct cpu *cpu, const struct request *request, struct place *place)
+static void locate_by_walk(struct cpu *cpu, struct tlb *bank, bool write, struct place *place)
 {
-	struct tlb *bank = request->bank;
-	bool write = request->access == ACCESS_WRITE;
 	const struct physmem_region *region;
 	struct walk_result walk;
 	struct tlb_page page;
 	uint32_t code = 0;
 
-	cpu_walk(cpu, requester(cpu, bank), place->linear, request->access, &walk);
+	cpu_walk(cpu, requester(cpu, bank), place->linear, write ? ACCESS_WRITE : ACCESS_READ, &walk);
 	place->paddr = walk.paddr;
 	region = physmem_find(cpu->mem, walk.paddr);
 	if (!region || region->kind == PHYSMEM_MMIO) {
@@ -136,17 +134,14 @@ static void locate_by_walk(struct cpu *cpu, const struct request *request, struc
 		place_at(place, &page);
 }
 
-static void locate(struct cpu *cpu, const struct request *request, uint64_t linear, unsigned size, struct place *ret)
+static void locate(struct cpu *cpu, struct tlb *bank, bool write, uint64_t linear, unsigned size, struct place *ret)
 {
-	struct tlb *bank = request->bank;
-	bool write = request->access == ACCESS_WRITE;
-
 	*ret = (struct place){.linear = linear, .size = size};
 	if (locate_cached(bank, write, ret))
 		return;
 	if (bank->client && locate_by_client(cpu, bank, write, ret))
 		return;
-	locate_by_walk(cpu, request, ret);
+	locate_by_walk(cpu, bank, write, ret);
 }
 
 /* Table 6-7: what an operand of size bytes must be aligned to, less one. Saved states are arrays of doublewords. */
@@ -168,27 +163,29 @@ static uint64_t find_breakpoints(struct cpu *cpu, const struct span *span, bool 
 	return met;
 }
 
-static void resolve(struct cpu *cpu, struct request request, uint64_t linear, unsigned size, struct span *ret)
+static void resolve(struct cpu *cpu, const struct request *request, uint64_t linear, unsigned size, struct span *ret)
 {
+	struct tlb *bank = request->bank;
+	bool write = request->access == ACCESS_WRITE;
 	unsigned first = PAGE_SIZE - (linear & ~PAGE_MASK);
 
-	linear &= request.mask;
-	if (!linear_canonical(cpu, linear) || !linear_canonical(cpu, (linear + size - 1) & request.mask))
-		cpu_raise_code(cpu, request.non_canonical, 0);
-	if (request.bank == &cpu->banks[BANK_USER_ALIGNED]) {
+	linear &= request->mask;
+	if (!linear_canonical(cpu, linear) || !linear_canonical(cpu, (linear + size - 1) & request->mask))
+		cpu_raise_code(cpu, request->non_canonical, 0);
+	if (bank == &cpu->banks[BANK_USER_ALIGNED]) {
 		if (linear & alignment_mask(size))
 			cpu_raise_code(cpu, VECTOR_AC, 0);
-		request.bank = &cpu->banks[BANK_USER];
+		bank = &cpu->banks[BANK_USER];
 	}
 	ret->count = size > first ? 2 : 1;
 	ret->breakpoints = 0;
-	locate(cpu, &request, linear, size > first ? first : size, &ret->place[0]);
+	locate(cpu, bank, write, linear, size > first ? first : size, &ret->place[0]);
 	if (size > first)
-		locate(cpu, &request, (linear + first) & request.mask, size - first, &ret->place[1]);
+		locate(cpu, bank, write, (linear + first) & request->mask, size - first, &ret->place[1]);
 	if (ret->place[0].single || (size > first && ret->place[1].single))
 		cpu_require_single(cpu);
-	if (request.operand && unlikely(cpu_debug_armed(cpu)))
-		ret->breakpoints = find_breakpoints(cpu, ret, request.access == ACCESS_WRITE);
+	if (request->operand && unlikely(cpu_debug_armed(cpu)))
+		ret->breakpoints = find_breakpoints(cpu, ret, write);
 }
 
 /* -- transferring -- */
@@ -288,7 +285,7 @@ static void resolve_operand(struct cpu *cpu, const struct insn *insn, struct tlb
 	};
 
 	cpu->current = insn;
-	resolve(cpu, request, linear, size, ret);
+	resolve(cpu, &request, linear, size, ret);
 }
 
 void load_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, void *to, unsigned size, tag_t *ret_tag)
@@ -351,7 +348,7 @@ static uint64_t own_read(struct cpu *cpu, const struct request *request, uint64_
 
 	if (likely(host))
 		return load_host(host, size);
-	resolve(cpu, *request, linear, size, &span);
+	resolve(cpu, request, linear, size, &span);
 	fetch_span(cpu, &span, &value);
 	return value;
 }
@@ -365,7 +362,7 @@ static void own_write(struct cpu *cpu, const struct request *request, uint64_t l
 		store_host(host, value, size);
 		return;
 	}
-	resolve(cpu, *request, linear, size, &span);
+	resolve(cpu, request, linear, size, &span);
 	put_span(cpu, &span, &value);
 }
 
@@ -388,7 +385,7 @@ void system_probe_write(struct cpu *cpu, uint64_t linear, unsigned size)
 	const struct request request = own_request(cpu, BANK_SUPERVISOR, ACCESS_WRITE, VECTOR_GP);
 	struct span span;
 
-	resolve(cpu, request, linear, size, &span);
+	resolve(cpu, &request, linear, size, &span);
 }
 
 /* Stacks are accessed explicitly, as SMAP understands it: EFLAGS.AC counts. */
@@ -418,5 +415,5 @@ void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, uns
 	const struct request request = own_request(cpu, privileged_bank(cpu, cpl), ACCESS_WRITE, VECTOR_SS);
 	struct span span;
 
-	resolve(cpu, request, linear, size, &span);
+	resolve(cpu, &request, linear, size, &span);
 }

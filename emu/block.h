@@ -44,7 +44,7 @@ static inline struct block_links *block_links_of(const struct insn *insn)
 }
 
 struct block_stats {
-	uint64_t translated, dropped, emptied, single, lookups, links;
+	uint64_t translated, dropped, emptied, single, lookups;
 };
 
 struct block_cache;

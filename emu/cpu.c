@@ -11,9 +11,15 @@
 #include "emu/isa/isa.h"
 #include "emu/x87.h"
 
+/* Memory that starts at a cache line. */
+static void *alloc_lines(size_t size)
+{
+	return aligned_alloc(64, (size + 63) & ~(size_t)63);
+}
+
 struct error *cpu_create(struct physmem *mem, const struct cpu_bus *bus, struct cpu **ret)
 {
-	struct cpu *cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~(size_t)63);
+	struct cpu *cpu = alloc_lines(sizeof(*cpu));
 	struct error *err;
 	unsigned i;
 
@@ -24,7 +30,7 @@ struct error *cpu_create(struct physmem *mem, const struct cpu_bus *bus, struct 
 	if (bus)
 		cpu->bus = *bus;
 	cpu->isa = isa_create();
-	cpu->banks = aligned_alloc(64, BANK_COUNT * sizeof(*cpu->banks));
+	cpu->banks = alloc_lines(BANK_COUNT * sizeof(*cpu->banks));
 	cpu->jump_cache = calloc(JUMP_CACHE_SIZE, sizeof(*cpu->jump_cache));
 	if (!cpu->isa || !cpu->banks || !cpu->jump_cache) {
 		cpu_destroy(cpu);
@@ -241,4 +247,10 @@ void cpu_update_mode(struct cpu *cpu)
 	cpu->jump_tag = (cpu->jump_tag & ~(uint64_t)0xffff) | mode;
 	cpu->data = &cpu->banks[bank_of(cpu)];
 	cpu->data_by_tag[0] = cpu->data_by_tag[1] = cpu->data;
+}
+
+void cpu_set_tagged(struct cpu *cpu, bool tagged)
+{
+	cpu->mode = tagged ? cpu->mode | MODE_TAGGED : cpu->mode & ~(uint32_t)MODE_TAGGED;
+	cpu_update_mode(cpu);
 }

@@ -145,6 +145,7 @@ struct fpu_register {
 struct fpu {
 	struct fpu_register reg[8]; /* physical: R0-R7 (SDM vol. 1, 8.1.2) */
 	uint16_t control;	    /* FCW */
+	uint16_t reserved;	    /* keeps what is written all the time out of control's doubleword, as which compilers may read it */
 	uint16_t status;	    /* FSW without TOP */
 	uint8_t top;
 	uint8_t valid;	      /* abridged tag word: bit n set = physical register n not empty */
@@ -301,6 +302,9 @@ void cpu_set_a20(struct cpu *cpu, bool enabled);
 /* The whole EFLAGS image; set replaces the bits of mask (arithmetic ones too) and follows up on AC, TF... */
 uint32_t cpu_get_eflags(const struct cpu *cpu);
 void cpu_set_eflags(struct cpu *cpu, uint32_t value, uint32_t mask);
+
+/* Tagged or plain execution, from the next block on. */
+void cpu_set_tagged(struct cpu *cpu, bool tagged);
 
 /* To be called after changes of what they are derived from (see struct cpu): mode bits and banks; struct paging and its caches. */
 void cpu_update_mode(struct cpu *cpu);

@@ -259,6 +259,7 @@ static bool deliver(struct cpu *cpu)
 {
 	cpu->budget--;
 	cpu->interrupt_shadow = cpu->debug_shadow = false;
+	cpu->pending_debug = 0; /* data breakpoints that an instruction met which then did not complete */
 	return cpu_deliver_exception(cpu);
 }
 

@@ -1,8 +1,8 @@
 /*
  * Stacks as far transfers, interrupts and returns use them: pushes and pops through a staged stack pointer.
  *
- * A struct stack is a copy: nothing architectural changes until the caller has done everything that may fault and commits. Words pushed by an
- * attempt that then faults stay in memory below the stack pointer, as they may on hardware.
+ * A struct stack is a copy: nothing architectural changes until the caller has done everything that may fault and commits. Words
+ * pushed by an attempt that then faults stay in memory below the stack pointer, as they may on hardware.
  */
 #ifndef XRAY86_EMU_FRAME_H
 #define XRAY86_EMU_FRAME_H

@@ -169,9 +169,9 @@ static bool write_mtrr_default(struct cpu *cpu, const struct msr *msr, uint32_t 
  * IA32_ARCH_CAPABILITIES: an interpreter executes nothing speculatively, so it has none of RDCL, L1TF, SSB, MDS, PSCHANGE, TAA, SBDR, FBSDP,
  * PSDP, BHI, PBRSB, GDS, RFDS; and IBRS is "always on".
  */
-#define ARCH_CAPABILITIES                                                                                                         \
-	(1ull << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 20 | 1 << 24 | 1 << 26 | \
-	 1 << 27)
+#define ARCH_CAPABILITIES                                                                                                   \
+	(1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 20 | 1 << 24 |   \
+	 1 << 26 | 1 << 27)
 
 /* MISC_ENABLE: no BTS, no PEBS. */
 #define MISC_ENABLE_FIXED (1ull << 11 | 1ull << 12)

@@ -1,8 +1,8 @@
 /*
  * Segmentation: descriptors, and what may be loaded into a segment register (SDM vol. 3A chapters 3.4, 3.5 and 5).
  *
- * Nothing here changes a register but the segment_load*() functions: *_prepare() make the register's new contents in a local, raising whatever is
- * wrong, so that an instruction that loads several registers can commit them all at its end.
+ * Nothing here changes a register but segment_load() and segments_drop_inner(): *_prepare() return the register's new contents, raising
+ * whatever is wrong, so that an instruction that loads several registers can commit them all at its end.
  */
 #ifndef XRAY86_EMU_SEGMENT_H
 #define XRAY86_EMU_SEGMENT_H
@@ -31,7 +31,14 @@ enum descriptor_type {
 };
 
 /* Code and data segments' types. */
-enum { SEGMENT_ACCESSED = 1, SEGMENT_WRITABLE = 2, SEGMENT_READABLE = 2, SEGMENT_EXPAND_DOWN = 4, SEGMENT_CONFORMING = 4, SEGMENT_CODE = 8 };
+enum {
+	SEGMENT_ACCESSED = 1,
+	SEGMENT_WRITABLE = 2, /* data */
+	SEGMENT_READABLE = 2, /* code */
+	SEGMENT_EXPAND_DOWN = 4, /* data */
+	SEGMENT_CONFORMING = 4, /* code */
+	SEGMENT_CODE = 8,
+};
 
 /* A descriptor as read from its table. */
 struct descriptor {

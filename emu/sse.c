@@ -65,8 +65,8 @@ uint32_t sse_trap_begin(struct cpu *cpu)
 }
 
 /*
- * SDM vol. 1, 11.5.3: exceptions found before computing (invalid, denormal, divide by zero) that are unmasked keep the others from being looked for.
- * All that were found show in the flags, masked or not.
+ * SDM vol. 1, 11.5.3: exceptions found before computing (invalid, denormal, divide by zero) that are unmasked keep the others from being
+ * looked for. All that were found show in the flags, masked or not.
  */
 void sse_trap_end(struct cpu *cpu, const struct insn *insn, uint32_t begun, bool tiny)
 {

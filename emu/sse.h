@@ -1,10 +1,11 @@
 /*
  * MXCSR, SIMD floating-point exceptions, and the FXSAVE image (SDM vol. 1 chapters 10.2.3, 10.5 and 11.5).
  *
- * SSE arithmetic is done by the host's own instructions. While cpu_run() runs, the host's MXCSR holds the guest's rounding control, FZ, DAZ and
- * sticky flags, with all exceptions masked; so no handler loads it, and cpu->mxcsr has the masks and control bits right but its
- * flags stale: read it with sse_mxcsr(). Between sse_host_enter() and sse_host_leave() nothing but guest arithmetic may use the host's SSE floating point.
- * With an exception unmasked (MODE_SIMD_TRAPS) lowering takes other handlers, which put sse_trap_begin() and sse_trap_end() around the operation.
+ * SSE arithmetic is done by the host's own instructions. While cpu_run() runs, the host's MXCSR holds the guest's rounding control, FZ, DAZ
+ * and sticky flags, with all exceptions masked; so no handler loads it, and cpu->mxcsr has the masks and control bits right but its flags
+ * stale: read it with sse_mxcsr(). Between sse_host_enter() and sse_host_leave() nothing but guest arithmetic may use the host's SSE
+ * floating point. With an exception unmasked (MODE_SIMD_TRAPS) lowering takes other handlers, which put sse_trap_begin() and
+ * sse_trap_end() around the operation.
  */
 #ifndef XRAY86_EMU_SSE_H
 #define XRAY86_EMU_SSE_H
@@ -59,10 +60,12 @@ enum lanes { LANES_NONE, LANES_PS, LANES_SS, LANES_PD, LANES_SD };
 bool sse_tiny(__m128i result, enum lanes lanes);
 
 /*
- * One operation with unmasked exceptions. begin: clears the flags, so that the operation's own are seen, and returns what end wants to
- * have. end: merges them, or raises #XM (#UD without CR4.OSXMMEXCPT) if an unmasked one is among them; so it comes before any commit. tiny: the
- * result, or a part of it, is denormal, which is an underflow, exact or not, where underflow is unmasked. One thing is not as in hardware: PE beside an
- * unmasked overflow or underflow is what the masked operation makes of it, though with the exponent unbounded the result might be exact.
+ * One operation with unmasked exceptions. begin: clears the flags, so that the operation's own are seen, and returns what end needs.
+ * end: merges them, or raises #XM (#UD without CR4.OSXMMEXCPT) if an unmasked one is among them; so it comes before any commit. tiny: the
+ * result, or a part of it, is denormal, which is an underflow, exact or not, where underflow is unmasked.
+ *
+ * One thing is not as in hardware: PE beside an unmasked overflow or underflow is what the masked operation makes of it, though with the
+ * exponent unbounded the result might be exact.
  */
 uint32_t sse_trap_begin(struct cpu *cpu);
 void sse_trap_end(struct cpu *cpu, const struct insn *insn, uint32_t begun, bool tiny);
@@ -74,7 +77,7 @@ _Noreturn void sse_misaligned(struct cpu *cpu, const struct insn *insn);
 __m128i sse_load_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, tag_t *ret_tag);
 void sse_store_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, __m128i value, tag_t tag);
 
-/* SDM vol. 1 figure 10-? and vol. 2 "FXSAVE": the memory image. Bytes from `unused` on are neither written nor read. */
+/* The memory image (SDM vol. 1, 10.5.1; vol. 2 "FXSAVE"). Bytes from `unused` on are neither written nor read. */
 struct fxsave_image {
 	uint8_t x87[24];
 	uint32_t mxcsr, mxcsr_mask;

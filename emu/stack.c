@@ -14,7 +14,12 @@ uint64_t stack_address(struct cpu *cpu, int64_t delta, unsigned size, bool write
 {
 	uint64_t offset = (cpu->gpr[RSP] + (uint64_t)delta) & width_mask(cpu);
 
-	return cpu->stack_mask ? offset : segment_linear(cpu, SEG_SS, offset, size, write);
+	if (!cpu->stack_mask)
+		return segment_linear(cpu, SEG_SS, offset, size, write);
+	/* the access itself would take it for that of an operand, which raises #GP unless it is addressed by rSP or rBP */
+	if (stack_width(cpu) == 8 && !(linear_canonical(cpu, offset) && linear_canonical(cpu, offset + size - 1)))
+		cpu_raise_code(cpu, VECTOR_SS, 0);
+	return offset;
 }
 
 void stack_pointer_set(struct cpu *cpu, uint64_t value)

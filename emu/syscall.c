@@ -9,8 +9,8 @@ static struct segment flat_code(uint16_t selector, unsigned cpl, bool code64)
 {
 	return (struct segment){
 		.limit = UINT32_MAX,
-		.attributes = SEGMENT_G | (code64 ? SEGMENT_L : SEGMENT_DB) | SEGMENT_P | cpl << SEGMENT_DPL_SHIFT | SEGMENT_S | SEGMENT_CODE |
-			      SEGMENT_READABLE | SEGMENT_ACCESSED,
+		.attributes = SEGMENT_G | (code64 ? SEGMENT_L : SEGMENT_DB) | SEGMENT_P | cpl << SEGMENT_DPL_SHIFT | SEGMENT_S |
+			      SEGMENT_CODE | SEGMENT_READABLE | SEGMENT_ACCESSED,
 		.selector = selector | cpl,
 	};
 }
@@ -19,7 +19,8 @@ static struct segment flat_stack(uint16_t selector, unsigned cpl)
 {
 	return (struct segment){
 		.limit = UINT32_MAX,
-		.attributes = SEGMENT_G | SEGMENT_DB | SEGMENT_P | cpl << SEGMENT_DPL_SHIFT | SEGMENT_S | SEGMENT_WRITABLE | SEGMENT_ACCESSED,
+		.attributes = SEGMENT_G | SEGMENT_DB | SEGMENT_P | cpl << SEGMENT_DPL_SHIFT | SEGMENT_S | SEGMENT_WRITABLE |
+			      SEGMENT_ACCESSED,
 		.selector = selector | cpl,
 	};
 }

@@ -39,19 +39,20 @@ bool access_rights(struct cpu *cpu, uint16_t selector, uint32_t *ret);
 bool segment_limit(struct cpu *cpu, uint16_t selector, uint32_t *ret);
 bool verify_segment(struct cpu *cpu, uint16_t selector, bool write);
 void invalidate_pcid(struct cpu *cpu, uint64_t type, const uint64_t descriptor[2]);
-void clear_interrupt_flag(struct cpu *cpu);
-void set_interrupt_flag(struct cpu *cpu);
 void halt(struct cpu *cpu);
 void swap_gs(struct cpu *cpu);
 /* Base of FS or GS, for RD/WRFSBASE and their like. */
 uint64_t read_segment_base(struct cpu *cpu, enum segment_index index);
 void write_segment_base(struct cpu *cpu, enum segment_index index, uint64_t base);
 
+/* -- emu/iopl.c: what EFLAGS.IOPL governs -- */
+
+/* CLI, STI */
+void clear_interrupt_flag(struct cpu *cpu);
+void set_interrupt_flag(struct cpu *cpu);
 /* POPF's flags (size 2, 4, 8) at the current privilege, V86 and VME included; and PUSHF's image (or #GP). */
 void cpu_popf(struct cpu *cpu, uint32_t value, unsigned size);
 uint32_t cpu_pushf(struct cpu *cpu, unsigned size);
-
-/* -- emu/iopl.c: port I/O -- */
 
 /* #GP(0) unless IOPL or the TSS's I/O bitmap allows it. */
 void require_port(struct cpu *cpu, uint16_t port, unsigned size);

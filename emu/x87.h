@@ -1,13 +1,13 @@
 /*
  * x87 FPU state (SDM vol. 1 chapter 8), the images of it that instructions store, and the host's FPU that computes for it.
  *
- * Values are in struct fpu, by *physical* register. struct fpu's `status` is the status word without TOP; its ES and B bits always say whether
- * an exception flag is set that `control` does not mask.
+ * Values are in struct fpu, by *physical* register. struct fpu's `status` is the status word without TOP; its ES and B bits always say
+ * whether an exception flag is set that `control` does not mask.
  *
  * The host's x87 inside cpu_run(): its register stack is empty between instructions, all exceptions are masked, its control word is
  * cpu->x87_host_control, and its exception flags are a subset of the guest's (they stick there as they do here), so that an operation
- * only has to or them into the guest's. Hence x87_host_enter() and x87_host_leave() around, and x87_host_forget() wherever the guest's flags are cleared.
- * Nothing compiled may use `long double` or MMX registers meanwhile.
+ * only has to or them into the guest's. Hence x87_host_enter() and x87_host_leave() around, and x87_host_forget() wherever the guest's
+ * flags are cleared. Nothing compiled may use `long double` or MMX registers meanwhile.
  */
 #ifndef XRAY86_EMU_X87_H
 #define XRAY86_EMU_X87_H
@@ -128,8 +128,9 @@ struct x87_outcome {
 };
 
 /*
- * Executes the instruction of the given FOP, of any kind but control instructions, on the host with the guest's whole x87 state, unmasked exceptions
- * included. memory: the value of a memory source, or the place of a destination. Nothing of cpu but its host control word changes.
+ * Executes the instruction of the given FOP, of any kind but control instructions, on the host with the guest's whole x87 state, unmasked
+ * exceptions included. memory: the value of a memory source, or the place of a destination. Nothing of cpu but its host control word
+ * changes.
  */
 void x87_compute(struct cpu *cpu, unsigned fop, void *memory, struct x87_outcome *ret);
 /* tag: of a memory source. */

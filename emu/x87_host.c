@@ -1,9 +1,10 @@
 /*
  * The host's x87 at the guest's service: executing any one instruction with the guest's whole x87 state.
  *
- * This is the way of all that the quick handlers (emu/ops/x87*.c) do not cover: unmasked exceptions, stack faults, rare instructions. The state goes to
- * the host by FRSTOR, one routine of a table with all x87 encodings executes the very instruction, and FNSAVE brings the state back. An unmasked
- * exception stays pending in the host, which would tell only at its next waiting instruction; FNSAVE is none and clears it.
+ * This is the way of all that the quick handlers (emu/ops/x87*.c) do not cover: unmasked exceptions, stack faults, rare instructions. The
+ * state goes to the host by FRSTOR, one routine of a table with all x87 encodings executes the very instruction, and FNSAVE brings the
+ * state back. An unmasked exception stays pending in the host, which would tell only at its next waiting instruction; FNSAVE is none and
+ * clears it.
  */
 #include <string.h>
 

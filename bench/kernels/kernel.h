@@ -32,6 +32,7 @@ static inline void print(const char *text)
 
 static inline void begin(void)
 {
+	outb(0x3fb, 3); /* 8 data bits */
 	print("begin\n");
 }
 
@@ -44,6 +45,8 @@ static inline _Noreturn void end(uint64_t result)
 	for (i = 0; i < 16; i++)
 		text[19 - i] = "0123456789abcdef"[result >> 4 * i & 15];
 	print(text);
+	while (!(inb(0x3fd) & 0x40))
+		; /* the last character is out */
 	outb(0xf4, 0);
 	while (*shutdown)
 		outb(0x8900, *shutdown++);

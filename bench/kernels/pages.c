@@ -4,7 +4,7 @@
  */
 #include "kernel.h"
 
-enum { PAGES = 256, ROUNDS = 400 };
+enum { PAGES = 256, ROUNDS = 4000 };
 #define WINDOW 0x8000000000ull
 
 static uint64_t pdpt[512] __attribute__((aligned(4096))), directory[512] __attribute__((aligned(4096)));

@@ -56,7 +56,7 @@ void run(void)
 		d[i] = i;
 		n[i] = i * 2654435761u;
 	}
-	for (i = 0; i < 1200; i++) {
+	for (i = 0; i < 6000; i++) {
 		packed();
 		integers();
 		sum += scalar();

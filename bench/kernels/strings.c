@@ -53,7 +53,7 @@ void run(void)
 	begin();
 	for (i = 0; i < SIZE; i++)
 		source[i] = i % 251 + 1;
-	for (round = 0; round < 24; round++) {
+	for (round = 0; round < 72; round++) {
 		rep_movs(target, source, SIZE);
 		rep_stos(target + round, 7, 1000);
 		sum += compare(source, target, SIZE);

@@ -1,7 +1,7 @@
 /* Privilege changes: a ring 3 loop that makes system calls by SYSCALL/SYSRET, with an interrupt gate (INT 0x80, IRETQ) every eighth time. */
 #include "kernel.h"
 
-enum { CALLS = 400000 };
+enum { CALLS = 3000000 };
 
 extern uint64_t gdt[];
 extern char stack_top[];

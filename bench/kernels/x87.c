@@ -1,7 +1,7 @@
 /* x87: a Mandelbrot line and a dot product in extended precision. */
 #include "kernel.h"
 
-enum { WIDTH = 96, HEIGHT = 64, LIMIT = 150, VECTOR = 1024 };
+enum { WIDTH = 96, HEIGHT = 320, LIMIT = 150, VECTOR = 1024 };
 static long double a[VECTOR];
 static double b[VECTOR];
 
@@ -35,7 +35,7 @@ void run(void)
 		a[i] = (long double)i / 7;
 		b[i] = 1.0 / (i + 1);
 	}
-	for (y = 0; y < 400; y++)
+	for (y = 0; y < 2000; y++)
 		for (i = 0; i < VECTOR; i++)
 			dot += a[i] * b[i];
 	end(sum + (uint64_t)(dot * 1000));

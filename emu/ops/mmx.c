@@ -1,8 +1,8 @@
 /*
  * MMX instructions (SDM vol. 1 chapter 9, with the extensions of SSE, SSE2 and SSSE3).
  *
- * They are computed in the host's XMM registers, never its MMX ones, which are its x87 stack: an operation on the elements of 8 bytes is that on
- * the low half of 16. All begin with mmx_begin() (a pending x87 exception comes first) and leave the x87 stack full with TOP 0.
+ * They are computed in the host's XMM registers, never its MMX ones, which are its x87 stack: an operation on the elements of 8 bytes is
+ * that on the low half of 16. All begin with mmx_begin() (a pending x87 exception comes first) and leave the x87 stack full with TOP 0.
  */
 #include "emu/isa/isa.h"
 #include "emu/ops/simd.h"

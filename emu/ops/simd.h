@@ -2,9 +2,9 @@
  * What the handlers of XMM and MMX instructions share: registers and memory operands as vectors with their tags, and operations that are
  * one host instruction.
  *
- * The operations are inline assembly on purpose. An intrinsic is arithmetic to the compiler, which may swap the operands of an addition (the
- * NaN of the first one must win), fold, or move it across a change of MXCSR; an asm statement is the very instruction that the guest asked for.
- * It needs no compiler flags for SSE4.2 either. Floating-point ones are volatile, since they leave flags in MXCSR.
+ * The operations are inline assembly on purpose. An intrinsic is arithmetic to the compiler, which may swap the operands of an addition
+ * (the NaN of the first one must win), fold, or move it across a change of MXCSR; an asm statement is the very instruction that the guest
+ * asked for. It needs no compiler flags for SSE4.2 either. Floating-point ones are volatile, since they leave flags in MXCSR.
  */
 #ifndef XRAY86_EMU_OPS_SIMD_H
 #define XRAY86_EMU_OPS_SIMD_H
@@ -93,11 +93,12 @@ ALWAYS_INLINE struct address ea_aligned(struct cpu *cpu, const struct insn *insn
 /* The memory operand: 16 bytes, aligned, or a smaller one, zero-extended. */
 ALWAYS_INLINE struct packed memory_get(struct cpu *cpu, const struct insn *insn, unsigned size)
 {
+	unsigned scalar = size < sizeof(uint64_t) ? size : sizeof(uint64_t);
 	struct value value;
 
 	if (size == sizeof(__m128i))
 		return load_packed(cpu, insn, ea_aligned(cpu, insn, false));
-	value = load(cpu, insn, ea(cpu, insn, size, false), size);
+	value = load(cpu, insn, ea(cpu, insn, scalar, false), scalar);
 	return (struct packed){_mm_cvtsi64_si128((long long)value.v), value.tag};
 }
 
@@ -234,8 +235,8 @@ ALWAYS_INLINE tag_t result_tag(enum tagging tagging, const struct insn *insn, ta
 	}
 
 /*
- * Handlers OP_rr and OP_rm, for a memory operand of `size` bytes, and their rows. In a memory form op1 is the register and op2 is 0, so that the
- * zero idiom never applies to it.
+ * Handlers OP_rr and OP_rm, for a memory operand of `size` bytes, and their rows. In a memory form op1 is the register and op2 is 0, so
+ * that the zero idiom never applies to it.
  */
 #define XMM_HANDLERS(op, call, size, tagging)                                            \
 	XMM_APPLY(op, call, tagging)                                                     \

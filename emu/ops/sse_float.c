@@ -88,8 +88,8 @@ ALWAYS_INLINE __m128i qword_mask(unsigned bits)
 	sse_trap_end(cpu, insn, begun, sse_tiny(sum, lanes))
 
 /*
- * The host's instruction, with zeros multiplied where products are left out. Exceptions are looked for after the multiplication and after each
- * addition (`sums` of them): an unmasked one keeps the next step from being done.
+ * The host's instruction, with zeros multiplied where products are left out. Unmasked exceptions are looked for after the multiplication
+ * and after each addition (`sums` of them): one keeps the next step from being done.
  */
 #define DEFINE_DOT(op, mask, mnemonic, all, multiply, add, lanes, sums)                               \
 	ALWAYS_INLINE __m128i op##_host(__m128i a, __m128i b, unsigned imm)                           \

@@ -5,6 +5,7 @@
  */
 #include "emu/isa/isa.h"
 #include "emu/ops/simd.h"
+#include "emu/segment.h"
 
 static void check_mxcsr(struct cpu *cpu, uint32_t value)
 {
@@ -38,8 +39,11 @@ static struct address image_address(struct cpu *cpu, const struct insn *insn, bo
 {
 	struct address address = ea(cpu, insn, sizeof(struct fxsave_image), write);
 
-	if (address.linear & 15)
+	if (address.linear & 15) {
+		if (!linear_canonical(cpu, address.linear))
+			load(cpu, insn, address, 1); /* raises #SS, if it is in the stack segment: that comes first */
 		cpu_raise_code(cpu, VECTOR_GP, 0);
+	}
 	return address;
 }
 
@@ -60,7 +64,7 @@ static void fxsave(struct cpu *cpu, const struct insn *insn, bool rex_w)
 	probe_write(cpu, insn, data_bank(cpu, address), address.linear, sizeof(image)); /* all of it must be there, though not all is written */
 	store_bytes(cpu, insn, address, &image, head, x87_tags(cpu));
 	for (i = 0; i < count; i++) /* one by one: each has its tag */
-		store_bytes(cpu, insn, part(address, head + i * sizeof(union xmm)), &cpu->xmm[i], sizeof(union xmm), cpu->xmm_tag[i]);
+		store_packed(cpu, insn, part(address, head + i * sizeof(union xmm)), xmm_get(cpu, CPU_OFFSET(xmm[i])));
 }
 
 static void fxrstor(struct cpu *cpu, const struct insn *insn, bool rex_w)
@@ -74,6 +78,7 @@ static void fxrstor(struct cpu *cpu, const struct insn *insn, bool rex_w)
 	head_tag = load_bytes(cpu, insn, address, &image, head);
 	for (i = 0; i < count; i++)
 		tags[i] = load_bytes(cpu, insn, part(address, head + i * sizeof(union xmm)), &image.xmm[i], sizeof(union xmm));
+	load(cpu, insn, part(address, sizeof(image) - 1), 1); /* all of it must be there, though not all is used */
 	check_mxcsr(cpu, image.mxcsr);
 
 	x87_fxrstor_image(cpu, (const uint8_t *)&image, rex_w);

@@ -68,7 +68,7 @@ static __m128i not_below(const struct operands *o, __m128i a, __m128i b)
 	}
 }
 
-/* The text's elements that are in the set; within one of its ranges; that equal the set's of the same place; that begin an occurrence of it. */
+/* The text's elements that are in the set; in one of its ranges; that equal the set's of the same place; that begin a match of it. */
 static unsigned equal_any(const struct operands *o)
 {
 	unsigned result = 0;

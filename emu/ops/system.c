@@ -262,14 +262,14 @@ static void do_arpl(struct cpu *cpu, const struct insn *insn, bool memory)
 	bool raise;
 
 	require_protected(cpu);
-	if (memory) /* written only if the RPL changes: read-only memory does not fault otherwise */
+	if (memory)
 		address = ea(cpu, insn, 2, false);
 	value = memory ? load(cpu, insn, address, 2) : reg_get(cpu, insn->op1, 2);
 	raise = (value.v & SELECTOR_RPL) < (source & SELECTOR_RPL);
 	if (raise) {
 		value.v = (value.v & ~(uint64_t)SELECTOR_RPL) | (source & SELECTOR_RPL);
-		if (memory)
-			store(cpu, insn, address, 2, value);
+		if (memory) /* only then is it written: what is read-only does not fault otherwise */
+			store(cpu, insn, ea(cpu, insn, 2, true), 2, value);
 		else
 			reg_set(cpu, insn->op1, 2, value);
 	}

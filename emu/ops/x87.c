@@ -65,7 +65,7 @@ const struct insn *x87_any(struct cpu *cpu, const struct insn *insn)
 			uint16_t status;                                                                                             \
                                                                                                                                      \
 			__asm__ volatile(text " %2\n\tfnstsw %0\n\tfstpt %1"                                                        \
-					 : "=a"(status), "=m"(cpu->fpu.reg[to])                                                      \
+					 : "=&a"(status), "=m"(cpu->fpu.reg[to])                                                      \
 					 : "m"(X87_BYTES(host, size)));                                                              \
 			x87_set_status(cpu, status, X87_C1);                                                                         \
 		}                                                                                                                    \
@@ -116,8 +116,8 @@ ALWAYS_INLINE bool all_masked(const struct cpu *cpu)
 }
 
 /*
- * Stores ST(0): by `narrow` if that can do it under `control`, else by `text`, which pops the host's stack, if the state is `quick` enough for it.
- * C's conversions to integers are an FLDCW that selects truncation, FISTP and another FLDCW: the former saves the host, where
+ * Stores ST(0): by `narrow` if that can do it under `control`, else by `text`, which pops the host's stack, if the state is `quick` enough
+ * for it. C's conversions to integers are an FLDCW that selects truncation, FISTP and another FLDCW: the former saves the host, where
  * loading a control word takes long, from following.
  */
 #define STORE(name, size, narrow, control, quick, text, pops)                                                                        \
@@ -140,7 +140,7 @@ ALWAYS_INLINE bool all_masked(const struct cpu *cpu)
 			if (unlikely(!(quick)))                                                                                      \
 				ANY(cpu, insn);                                                                                      \
 			__asm__ volatile("fldt %2\n\t" text " %1\n\tfnstsw %0"                                                      \
-					 : "=a"(narrowed.status), "=m"(X87_BYTES(host, size))                                        \
+					 : "=&a"(narrowed.status), "=m"(X87_BYTES(host, size))                                        \
 					 : "m"(cpu->fpu.reg[from]));                                                                 \
 		}                                                                                                                    \
 		x87_set_status(cpu, narrowed.status, X87_C1);                                                                        \

@@ -1,9 +1,10 @@
 /*
  * What the x87 handlers of this folder share: the condition for computing quickly, registers, FIP and its like, and the way out.
  *
- * A quick handler computes on the host's x87 with nothing loaded there but the operands. That is right if the host has the guest's control word with
- * all exceptions masked (x87_is_quick()), no operand register is empty and none that is pushed to is full; otherwise it hands over to x87_any(), which is
- * right always. Its asm ends with the host's register stack empty again. Between its operation and its end nothing may fault.
+ * A quick handler computes on the host's x87 with nothing loaded there but the operands. That is right if the host has the guest's control
+ * word with all exceptions masked (x87_is_quick()), no operand register is empty and none that is pushed to is full; otherwise it hands
+ * over to x87_any(), which is right always. Its asm ends with the host's register stack empty again. Between its operation and its end
+ * nothing may fault.
  */
 #ifndef XRAY86_EMU_OPS_X87_H
 #define XRAY86_EMU_OPS_X87_H

@@ -16,7 +16,7 @@
 		if (unlikely(!x87_is_quick(cpu) || !x87_is_full(cpu, to) || !x87_is_full(cpu, from)))                   \
 			ANY(cpu, insn);                                                                                 \
 		__asm__ volatile("fldt %2\n\tfldt %1\n\t" text " %%st(1), %%st\n\tfnstsw %0\n\tfstpt %1\n\tfstp %%st"   \
-				 : "=a"(status), "+m"(cpu->fpu.reg[to])                                                 \
+				 : "=&a"(status), "+m"(cpu->fpu.reg[to])                                                 \
 				 : "m"(cpu->fpu.reg[from]));                                                            \
 		x87_set_status(cpu, status, X87_C1);                                                                    \
 		x87_unite_tags(cpu, to, x87_tag(cpu, from));                                                            \
@@ -42,7 +42,7 @@
 		if (unlikely(!host))                                                                                    \
 			ANY(cpu, insn);                                                                                 \
 		__asm__ volatile("fldt %1\n\t" text " %2\n\tfnstsw %0\n\tfstpt %1"                                      \
-				 : "=a"(status), "+m"(cpu->fpu.reg[to])                                                 \
+				 : "=&a"(status), "+m"(cpu->fpu.reg[to])                                                 \
 				 : "m"(X87_BYTES(host, size)));                                                           \
 		x87_set_status(cpu, status, X87_C1);                                                                    \
 		x87_unite_tags(cpu, to, fast_load_tag(data_bank(cpu, operand.address), operand.address.linear, size));                  \
@@ -82,7 +82,7 @@ ALWAYS_INLINE bool compare_is_quick(const struct cpu *cpu, unsigned with)
 		if (unlikely(!compare_is_quick(cpu, with)))                                                             \
 			ANY(cpu, insn);                                                                                 \
 		__asm__ volatile("fldt %2\n\tfldt %1\n\t" text "\n\tfnstsw %0"                                          \
-				 : "=a"(status)                                                                         \
+				 : "=&a"(status)                                                                         \
 				 : "m"(cpu->fpu.reg[cpu->fpu.top]), "m"(cpu->fpu.reg[with]));                           \
 		x87_set_status(cpu, status, X87_CONDITION);                                                             \
 		x87_note(cpu, insn);                                                                                    \
@@ -114,7 +114,7 @@ COMPARE_REGISTERS(fucompp, "fucompp", 1, 2)
 		if (unlikely(!host))                                                                                    \
 			ANY(cpu, insn);                                                                                 \
 		__asm__ volatile("fldt %1\n\t" text " %2\n\tfnstsw %0"                                                  \
-				 : "=a"(status)                                                                         \
+				 : "=&a"(status)                                                                         \
 				 : "m"(cpu->fpu.reg[cpu->fpu.top]), "m"(X87_BYTES(host, size)));                          \
 		x87_set_status(cpu, status, X87_CONDITION);                                                             \
 		x87_note_memory(cpu, insn, operand);                                              \
@@ -143,7 +143,7 @@ COMPARE_MEMORY(ficomp_m32, "ficompl", 4, true)
 		if (unlikely(!compare_is_quick(cpu, with)))                                                             \
 			ANY(cpu, insn);                                                                                 \
 		__asm__ volatile("fldt %5\n\tfldt %4\n\t" text " %%st(1), %%st\n\tfstp %%st\n\tfnstsw %0"               \
-				 : "=a"(status), "=@ccz"(zf), "=@ccp"(pf), "=@ccc"(cf)                                  \
+				 : "=&a"(status), "=@ccz"(zf), "=@ccp"(pf), "=@ccc"(cf)                                  \
 				 : "m"(cpu->fpu.reg[cpu->fpu.top]), "m"(cpu->fpu.reg[with]));                           \
 		x87_set_status(cpu, status, 0);                                                                         \
 		flags_set_raw(&cpu->flags, (zf ? FLAG_ZF : 0) | (pf ? FLAG_PF : 0) | (cf ? FLAG_CF : 0));               \
@@ -169,7 +169,7 @@ COMPARE_EFLAGS(fucomip, "fucomip", true)
                                                                                                                         \
 		if (unlikely(!x87_is_quick(cpu) || !x87_is_full(cpu, top)))                                             \
 			ANY(cpu, insn);                                                                                 \
-		__asm__ volatile("fldt %1\n\t" text "\n\tfnstsw %0\n\tfstpt %1" : "=a"(status), "+m"(cpu->fpu.reg[top])); \
+		__asm__ volatile("fldt %1\n\t" text "\n\tfnstsw %0\n\tfstpt %1" : "=&a"(status), "+m"(cpu->fpu.reg[top])); \
 		x87_set_status(cpu, status, condition);                                                                 \
 		x87_note(cpu, insn);                                                                                    \
 		NEXT(cpu, insn);                                                                                        \
@@ -229,7 +229,7 @@ ALWAYS_INLINE bool remainder_is_quick(const struct cpu *cpu)
 		if (unlikely(!quick(cpu)))                                                                              \
 			ANY(cpu, insn);                                                                                 \
 		__asm__ volatile("fldt %2\n\tfldt %1\n\t" text "\n\tfnstsw %0\n\tfstpt %1\n\tfstp %%st"                 \
-				 : "=a"(status), "+m"(cpu->fpu.reg[top])                                                \
+				 : "=&a"(status), "+m"(cpu->fpu.reg[top])                                                \
 				 : "m"(cpu->fpu.reg[st1]));                                                             \
 		x87_set_status(cpu, status, condition);                                                                 \
 		x87_unite_tags(cpu, top, x87_tag(cpu, st1));                                                            \
@@ -251,7 +251,7 @@ WITH_ST1(fprem1, "fprem1", remainder_is_quick, X87_CONDITION)
 		if (unlikely(!both_are_quick(cpu)))                                                                     \
 			ANY(cpu, insn);                                                                                 \
 		__asm__ volatile("fldt %1\n\tfldt %2\n\t" text "\n\tfnstsw %0\n\tfstpt %1"                              \
-				 : "=a"(status), "+m"(cpu->fpu.reg[st1])                                                \
+				 : "=&a"(status), "+m"(cpu->fpu.reg[st1])                                                \
 				 : "m"(cpu->fpu.reg[top]));                                                             \
 		x87_set_status(cpu, status, X87_C1);                                                                    \
 		x87_unite_tags(cpu, st1, x87_tag(cpu, top));                                                            \
@@ -275,7 +275,7 @@ INTO_ST1(fpatan, "fpatan")
                                                                                                                         \
 		if (unlikely(!x87_is_quick(cpu) || !x87_is_full(cpu, top) || x87_is_full(cpu, to)))                     \
 			ANY(cpu, insn);                                                                                 \
-		__asm__ volatile("fldt %1\n\t" text "\n\tfnstsw %0" : "=a"(status) : "m"(cpu->fpu.reg[top]));           \
+		__asm__ volatile("fldt %1\n\t" text "\n\tfnstsw %0" : "=&a"(status) : "m"(cpu->fpu.reg[top]));           \
 		x87_set_status(cpu, status, condition);                                                                 \
 		x87_note(cpu, insn);                                                                                    \
 		if (status & (condition) & X87_C2) {                                                        \

@@ -1,7 +1,7 @@
 /*
- * Conversions between memory formats and the 80-bit real that need no FPU: faster by integer instructions, since reading the host's status word
- * after each operation is what takes most of its time. Each function says whether the operand is one that it knows (nearly all
- * are); others, and all that may raise anything but #P, are left to the FPU.
+ * Conversions between memory formats and the 80-bit real that need no FPU: faster by integer instructions, since reading the host's
+ * status word after each operation is what takes most of its time. Each function says whether the operand is one that it knows (nearly
+ * all are); others, and all that may raise anything but #P, are left to the FPU.
  */
 #ifndef XRAY86_EMU_OPS_X87_CONVERT_H
 #define XRAY86_EMU_OPS_X87_CONVERT_H

@@ -12,6 +12,7 @@
 
 #include "emu/cpu.h"
 #include "emu/exception.h"
+#include "emu/sse.h"
 #include "tests/differential/undefined.h"
 
 static bool same_bytes(const struct outcome *a, const struct outcome *b, unsigned at, unsigned size)
@@ -35,6 +36,10 @@ static uint64_t compare_fx(const struct host *host, const struct outcome *a, con
 		if (!same_bytes(a, b, fields[i].at, fields[i].size))
 			differs |= fields[i].field;
 	}
+	if (host && host->amd && same_bytes(a, b, FX_FIP, 6))
+		differs &= ~DIFFERS_FIP; /* of which these have 48 bits */
+	if (host && host->amd && same_bytes(a, b, FX_FDP, 6))
+		differs &= ~DIFFERS_FDP;
 	if (!pointers)
 		differs &= ~(DIFFERS_FOP | DIFFERS_FIP | DIFFERS_FDP);
 	for (unsigned i = 0; i < 8; i++) {
@@ -46,6 +51,19 @@ static uint64_t compare_fx(const struct host *host, const struct outcome *a, con
 			differs |= DIFFERS_XMM(i);
 	}
 	return differs;
+}
+
+/*
+ * With overflow or underflow unmasked, PE says whether the result would be inexact if the exponent were unbounded; the emulator has it from the masked
+ * operation, which may find it inexact for its exponent's sake alone (emu/sse.h).
+ */
+static bool excess_precision_flag(const struct outcome *native, const struct outcome *emulated)
+{
+	uint32_t a, b;
+
+	memcpy(&a, native->after.fx + FX_MXCSR, 4);
+	memcpy(&b, emulated->after.fx + FX_MXCSR, 4);
+	return b == (a | MXCSR_PE) && ~a >> MXCSR_MASK_SHIFT & a & (MXCSR_OE | MXCSR_UE);
 }
 
 static uint64_t compare_registers(const struct host *host, const struct test_case *test, const struct outcome *a, const struct outcome *b)
@@ -76,35 +94,41 @@ static uint64_t compare_registers(const struct host *host, const struct test_cas
 	if (a->after.gs_base != b->after.gs_base)
 		differs |= DIFFERS_GS_BASE;
 	differs |= compare_fx(host, a, b);
-	if (host && host->amd && a->vector == VECTOR_XM) /* conversions to MMX registers: AMD's enter MMX state before they fault */
+	if (host && a->vector == VECTOR_XM && excess_precision_flag(a, b))
+		differs &= ~DIFFERS_MXCSR;
+	/* Conversions to MMX registers, MASKMOVQ: AMD's enter MMX state before they fault. */
+	if (host && host->amd && (a->vector == VECTOR_XM || (a->kind == OUTCOME_FAULT && isa_rows[test->instruction[0].row].op == OP_MASKMOVQ)))
 		differs &= ~(DIFFERS_FSW | DIFFERS_FTW | DIFFERS_ST_ALL);
 	return differs;
 }
 
-/* Images of more than 16 bytes are accessed in parts, in an order of each processor's own: CR2 may be anywhere in them. */
-static bool is_long_access(const struct test_case *test)
+/*
+ * Whether the host found a segment's end where the emulator's address wraps around at 4 GiB and meets an absent page: both are right (SDM vol. 3A 5.3).
+ * Single instructions are not generated so (prepare_wraps), but sequences come to it.
+ */
+static bool wraps(const struct test_case *test, const struct outcome *native, const struct outcome *emulated)
 {
-	static const uint16_t ops[] = {OP_FNSTENV, OP_FLDENV, OP_FNSAVE, OP_FRSTOR, OP_FXSAVE, OP_FXSAVE64, OP_FXRSTOR, OP_FXRSTOR64};
-
-	for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
-		if (test->count == 1 && isa_rows[test->instruction[0].row].op == ops[i])
-			return true;
-	}
-	return false;
+	return test->code_size == 4 && (native->vector == VECTOR_GP || native->vector == VECTOR_SS) && emulated->vector == VECTOR_PF &&
+	       (uint32_t)(emulated->cr2 + 0x200) < 0x400;
 }
 
 static uint64_t compare_faults(const struct host *host, const struct test_case *test, const struct outcome *native, const struct outcome *emulated)
 {
+	bool in_parts = host && test->count == 1 && is_accessed_in_parts(&isa_rows[test->instruction[0].row]);
 	uint64_t differs = 0, cr2 = native->cr2 ^ emulated->cr2;
 	uint32_t codes = native->error_code ^ emulated->error_code;
 
+	if (host && wraps(test, native, emulated))
+		return 0;
 	if (native->vector != emulated->vector)
 		return DIFFERS_OUTCOME;
 	if (host && native->vector == VECTOR_PF && native->cr2 >= 0x7ffffffff000)
 		codes &= ~(uint32_t)PF_P;
+	if (in_parts)
+		codes &= ~(uint32_t)PF_P;
 	if (codes)
 		differs |= DIFFERS_ERROR_CODE;
-	if (cr2 && !(host && is_long_access(test) && native->cr2 - emulated->cr2 + 512 <= 1024))
+	if (cr2 && !(in_parts && native->cr2 - emulated->cr2 + 512 <= 1024))
 		differs |= DIFFERS_CR2;
 	return differs;
 }

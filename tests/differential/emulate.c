@@ -21,7 +21,7 @@ enum { TABLES = 0x1000, TABLES_END = 0x20000, KERNEL = 0x20000, KERNEL_PAGES = 5
 #define KERNEL_BASE 0xffff800000000000
 enum { IDT = 0, GDT = 0x1000, TSS = 0x1800, STUBS = 0x2000, STACK = 0x3000, STACK_TOP = 0x5000, STUB_SIZE = 16 };
 
-enum { SELECTOR_KERNEL_CODE = 0x10, SELECTOR_TSS = 0x40, GDT_LIMIT = 0x7f, TSS_LIMIT = 0x67, HLT = 0xf4 };
+enum { SELECTOR_KERNEL_CODE = 0x10, SELECTOR_TSS = 0x40, SELECTOR_CPU = 0x78 /* where Linux keeps the CPU's number */, GDT_LIMIT = 0x7f, TSS_LIMIT = 0x67, HLT = 0xf4 };
 
 /* Linux's GDT, as far as user space may see into it. */
 static const uint64_t gdt[] = {
@@ -110,6 +110,7 @@ static void build_kernel(struct emulator *emulator)
 	put(emulator, KERNEL + GDT + SELECTOR_TSS, TSS_LIMIT | (tss & 0xffffff) << 16 | 0x8bull << 40 | (tss >> 24 & 0xff) << 56);
 	put(emulator, KERNEL + GDT + SELECTOR_TSS + 8, tss >> 32);
 	put(emulator, KERNEL + TSS + 4, KERNEL_BASE + STACK_TOP);
+	put(emulator, KERNEL + GDT + SELECTOR_CPU, 0x0000f50000000000);
 	physmem_write(&emulator->mem, KERNEL + TSS + 0x66, TSS_LIMIT + 1, 2); /* no I/O bitmap */
 	for (unsigned vector = 0; vector < 256; vector++)
 		build_gate(emulator, vector);

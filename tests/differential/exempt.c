@@ -136,7 +136,21 @@ bool host_differs(const struct host *host, unsigned code_size, const struct deco
 		return true; /* on AMD's, F3 makes either LOOPE, F2 LOOPNE */
 	if ((row->op == OP_LSS || row->op == OP_LFS || row->op == OP_LGS) && decoded->operand_size == 8) /* AMD's have no m16:64 */
 		return true;
+	if (row->op == OP_MOVSXD && decoded->operand_size == 2) /* AMD's read a doubleword for it, Intel's a word */
+		return true;
 	return row->op == OP_SYSRET && code_size == 4; /* AMD's has it in legacy code too: #GP in place of #UD */
+}
+
+bool is_accessed_in_parts(const struct isa_row *row)
+{
+	static const uint16_t ops[] = {OP_FNSTENV, OP_FLDENV, OP_FNSAVE, OP_FRSTOR, OP_FXSAVE, OP_FXSAVE64, OP_FXRSTOR, OP_FXRSTOR64,
+				       OP_MASKMOVQ, OP_MASKMOVDQU};
+
+	for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		if (row->op == ops[i])
+			return true;
+	}
+	return false;
 }
 
 bool host_lacks(const struct host *host, const struct isa_row *row)

@@ -158,7 +158,8 @@ static void jump_indirect(struct preparation *p)
 {
 	uint64_t to = landing(p);
 
-	if (random_percent(p->random, 3))
+	/* not where the stack may fault too: which of the two comes first is each processor's own */
+	if (random_percent(p->random, 3) && *gpr(p, RSP) >= STACK_BASE + 16 && *gpr(p, RSP) < STACK_BASE + STACK_SIZE)
 		return;
 	if (p->decoded->mod == 3)
 		*gpr(p, p->decoded->rm) = to;

@@ -1,6 +1,5 @@
 /*
- * Fuzzes the multiboot parser: any bytes give an image within the file's bounds or an error. Built with
- *   clang -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_multiboot.c loader/multiboot.c loader/image.c util/error.c -lelf
+ * Fuzzes the multiboot parser: any bytes give an image within the file's bounds or an error. `make fuzz` builds and runs it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,8 @@
  * everything that they may change compared.
  *
  * Memory operands lie in a page that the host maps at the address where the guest has it. Encodings are made from the rows of the
- * instruction table, so that every row gets its turn. Host faults arrive as signals, guest ones at the handlers of an IDT: they must agree, too.
+ * instruction table, so that every row gets its turn. Host faults arrive as signals, guest ones at the handlers of an IDT: they must
+ * agree, too. Both engines, plain and tagged, compute the same.
  */
 #ifndef XRAY86_TESTS_UNIT_SIMD_RIG_H
 #define XRAY86_TESTS_UNIT_SIMD_RIG_H
@@ -52,10 +53,9 @@ static void simd_on_signal(int number, siginfo_t *info, void *context)
 }
 
 /* Loads everything but RSP from *state, calls code, stores everything back. */
-__attribute__((naked, noinline)) static void simd_call(struct simd_state *state, const void *code)
+__attribute__((naked, noinline)) static void simd_call(__attribute__((unused)) struct simd_state *state,
+							__attribute__((unused)) const void *code)
 {
-	(void)state;
-	(void)code;
 	__asm__("push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15; push %rdi; push %rsi\n\t"
 		"fxrstor64 (%rdi); push 640(%rdi); popfq\n\t"
 		"mov 512(%rdi), %rax; mov 520(%rdi), %rcx; mov 528(%rdi), %rdx; mov 536(%rdi), %rbx; mov 552(%rdi), %rbp\n\t"
@@ -142,8 +142,9 @@ static unsigned simd_below(struct simd_rig *s, unsigned limit)
 static uint32_t simd_single(struct simd_rig *s)
 {
 	static const uint32_t values[] = {
-		0,	    0x3f800000, 0x3fc00000, 0x7f800000, 0x7fc00000, 0x7f800001, 0x7fc12345, 0x7f923456, 1,	    0x7fffff, 0x800000,
-		0x800001,   0x7f7fffff, 0x4b000001, 0x4f000000, 0x4effffff, 0x5f000000, 0x3f000000, 0x34000000, 0x20000000, 0x1fffffff, 0x00123456,
+		0,	    0x3f800000, 0x3fc00000, 0x7f800000, 0x7fc00000, 0x7f800001, 0x7fc12345, 0x7f923456,
+		1,	    0x7fffff,	0x800000,   0x800001,	0x7f7fffff, 0x4b000001, 0x4f000000, 0x4effffff,
+		0x5f000000, 0x3f000000, 0x34000000, 0x20000000, 0x1fffffff, 0x00123456,
 	};
 
 	switch (simd_below(s, 4)) {
@@ -247,7 +248,7 @@ static bool simd_uses_method(const struct isa_row *row, enum isa_method method)
 	return isa_operands[row->operand[0]].method == method || isa_operands[row->operand[1]].method == method;
 }
 
-/* An encoding of the row with random operands. memory: the form with a memory operand at RBX. Returns its length, or 0 if there is none such. */
+/* An encoding of the row with random operands. memory: the form with a memory operand at RBX. Returns its length, 0 if it has no such. */
 static unsigned simd_encode(struct simd_rig *s, const struct isa_row *row, bool memory, uint8_t *code)
 {
 	static const uint8_t prefixes[] = {[P_66] = 0x66, [P_F3] = 0xf3, [P_F2] = 0xf2};
@@ -314,7 +315,8 @@ static void simd_fail(const struct isa_row *row, const uint8_t *code, unsigned l
 }
 
 /* One instruction on both. */
-static void simd_compare(struct simd_rig *s, const struct isa_row *row, const uint8_t *code, unsigned length, const struct simd_state *before)
+static void simd_compare(struct simd_rig *s, const struct isa_row *row, const uint8_t *code, unsigned length,
+			 const struct simd_state *before)
 {
 	struct simd_state host = *before, guest = *before;
 	uint8_t memory[SIMD_DATA_SIZE];
@@ -368,7 +370,7 @@ static void simd_check_row(struct simd_rig *s, const struct isa_row *row, enum s
 		}
 }
 
-static void simd_rig_init(struct simd_rig *s)
+static void simd_rig_init(struct simd_rig *s, bool tagged)
 {
 	struct sigaction action = {.sa_sigaction = simd_on_signal, .sa_flags = SA_SIGINFO};
 
@@ -376,13 +378,18 @@ static void simd_rig_init(struct simd_rig *s)
 	for (unsigned vector = 0; vector < 32; vector++) {
 		uint64_t handler = SIMD_HANDLERS + vector * 16;
 
-		rig_write64(&s->rig, RIG_IDT + vector * 16, (handler & 0xffff) | (uint64_t)RIG_CS0 << 16 | 0x8e0000000000 | handler >> 16 << 48);
+		uint64_t gate = (handler & 0xffff) | (uint64_t)RIG_CS0 << 16 | 0x8e0000000000 | handler >> 16 << 48;
+
+		rig_write64(&s->rig, RIG_IDT + vector * 16, gate);
 		rig_write64(&s->rig, RIG_IDT + vector * 16 + 8, 0);
 	}
+	if (tagged)
+		s->rig.cpu->mode |= MODE_TAGGED;
 	s->seed = 0x123456789abcdef;
 	s->code = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(s->code, MAP_FAILED);
-	s->data = mmap((void *)(uintptr_t)SIMD_DATA, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	s->data = mmap((void *)(uintptr_t)SIMD_DATA, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+		       -1, 0);
 	assert_ptr_equal(s->data, (void *)(uintptr_t)SIMD_DATA);
 	sigaction(SIGILL, &action, NULL);
 	sigaction(SIGFPE, &action, NULL);

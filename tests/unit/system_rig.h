@@ -55,7 +55,6 @@ static inline void system_rig_init(struct rig *rig, enum rig_mode mode)
 	uint64_t tss[13] = {0};
 
 	rig_init(rig, mode);
-	rig->cpu->features |= 0x3ffff;
 	rig->cpu->gdtr.limit = 0xff;
 	if (mode == RIG_COMPAT)
 		set_descriptor(rig, RIG_CS0, rig_descriptor(0, 0xffffffff, 0x9b, 4));

@@ -246,7 +246,12 @@ static void enter_v86(struct rig *rig, unsigned iopl)
 
 	cpu_set_eflags(cpu, FLAG_VM | iopl << 12 | FLAG_IF, FLAG_VM | FLAG_IOPL | FLAG_IF);
 	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
-		cpu->seg[i] = (struct segment){.base = 0x10000 + 0x100 * i, .selector = 0x1000 + 0x10 * i, .limit = 0xffff, .attributes = 0xf3};
+		cpu->seg[i] = (struct segment){
+			.base = 0x10000 + 0x100 * i,
+			.selector = 0x1000 + 0x10 * i,
+			.limit = 0xffff,
+			.attributes = 0xf3,
+		};
 	cpu->seg[SEG_CS].base = RIG_CODE;
 	cpu->seg[SEG_CS].selector = RIG_CODE >> 4;
 	cpu->cpl = 3;
@@ -593,6 +598,25 @@ static void single_step(void **state)
 	}
 }
 
+/* INT n clears TF and takes no trap itself; the IRET that sets TF again traps after the instruction behind it. */
+static void single_step_over_int(void **state)
+{
+	(void)state;
+	WITH_RIG(rig, RIG_LONG)
+	{
+		cpu_set_eflags(rig->cpu, FLAG_TF, FLAG_TF);
+		rig_write(rig, HANDLERS + 16 * 0x30, "\x48\xcf", 2);
+		RIG_RUN(rig, "\xcd\x30\x90\x90", 1);
+		assert_int_equal(handler_reached(rig), 0x30);
+		assert_int_equal(stack_at(rig, 2, 8), FLAG_TF | 2);
+		rig_run(rig, 1);
+		assert_int_equal(rig->cpu->rip, RIG_CODE + 2);
+		rig_run(rig, 2);
+		assert_int_equal(handler_reached(rig), 1);
+		assert_int_equal(stack_at(rig, 0, 8), RIG_CODE + 3);
+	}
+}
+
 static void breakpoint(void **state)
 {
 	(void)state;
@@ -636,6 +660,7 @@ int main(void)
 		cmocka_unit_test(external),
 		cmocka_unit_test(nmi_blocks_until_iret),
 		cmocka_unit_test(single_step),
+		cmocka_unit_test(single_step_over_int),
 		cmocka_unit_test(breakpoint),
 	};
 

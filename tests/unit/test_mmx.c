@@ -3,16 +3,27 @@
  */
 #include "simd_rig.h"
 
-static void test_rows(void **state)
+static void check_rows(bool tagged)
 {
 	struct simd_rig s;
 
-	(void)state;
-	simd_rig_init(&s);
+	simd_rig_init(&s, tagged);
 	for (size_t i = 0; i < isa_row_count; i++)
 		if (isa_rows[i].attributes & A_MMX)
 			simd_check_row(&s, &isa_rows[i], SIMD_MASKED, 300);
 	simd_rig_deinit(&s);
+}
+
+static void test_plain(void **state)
+{
+	(void)state;
+	check_rows(false);
+}
+
+static void test_tagged(void **state)
+{
+	(void)state;
+	check_rows(true);
 }
 
 /* 66, F2 and F3 make other instructions of MMX opcodes, or none. */
@@ -36,7 +47,7 @@ static void test_prefixes(void **state)
 	struct simd_state before;
 
 	(void)state;
-	simd_rig_init(&s);
+	simd_rig_init(&s, false);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		uint8_t code[16] = {0};
 		struct simd_state guest;
@@ -60,7 +71,7 @@ static void test_availability(void **state)
 	struct simd_state before, guest;
 
 	(void)state;
-	simd_rig_init(&s);
+	simd_rig_init(&s, false);
 	simd_random_state(&s, SIMD_MASKED, &before);
 	memset(before.fx.x87, 0, sizeof(before.fx.x87));
 	before.fx.x87[0] = 0x7f;
@@ -86,7 +97,8 @@ static void test_availability(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_tagged),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_availability),
 	};

@@ -8,13 +8,13 @@ static bool is_state(const struct isa_row *row)
 	return row->op == OP_FXSAVE || row->op == OP_FXSAVE64 || row->op == OP_FXRSTOR || row->op == OP_FXRSTOR64 || row->op == OP_LDMXCSR;
 }
 
-static void check_rows(enum simd_masks masks, uint32_t attributes, unsigned count)
+static void check_rows(bool tagged, enum simd_masks masks, uint32_t attributes, unsigned count)
 {
 	struct simd_rig s;
 
 	if (!__builtin_cpu_supports("sse4.2"))
 		skip();
-	simd_rig_init(&s);
+	simd_rig_init(&s, tagged);
 	for (size_t i = 0; i < isa_row_count; i++)
 		if ((isa_rows[i].attributes & attributes) == attributes && !is_state(&isa_rows[i]))
 			simd_check_row(&s, &isa_rows[i], masks, count);
@@ -24,13 +24,73 @@ static void check_rows(enum simd_masks masks, uint32_t attributes, unsigned coun
 static void test_masked(void **state)
 {
 	(void)state;
-	check_rows(SIMD_MASKED, A_SSE, 200);
+	check_rows(false, SIMD_MASKED, A_SSE, 200);
+}
+
+static void test_masked_tagged(void **state)
+{
+	(void)state;
+	check_rows(true, SIMD_MASKED, A_SSE, 100);
 }
 
 static void test_unmasked(void **state)
 {
 	(void)state;
-	check_rows(SIMD_UNMASKED, A_SSE | A_SIMD_FP, 500);
+	check_rows(false, SIMD_UNMASKED, A_SSE | A_SIMD_FP, 500);
+}
+
+static void test_unmasked_tagged(void **state)
+{
+	(void)state;
+	check_rows(true, SIMD_UNMASKED, A_SSE | A_SIMD_FP, 200);
+}
+
+/* Tags of the result, by those of the operands: united, taken over, or gone. */
+static void test_tags(void **state)
+{
+	enum { A = TAG_STACK, B = TAG_PRODUCT };
+	static const struct {
+		const char *name;
+		uint8_t code[8];
+		unsigned length;
+		tag_t xmm1, eax, mm1; /* after; before: xmm1 and mm1 A, xmm2 and mm2 B, eax B */
+	} cases[] = {
+		{"paddb xmm1, xmm2", {0x66, 0x0f, 0xfc, 0xca}, 4, A | B, B, A},
+		{"movaps xmm1, xmm2", {0x0f, 0x28, 0xca}, 3, B, B, A},
+		{"pshufd xmm1, xmm2", {0x66, 0x0f, 0x70, 0xca, 0}, 5, B, B, A},
+		{"movss xmm1, xmm2", {0xf3, 0x0f, 0x10, 0xca}, 4, A | B, B, A},
+		{"movss xmm1, [rbx]", {0xf3, 0x0f, 0x10, 0x0b}, 4, 0, B, A},
+		{"addsd xmm1, [rbx]", {0xf2, 0x0f, 0x58, 0x0b}, 4, A, B, A},
+		{"pxor xmm1, xmm1", {0x66, 0x0f, 0xef, 0xc9}, 4, 0, B, A},
+		{"xorps xmm1, xmm1", {0x0f, 0x57, 0xc9}, 3, 0, B, A},
+		{"psubq xmm1, xmm1", {0x66, 0x0f, 0xfb, 0xc9}, 4, 0, B, A},
+		{"paddq xmm1, xmm1", {0x66, 0x0f, 0xd4, 0xc9}, 4, A, B, A},
+		{"movd xmm1, eax", {0x66, 0x0f, 0x6e, 0xc8}, 4, B, B, A},
+		{"movd eax, xmm1", {0x66, 0x0f, 0x7e, 0xc8}, 4, A, A, A},
+		{"pinsrw xmm1, eax", {0x66, 0x0f, 0xc4, 0xc8, 1}, 5, A | B, B, A},
+		{"cvttss2si eax, xmm1", {0xf3, 0x0f, 0x2c, 0xc1}, 4, A, A, A},
+		{"pmovmskb eax, mm1", {0x0f, 0xd7, 0xc1}, 3, A, A, A},
+		{"paddb mm1, mm2", {0x0f, 0xfc, 0xca}, 3, A, B, A | B},
+		{"pxor mm1, mm1", {0x0f, 0xef, 0xc9}, 3, A, B, 0},
+		{"movq2dq xmm1, mm2", {0xf3, 0x0f, 0xd6, 0xca}, 4, B, B, A},
+		{"movdq2q mm1, xmm2", {0xf2, 0x0f, 0xd6, 0xca}, 4, A, B, B},
+	};
+	struct simd_rig s;
+	struct cpu *cpu;
+
+	(void)state;
+	simd_rig_init(&s, true);
+	cpu = s.rig.cpu;
+	cpu->gpr[RBX] = SIMD_POINTER;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		cpu->xmm_tag[1] = cpu->fpu_tag[1] = A;
+		cpu->xmm_tag[2] = cpu->fpu_tag[2] = cpu->gpr_tag[RAX] = B;
+		rig_code(&s.rig, cases[i].code, cases[i].length);
+		rig_run(&s.rig, 1);
+		if (cpu->xmm_tag[1] != cases[i].xmm1 || cpu->gpr_tag[RAX] != cases[i].eax || cpu->fpu_tag[1] != cases[i].mm1)
+			fail_msg("%s: xmm1 %d, eax %d, mm1 %d", cases[i].name, cpu->xmm_tag[1], cpu->gpr_tag[RAX], cpu->fpu_tag[1]);
+	}
+	simd_rig_deinit(&s);
 }
 
 /* Runs one instruction on both, with nothing random in memory. */
@@ -60,7 +120,7 @@ static void test_fxsave(void **state)
 	struct fxsave_image image;
 
 	(void)state;
-	simd_rig_init(&s);
+	simd_rig_init(&s, false);
 	for (unsigned i = 0; i < 100; i++) {
 		const char *code = codes[i & 1];
 
@@ -82,7 +142,7 @@ static void test_fxrstor(void **state)
 	struct simd_state before, other, host, guest;
 
 	(void)state;
-	simd_rig_init(&s);
+	simd_rig_init(&s, false);
 	for (unsigned i = 0; i < 100; i++) {
 		bool reserved = i % 10 == 9;
 
@@ -112,7 +172,7 @@ static void test_ldmxcsr(void **state)
 	struct simd_state before, guest;
 
 	(void)state;
-	simd_rig_init(&s);
+	simd_rig_init(&s, false);
 	for (unsigned bit = 0; bit < 32; bit++) {
 		uint32_t value = MXCSR_DEFAULT ^ 1u << bit;
 
@@ -141,7 +201,7 @@ static void test_sticky_flags(void **state)
 	uint32_t value = (MXCSR_DEFAULT & ~(uint32_t)(MXCSR_ZE << MXCSR_MASK_SHIFT)) | MXCSR_PE;
 
 	(void)state;
-	simd_rig_init(&s);
+	simd_rig_init(&s, false);
 	cpu = s.rig.cpu;
 	cpu->xmm[0].f32[0] = 1;
 	cpu->xmm[1].f32[0] = 3;
@@ -166,8 +226,9 @@ static void test_sticky_flags(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_masked),	cmocka_unit_test(test_unmasked), cmocka_unit_test(test_fxsave),
-		cmocka_unit_test(test_fxrstor), cmocka_unit_test(test_ldmxcsr),	 cmocka_unit_test(test_sticky_flags),
+		cmocka_unit_test(test_masked),	      cmocka_unit_test(test_masked_tagged), cmocka_unit_test(test_unmasked),
+		cmocka_unit_test(test_unmasked_tagged), cmocka_unit_test(test_tags),	    cmocka_unit_test(test_fxsave),
+		cmocka_unit_test(test_fxrstor),	      cmocka_unit_test(test_ldmxcsr),	    cmocka_unit_test(test_sticky_flags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

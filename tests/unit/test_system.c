@@ -286,10 +286,10 @@ static void task_register(void **state)
 	WITH_RIG(rig, RIG_LONG)
 	{
 		set_descriptor(rig, SEL_A, 0xff00890060000067);
-		set_descriptor(rig, SEL_B, 0x0000000012345678 & 0xffff7fff);
+		set_descriptor(rig, SEL_B, 0xffff8888);
 		rig->cpu->gpr[RAX] = SEL_A;
 		RIG_RUN(rig, "\x0f\x00\xd8\x0f\x00\xcb", 2); /* ltr ax; str ebx */
-		assert_int_equal(rig->cpu->seg[SEG_TR].base, 0x12345678ff006000);
+		assert_int_equal(rig->cpu->seg[SEG_TR].base, 0xffff8888ff006000);
 		assert_int_equal(rig->cpu->gpr[RBX], SEL_A);
 		assert_int_equal(physmem_read(&rig->mem, RIG_GDT + SEL_A + 5, 1), 0x8b);
 	}

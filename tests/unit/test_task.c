@@ -149,8 +149,13 @@ static void interrupt_by_task_gate(void **state)
 
 static void tss16(void **state)
 {
-	static const uint16_t tss[] = {0, 0, 0, 0, 0, 0, 0, /* IP */ 0x4000, FLAG_ZF | 2, 0x100, 0x101, 0x102, 0x103, 0x7000, 0x105, 0x106, 0x107,
-				       RIG_DS0, RIG_CS0, RIG_DS0, RIG_DS0, /* LDT */ 0};
+	static const uint16_t tss[] = {
+		0, 0, 0, 0, 0, 0, 0, /* link, stacks */
+		0x4000, FLAG_ZF | 2, /* IP, FLAGS */
+		0x100, 0x101, 0x102, 0x103, 0x7000, 0x105, 0x106, 0x107,
+		RIG_DS0, RIG_CS0, RIG_DS0, RIG_DS0, /* ES CS SS DS */
+		0, /* LDT */
+	};
 
 	(void)state;
 	WITH_RIG(rig, RIG_PROT32)

@@ -18,6 +18,7 @@ struct fixture {
 	uint8_t *page;
 	uint64_t random;
 	unsigned rounds;
+	uint64_t operand; /* where memory operands are */
 };
 
 /* -- random states -- */
@@ -53,7 +54,8 @@ static uint64_t random_fraction(struct fixture *f)
 
 static void random_register(struct fixture *f, uint8_t ret[10])
 {
-	static const uint16_t exponents[] = {0, 0, 1, 2, 0x7fff, 0x7fff, 0x7ffe, 0x7ffd, 0x3fff, 0x3c00, 0x3c01, 0x43fe, 0x43ff, 0x3f80, 0x3f81, 0x407e, 0x407f};
+	static const uint16_t exponents[] = {0,	     0,	     1,	     2,	     0x7fff, 0x7fff, 0x7ffe, 0x7ffd, 0x3fff,
+					     0x3c00, 0x3c01, 0x43fe, 0x43ff, 0x3f80, 0x3f81, 0x407e, 0x407f};
 	uint16_t exponent;
 	uint64_t significand = random_fraction(f) | 1ull << 63;
 
@@ -89,9 +91,11 @@ static void random_operand(struct fixture *f, int size, uint8_t ret[OPERAND_SIZE
 		for (i = 0; i < 9; i++)
 			ret[i] = below(f, 10) << 4 | below(f, 10);
 	} else if (below(f, 2)) { /* special reals, small integers */
-		static const uint64_t doubles[] = {0, 1, 0xfffffffffffff, 0x10000000000000, 0x3ff0000000000000, 0x7ff0000000000000, 0x7ff0000000000001,
-						   0x7ff8000000000000, 0x7fefffffffffffff, 0x4000000000000000, 0x8000000000000000};
-		static const uint32_t singles[] = {0, 1, 0x7fffff, 0x800000, 0x3f800000, 0x7f800000, 0x7f800001, 0x7fc00000, 0x7f7fffff, 0x80000000};
+		static const uint64_t doubles[] = {
+			0, 1, 0xfffffffffffff, 0x10000000000000, 0x3ff0000000000000, 0x7ff0000000000000, 0x7ff0000000000001,
+			0x7ff8000000000000, 0x7fefffffffffffff, 0x4000000000000000, 0x8000000000000000};
+		static const uint32_t singles[] = {
+			0, 1, 0x7fffff, 0x800000, 0x3f800000, 0x7f800000, 0x7f800001, 0x7fc00000, 0x7f7fffff, 0x80000000};
 
 		if (size == 8)
 			value = doubles[below(f, 11)] ^ (uint64_t)below(f, 2) << 63;
@@ -174,20 +178,21 @@ static void run_emulated(struct fixture *f, struct state *s, unsigned instructio
 
 	x87_load_image(cpu, s->image, true);
 	cpu_set_eflags(cpu, s->flags, FLAGS);
-	rig_write(&f->rig, OPERAND, s->operand, OPERAND_SIZE);
-	cpu->gpr[RSI] = OPERAND;
+	rig_write(&f->rig, f->operand, s->operand, OPERAND_SIZE);
+	cpu->gpr[RSI] = f->operand;
 	cpu->rip = RIG_CODE;
 	assert_int_equal(rig_run(&f->rig, instructions), CPU_EXIT_DEADLINE);
 	s->flags = cpu_get_eflags(cpu) & FLAGS;
 	x87_store_image(cpu, s->image, true);
-	assert_true(physmem_copy_out(&f->rig.mem, OPERAND, s->operand, OPERAND_SIZE));
+	assert_true(physmem_copy_out(&f->rig.mem, f->operand, s->operand, OPERAND_SIZE));
 }
 
 static void dump(const char *title, const struct state *s)
 {
 	unsigned i;
 
-	printf("%-8s cw %04x sw %04x tags %04x flags %03llx memory ", title, image16(s, 0), image16(s, 4), image16(s, 8), (unsigned long long)s->flags);
+	printf("%-8s cw %04x sw %04x tags %04x flags %03llx memory ", title, image16(s, 0), image16(s, 4), image16(s, 8),
+	       (unsigned long long)s->flags);
 	for (i = 0; i < OPERAND_SIZE; i++)
 		printf("%02x", s->operand[i]);
 	for (i = 0; i < 8; i++) {
@@ -247,9 +252,8 @@ static bool is_undefined_or_control(unsigned opcode, unsigned modrm)
 	return undefined[opcode & 7][modrm >> 3 & 7] >> (modrm & 7) & 1;
 }
 
-static void every_instruction(void **state)
+static void test_instructions(struct fixture *f, unsigned rounds)
 {
-	struct fixture *f = *state;
 	unsigned opcode, modrm, round;
 
 	for (opcode = 0xd8; opcode <= 0xdf; opcode++) {
@@ -261,16 +265,56 @@ static void every_instruction(void **state)
 				continue;
 			rig_code(&f->rig, code, sizeof(code));
 			prepare_native(f, code, sizeof(code));
-			for (round = 0; round < 400 * f->rounds; round++) {
+			for (round = 0; round < rounds * f->rounds; round++) {
 				compare_one(f, code, sizeof(code), abs(x87_memory_size(fop)), false, 1);
 				assert_int_equal(f->rig.cpu->fpu.fip, RIG_CODE);
 				assert_int_equal(f->rig.cpu->fpu.opcode, fop);
 				assert_int_equal(f->rig.cpu->fpu.fcs, RIG_CS0);
 				if (modrm < 0xc0)
-					assert_int_equal(f->rig.cpu->fpu.fdp, OPERAND);
+					assert_int_equal(f->rig.cpu->fpu.fdp, f->operand);
 			}
 		}
 	}
+}
+
+static void every_instruction(void **state)
+{
+	test_instructions(*state, 400);
+}
+
+static void every_instruction_across_pages(void **state)
+{
+	struct fixture *f = *state;
+
+	f->operand = OPERAND + PAGE_SIZE - 1;
+	test_instructions(f, 50);
+}
+
+static void every_instruction_tagged(void **state)
+{
+	struct fixture *f = *state;
+
+	f->rig.cpu->mode |= MODE_TAGGED;
+	cpu_update_mode(f->rig.cpu);
+	test_instructions(f, 50);
+}
+
+/* FLD1; FADD ST(0), ST(1); FXCH ST(2); FSTP ST(3). */
+static void tags(void **state)
+{
+	struct fixture *f = *state;
+	struct cpu *cpu = f->rig.cpu;
+
+	cpu->mode |= MODE_TAGGED;
+	cpu_update_mode(cpu);
+	x87_init(cpu);
+	cpu->fpu.valid = 0x0f; /* ST(i) is Ri */
+	memcpy(cpu->fpu_tag, (tag_t[]){TAG_STACK, TAG_PRODUCT, 0, 0, 0, 0, 0, TAG_STACK | TAG_PRODUCT}, 8);
+	RIG_RUN(&f->rig, "\xd9\xe8\xd8\xc1\xd9\xca\xdd\xdb", 4);
+	assert_int_equal(cpu->fpu.top, 0);
+	assert_int_equal(cpu->fpu_tag[0], TAG_STACK);
+	assert_int_equal(cpu->fpu_tag[1], TAG_STACK);	/* the sum, exchanged */
+	assert_int_equal(cpu->fpu_tag[2], TAG_PRODUCT); /* stored */
 }
 
 /* -- sequences -- */
@@ -420,7 +464,10 @@ static void fxsave_image(void **state)
 
 /* -- pending exceptions -- */
 
-/* Runs code from FNINIT's state and a control word with #Z unmasked; returns how many instructions passed before an exception shut the CPU down. */
+/*
+ * Runs code from FNINIT's state and a control word with #Z unmasked; returns how many instructions passed before an exception shut the
+ * CPU down.
+ */
 static unsigned instructions_before_fault(struct fixture *f, const void *code, size_t size, unsigned limit)
 {
 	struct cpu *cpu = f->rig.cpu;
@@ -485,6 +532,7 @@ static int setup(void **state)
 	f->page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(f->page, MAP_FAILED);
 	f->random = 0x9e3779b97f4a7c15;
+	f->operand = OPERAND;
 	f->rounds = rounds ? strtoul(rounds, NULL, 10) : 1;
 	*state = f;
 	return 0;
@@ -505,8 +553,17 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(every_instruction),	 TEST(sequences),	       TEST(conversion_to_integer),  TEST(environment_formats),
-		TEST(fxsave_image),		 TEST(pending_exception),      TEST(pending_exception_let_by), TEST(wait_with_task_switched),
+		TEST(every_instruction),
+		TEST(every_instruction_across_pages),
+		TEST(every_instruction_tagged),
+		TEST(tags),
+		TEST(sequences),
+		TEST(conversion_to_integer),
+		TEST(environment_formats),
+		TEST(fxsave_image),
+		TEST(pending_exception),
+		TEST(pending_exception_let_by),
+		TEST(wait_with_task_switched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
