@@ -90,6 +90,11 @@ decoder-sweep: $(BUILD)/tests/decoder/sweep
 	@for mode in 16 32 64; do $< --random $(SWEEP_SAMPLES) --seed $(SEED) --mode $$mode || exit 1; done
 	$< --elf $<
 
+# The same over the whole code of real kernels; downloads them.
+decoder-kernels: $(BUILD)/tests/decoder/sweep
+	tests/decoder/fetch-kernel $(BUILD)/kernels linux-image-cloud-amd64 linux-image-amd64
+	@for kernel in $(BUILD)/kernels/*.elf; do $< --elf $$kernel || exit 1; done
+
 asan:
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' CASES=$(ASAN_CASES) test-unit test-metal differential
 ASAN_CASES ?= 200000
@@ -133,5 +138,5 @@ install: $(BUILD)/xray86
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help test-unit differential decoder-sweep asan fuzz-targets fuzz test deps lint install clean
+.PHONY: all help test-unit differential decoder-sweep decoder-kernels asan fuzz-targets fuzz test deps lint install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -374,8 +374,8 @@ void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, uns
 #define NEXT(cpu, insn) TAIL return (insn)[1].execute(cpu, (insn) + 1)
 #define GO(cpu, insn) TAIL return (insn)->execute(cpu, insn)
 #else
-#define NEXT(cpu, insn) return (insn) + 1
-#define GO(cpu, insn) return insn
+#define NEXT(cpu, insn) return (void)(cpu), (insn) + 1
+#define GO(cpu, insn) return (void)(cpu), insn
 #endif
 
 /* The address of the instruction after insn, while its block runs. Not cut to the code size. */

@@ -9,6 +9,7 @@
 
 #include "emu/access.h"
 #include "emu/engine.h"
+#include "emu/x87.h"
 
 /* The architectural state within struct cpu, as ranges [from, to). */
 static const struct range {
@@ -47,6 +48,7 @@ void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state)
 	uint64_t cr0 = cpu->cr0, cr3 = cpu->cr3, cr4 = cpu->cr4, efer = cpu->efer;
 	unsigned i;
 
+	x87_host_forget(cpu); /* the state restored may have fewer exception flags */
 	for (i = 0; i < RANGES; i++) {
 		const struct range *range = &state_ranges[i];
 

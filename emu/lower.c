@@ -509,6 +509,14 @@ static bool may_fault(const struct decoded *decoded)
 	return !(decoded->row->attributes & A_PURE) || has_memory_operand(decoded) || has_method(decoded, METHOD_O);
 }
 
+/* Whether it writes all the flags that its row says it does: a shift by an immediate leaves them only if its count is 0. */
+static bool writes_for_certain(const struct decoded *decoded)
+{
+	if (!(decoded->row->attributes & A_MAYBE))
+		return true;
+	return has_method(decoded, METHOD_I) && (decoded->immediate & (decoded->operand_size == 8 ? 63 : 31));
+}
+
 static void find_dead_flags(struct lowered *lowered, unsigned count)
 {
 	unsigned live = FLAGS_ARITHMETIC;
@@ -517,7 +525,7 @@ static void find_dead_flags(struct lowered *lowered, unsigned count)
 		const struct isa_row *row = lowered[count].decoded.row;
 
 		lowered[count].flags_dead = row->writes && !(row->writes & live);
-		if (!(row->attributes & A_MAYBE))
+		if (writes_for_certain(&lowered[count].decoded))
 			live &= ~row->writes;
 		live |= row->reads;
 		if (may_fault(&lowered[count].decoded))

@@ -61,8 +61,8 @@ static struct decimal aaa(uint16_t ax, uint32_t flags)
 {
 	uint16_t adjustment = unpacked_adjustment(ax, flags), sum = ax + adjustment;
 
-	return (struct decimal){sum & 0xff0f, (adjustment ? FLAG_AF | FLAG_CF : 0) | flags_of_result(sum, 2) |
-						      overflow_of_sum(ax, adjustment, sum, 2)};
+	return (struct decimal){sum & 0xff0f,
+				(adjustment ? FLAG_AF | FLAG_CF : 0) | flags_of_result(sum, 2) | overflow_of_sum(ax, adjustment, sum, 2)};
 }
 
 static struct decimal aas(uint16_t ax, uint32_t flags)
@@ -145,7 +145,11 @@ SIMPLE(handle_aam, do_aam)
 SIMPLE(handle_aad, do_aad)
 
 const struct op_impl ENGINE(bcd_impls)[] = {
-	{OP_DAA, FORM_ANY, 0, 0, handle_daa}, {OP_DAS, FORM_ANY, 0, 0, handle_das}, {OP_AAA, FORM_ANY, 0, 0, handle_aaa},
-	{OP_AAS, FORM_ANY, 0, 0, handle_aas}, {OP_AAM, FORM_ANY, 0, 0, handle_aam}, {OP_AAD, FORM_ANY, 0, 0, handle_aad},
+	{OP_DAA, FORM_ANY, 0, 0, handle_daa},
+	{OP_DAS, FORM_ANY, 0, 0, handle_das},
+	{OP_AAA, FORM_ANY, 0, 0, handle_aaa},
+	{OP_AAS, FORM_ANY, 0, 0, handle_aas},
+	{OP_AAM, FORM_ANY, 0, 0, handle_aam},
+	{OP_AAD, FORM_ANY, 0, 0, handle_aad},
 	{0},
 };

@@ -202,54 +202,54 @@ ALWAYS_INLINE void move_big_endian_store(struct cpu *cpu, const struct insn *ins
 
 /* -- instances: HANDLER(operation, form, size, flags, template, function); MOVE(operation, form, size, template) -- */
 
-#define SIZES(HANDLER, op, form, flags, template, function)       \
-	HANDLER(op, form, 2, flags, template, function)          \
-	HANDLER(op, form, 4, flags, template, function)          \
+#define SIZES(HANDLER, op, form, flags, template, function)                                                                                \
+	HANDLER(op, form, 2, flags, template, function)                                                                                    \
+	HANDLER(op, form, 4, flags, template, function)                                                                                    \
 	HANDLER(op, form, 8, flags, template, function)
-#define BIT_TEST(HANDLER, op, flags, function)                    \
-	SIZES(HANDLER, op, RR, flags, bit_register, function)    \
-	SIZES(HANDLER, op, RI, flags, bit_register, function)    \
-	SIZES(HANDLER, op, MR, flags, bit_memory, function)      \
+#define BIT_TEST(HANDLER, op, flags, function)                                                                                             \
+	SIZES(HANDLER, op, RR, flags, bit_register, function)                                                                              \
+	SIZES(HANDLER, op, RI, flags, bit_register, function)                                                                              \
+	SIZES(HANDLER, op, MR, flags, bit_memory, function)                                                                                \
 	SIZES(HANDLER, op, MI, flags, bit_memory, function)
-#define SCAN(HANDLER, op, flags, template, function)              \
-	SIZES(HANDLER, op, RR, flags, template, function)        \
+#define SCAN(HANDLER, op, flags, template, function)                                                                                       \
+	SIZES(HANDLER, op, RR, flags, template, function)                                                                                  \
 	SIZES(HANDLER, op, RM, flags, template, function)
-#define INSTANCES(HANDLER)                                        \
-	BIT_TEST(HANDLER, BT, FLAGS_LIVE, bit_same)              \
-	BIT_TEST(HANDLER, BTS, FLAGS_LIVE, bit_set)              \
-	BIT_TEST(HANDLER, BTR, FLAGS_LIVE, bit_reset)            \
-	BIT_TEST(HANDLER, BTC, FLAGS_LIVE, bit_complement)       \
-	BIT_TEST(HANDLER, BTS, FLAGS_DEAD, bit_set)              \
-	BIT_TEST(HANDLER, BTR, FLAGS_DEAD, bit_reset)            \
-	BIT_TEST(HANDLER, BTC, FLAGS_DEAD, bit_complement)       \
-	SCAN(HANDLER, BSF, FLAGS_LIVE, bit_scan, scan_forward)   \
-	SCAN(HANDLER, BSR, FLAGS_LIVE, bit_scan, scan_reverse)   \
-	SCAN(HANDLER, BSF, FLAGS_DEAD, bit_scan, scan_forward)   \
-	SCAN(HANDLER, BSR, FLAGS_DEAD, bit_scan, scan_reverse)   \
-	SCAN(HANDLER, POPCNT, FLAGS_LIVE, population_count, NULL) \
+#define INSTANCES(HANDLER)                                                                                                                 \
+	BIT_TEST(HANDLER, BT, FLAGS_LIVE, bit_same)                                                                                        \
+	BIT_TEST(HANDLER, BTS, FLAGS_LIVE, bit_set)                                                                                        \
+	BIT_TEST(HANDLER, BTR, FLAGS_LIVE, bit_reset)                                                                                      \
+	BIT_TEST(HANDLER, BTC, FLAGS_LIVE, bit_complement)                                                                                 \
+	BIT_TEST(HANDLER, BTS, FLAGS_DEAD, bit_set)                                                                                        \
+	BIT_TEST(HANDLER, BTR, FLAGS_DEAD, bit_reset)                                                                                      \
+	BIT_TEST(HANDLER, BTC, FLAGS_DEAD, bit_complement)                                                                                 \
+	SCAN(HANDLER, BSF, FLAGS_LIVE, bit_scan, scan_forward)                                                                             \
+	SCAN(HANDLER, BSR, FLAGS_LIVE, bit_scan, scan_reverse)                                                                             \
+	SCAN(HANDLER, BSF, FLAGS_DEAD, bit_scan, scan_forward)                                                                             \
+	SCAN(HANDLER, BSR, FLAGS_DEAD, bit_scan, scan_reverse)                                                                             \
+	SCAN(HANDLER, POPCNT, FLAGS_LIVE, population_count, NULL)                                                                          \
 	SCAN(HANDLER, POPCNT, FLAGS_DEAD, population_count, NULL)
-#define MOVES(MOVE)                                               \
-	MOVE(BSWAP, R, 2, byte_swap)                             \
-	MOVE(BSWAP, R, 4, byte_swap)                             \
-	MOVE(BSWAP, R, 8, byte_swap)                             \
-	MOVE(MOVBE, RM, 2, move_big_endian_load)                 \
-	MOVE(MOVBE, RM, 4, move_big_endian_load)                 \
-	MOVE(MOVBE, RM, 8, move_big_endian_load)                 \
-	MOVE(MOVBE, MR, 2, move_big_endian_store)                \
-	MOVE(MOVBE, MR, 4, move_big_endian_store)                \
+#define MOVES(MOVE)                                                                                                                        \
+	MOVE(BSWAP, R, 2, byte_swap)                                                                                                       \
+	MOVE(BSWAP, R, 4, byte_swap)                                                                                                       \
+	MOVE(BSWAP, R, 8, byte_swap)                                                                                                       \
+	MOVE(MOVBE, RM, 2, move_big_endian_load)                                                                                           \
+	MOVE(MOVBE, RM, 4, move_big_endian_load)                                                                                           \
+	MOVE(MOVBE, RM, 8, move_big_endian_load)                                                                                           \
+	MOVE(MOVBE, MR, 2, move_big_endian_store)                                                                                          \
+	MOVE(MOVBE, MR, 4, move_big_endian_store)                                                                                          \
 	MOVE(MOVBE, MR, 8, move_big_endian_store)
 
-#define DEFINE(op, form, size, flags, template, function)                                                       \
-	static const struct insn *op##_##form##_##size##_##flags(struct cpu *cpu, const struct insn *insn)      \
-	{                                                                                                       \
-		template(cpu, insn, FORM_##form, size, function, flags);                                        \
-		NEXT(cpu, insn);                                                                                \
+#define DEFINE(op, form, size, flags, template, function)                                                                                  \
+	static const struct insn *op##_##form##_##size##_##flags(struct cpu *cpu, const struct insn *insn)                                 \
+	{                                                                                                                                  \
+		template(cpu, insn, FORM_##form, size, function, flags);                                                                   \
+		NEXT(cpu, insn);                                                                                                           \
 	}
-#define DEFINE_MOVE(op, form, size, template)                                                       \
-	static const struct insn *op##_##form##_##size(struct cpu *cpu, const struct insn *insn)    \
-	{                                                                                           \
-		template(cpu, insn, size);                                                          \
-		NEXT(cpu, insn);                                                                    \
+#define DEFINE_MOVE(op, form, size, template)                                                                                              \
+	static const struct insn *op##_##form##_##size(struct cpu *cpu, const struct insn *insn)                                           \
+	{                                                                                                                                  \
+		template(cpu, insn, size);                                                                                                 \
+		NEXT(cpu, insn);                                                                                                           \
 	}
 INSTANCES(DEFINE)
 MOVES(DEFINE_MOVE)

@@ -151,25 +151,25 @@ SIMPLE(compare_exchange_16, do_compare_exchange_16)
 
 /* -- instances: HANDLER(operation, form, size, flags, template) -- */
 
-#define SIZES(HANDLER, op, form, flags, template)                         \
-	HANDLER(op, form, 1, flags, template)                            \
-	HANDLER(op, form, 2, flags, template)                            \
-	HANDLER(op, form, 4, flags, template)                            \
+#define SIZES(HANDLER, op, form, flags, template)                                                                                          \
+	HANDLER(op, form, 1, flags, template)                                                                                              \
+	HANDLER(op, form, 2, flags, template)                                                                                              \
+	HANDLER(op, form, 4, flags, template)                                                                                              \
 	HANDLER(op, form, 8, flags, template)
-#define INSTANCES(HANDLER)                                                \
-	SIZES(HANDLER, XCHG, RR, FLAGS_LIVE, exchange_registers)         \
-	SIZES(HANDLER, XCHG, MR, FLAGS_LIVE, exchange_memory)            \
-	SIZES(HANDLER, XADD, RR, FLAGS_LIVE, exchange_add_registers)     \
-	SIZES(HANDLER, XADD, MR, FLAGS_LIVE, exchange_add_memory)        \
-	SIZES(HANDLER, XADD, MR, FLAGS_DEAD, exchange_add_memory)        \
-	SIZES(HANDLER, CMPXCHG, RR, FLAGS_LIVE, compare_exchange_registers) \
+#define INSTANCES(HANDLER)                                                                                                                 \
+	SIZES(HANDLER, XCHG, RR, FLAGS_LIVE, exchange_registers)                                                                           \
+	SIZES(HANDLER, XCHG, MR, FLAGS_LIVE, exchange_memory)                                                                              \
+	SIZES(HANDLER, XADD, RR, FLAGS_LIVE, exchange_add_registers)                                                                       \
+	SIZES(HANDLER, XADD, MR, FLAGS_LIVE, exchange_add_memory)                                                                          \
+	SIZES(HANDLER, XADD, MR, FLAGS_DEAD, exchange_add_memory)                                                                          \
+	SIZES(HANDLER, CMPXCHG, RR, FLAGS_LIVE, compare_exchange_registers)                                                                \
 	SIZES(HANDLER, CMPXCHG, MR, FLAGS_LIVE, compare_exchange_memory)
 
-#define DEFINE(op, form, size, flags, template)                                                                 \
-	static const struct insn *op##_##form##_##size##_##flags(struct cpu *cpu, const struct insn *insn)      \
-	{                                                                                                       \
-		template(cpu, insn, size, flags);                                                               \
-		NEXT(cpu, insn);                                                                                \
+#define DEFINE(op, form, size, flags, template)                                                                                            \
+	static const struct insn *op##_##form##_##size##_##flags(struct cpu *cpu, const struct insn *insn)                                 \
+	{                                                                                                                                  \
+		template(cpu, insn, size, flags);                                                                                          \
+		NEXT(cpu, insn);                                                                                                           \
 	}
 INSTANCES(DEFINE)
 

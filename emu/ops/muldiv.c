@@ -195,50 +195,50 @@ ALWAYS_INLINE void extend_sign(struct cpu *cpu, const struct insn *insn, unsigne
 
 /* -- instances: HANDLER(operation, form, size, flags, template, function); EXTENSION(operation, size, template) -- */
 
-#define DEAD_AND_LIVE(HANDLER, op, form, size, template, function)        \
-	HANDLER(op, form, size, FLAGS_DEAD, template, function)          \
+#define DEAD_AND_LIVE(HANDLER, op, form, size, template, function)                                                                         \
+	HANDLER(op, form, size, FLAGS_DEAD, template, function)                                                                            \
 	HANDLER(op, form, size, FLAGS_LIVE, template, function)
-#define ONE_OPERAND(HANDLER, op, form, template, function)                \
-	HANDLER(op, form, 1, FLAGS_LIVE, template, function)             \
-	HANDLER(op, form, 2, FLAGS_LIVE, template, function)             \
-	DEAD_AND_LIVE(HANDLER, op, form, 4, template, function)          \
+#define ONE_OPERAND(HANDLER, op, form, template, function)                                                                                 \
+	HANDLER(op, form, 1, FLAGS_LIVE, template, function)                                                                               \
+	HANDLER(op, form, 2, FLAGS_LIVE, template, function)                                                                               \
+	DEAD_AND_LIVE(HANDLER, op, form, 4, template, function)                                                                            \
 	DEAD_AND_LIVE(HANDLER, op, form, 8, template, function)
-#define TWO_OPERANDS(HANDLER, op, form, template, function)               \
-	HANDLER(op, form, 2, FLAGS_LIVE, template, function)             \
-	DEAD_AND_LIVE(HANDLER, op, form, 4, template, function)          \
+#define TWO_OPERANDS(HANDLER, op, form, template, function)                                                                                \
+	HANDLER(op, form, 2, FLAGS_LIVE, template, function)                                                                               \
+	DEAD_AND_LIVE(HANDLER, op, form, 4, template, function)                                                                            \
 	DEAD_AND_LIVE(HANDLER, op, form, 8, template, function)
-#define INSTANCES(HANDLER)                                                \
-	ONE_OPERAND(HANDLER, MUL, R, multiply, multiply_unsigned)        \
-	ONE_OPERAND(HANDLER, MUL, M, multiply, multiply_unsigned)        \
-	ONE_OPERAND(HANDLER, IMUL, R, multiply, multiply_signed)         \
-	ONE_OPERAND(HANDLER, IMUL, M, multiply, multiply_signed)         \
-	TWO_OPERANDS(HANDLER, IMUL2, RR, multiply_two, multiply_signed)  \
-	TWO_OPERANDS(HANDLER, IMUL2, RM, multiply_two, multiply_signed)  \
-	TWO_OPERANDS(HANDLER, IMUL3, RR, multiply_three, multiply_signed) \
-	TWO_OPERANDS(HANDLER, IMUL3, RM, multiply_three, multiply_signed) \
-	ONE_OPERAND(HANDLER, DIV, R, divide, divide_unsigned)            \
-	ONE_OPERAND(HANDLER, DIV, M, divide, divide_unsigned)            \
-	ONE_OPERAND(HANDLER, IDIV, R, divide, divide_signed)             \
+#define INSTANCES(HANDLER)                                                                                                                 \
+	ONE_OPERAND(HANDLER, MUL, R, multiply, multiply_unsigned)                                                                          \
+	ONE_OPERAND(HANDLER, MUL, M, multiply, multiply_unsigned)                                                                          \
+	ONE_OPERAND(HANDLER, IMUL, R, multiply, multiply_signed)                                                                           \
+	ONE_OPERAND(HANDLER, IMUL, M, multiply, multiply_signed)                                                                           \
+	TWO_OPERANDS(HANDLER, IMUL2, RR, multiply_two, multiply_signed)                                                                    \
+	TWO_OPERANDS(HANDLER, IMUL2, RM, multiply_two, multiply_signed)                                                                    \
+	TWO_OPERANDS(HANDLER, IMUL3, RR, multiply_three, multiply_signed)                                                                  \
+	TWO_OPERANDS(HANDLER, IMUL3, RM, multiply_three, multiply_signed)                                                                  \
+	ONE_OPERAND(HANDLER, DIV, R, divide, divide_unsigned)                                                                              \
+	ONE_OPERAND(HANDLER, DIV, M, divide, divide_unsigned)                                                                              \
+	ONE_OPERAND(HANDLER, IDIV, R, divide, divide_signed)                                                                               \
 	ONE_OPERAND(HANDLER, IDIV, M, divide, divide_signed)
-#define EXTENSIONS(EXTENSION)                                             \
-	EXTENSION(CBW, 2, extend_half)                                   \
-	EXTENSION(CBW, 4, extend_half)                                   \
-	EXTENSION(CBW, 8, extend_half)                                   \
-	EXTENSION(CWD, 2, extend_sign)                                   \
-	EXTENSION(CWD, 4, extend_sign)                                   \
+#define EXTENSIONS(EXTENSION)                                                                                                              \
+	EXTENSION(CBW, 2, extend_half)                                                                                                     \
+	EXTENSION(CBW, 4, extend_half)                                                                                                     \
+	EXTENSION(CBW, 8, extend_half)                                                                                                     \
+	EXTENSION(CWD, 2, extend_sign)                                                                                                     \
+	EXTENSION(CWD, 4, extend_sign)                                                                                                     \
 	EXTENSION(CWD, 8, extend_sign)
 
-#define DEFINE(op, form, size, flags, template, function)                                                       \
-	static const struct insn *op##_##form##_##size##_##flags(struct cpu *cpu, const struct insn *insn)      \
-	{                                                                                                       \
-		template(cpu, insn, FORM_##form, size, function, flags);                                        \
-		NEXT(cpu, insn);                                                                                \
+#define DEFINE(op, form, size, flags, template, function)                                                                                  \
+	static const struct insn *op##_##form##_##size##_##flags(struct cpu *cpu, const struct insn *insn)                                 \
+	{                                                                                                                                  \
+		template(cpu, insn, FORM_##form, size, function, flags);                                                                   \
+		NEXT(cpu, insn);                                                                                                           \
 	}
-#define DEFINE_EXTENSION(op, size, template)                                               \
-	static const struct insn *op##_##size(struct cpu *cpu, const struct insn *insn)    \
-	{                                                                                  \
-		template(cpu, insn, size);                                                 \
-		NEXT(cpu, insn);                                                           \
+#define DEFINE_EXTENSION(op, size, template)                                                                                               \
+	static const struct insn *op##_##size(struct cpu *cpu, const struct insn *insn)                                                    \
+	{                                                                                                                                  \
+		template(cpu, insn, size);                                                                                                 \
+		NEXT(cpu, insn);                                                                                                           \
 	}
 INSTANCES(DEFINE)
 EXTENSIONS(DEFINE_EXTENSION)

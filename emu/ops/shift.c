@@ -221,53 +221,53 @@ ALWAYS_INLINE void double_shift_memory(struct cpu *cpu, const struct insn *insn,
 /* -- instances -- */
 
 /* INSTANCES(HANDLER) names each handler once: HANDLER(operation, form, size, flags dead, template, function, count, flags written). */
-#define SHIFT_SIZE(HANDLER, op, function, written, size)                                       \
-	HANDLER(op, RI, size, 0, shift_register, function, COUNT_IMMEDIATE, written)          \
-	HANDLER(op, RR, size, 0, shift_register, function, COUNT_CL, written)                 \
-	HANDLER(op, MI, size, 0, shift_memory, function, COUNT_IMMEDIATE, written)            \
+#define SHIFT_SIZE(HANDLER, op, function, written, size)                                                                                   \
+	HANDLER(op, RI, size, 0, shift_register, function, COUNT_IMMEDIATE, written)                                                       \
+	HANDLER(op, RR, size, 0, shift_register, function, COUNT_CL, written)                                                              \
+	HANDLER(op, MI, size, 0, shift_memory, function, COUNT_IMMEDIATE, written)                                                         \
 	HANDLER(op, MR, size, 0, shift_memory, function, COUNT_CL, written)
-#define SHIFT_DEAD(HANDLER, op, function, size)                                                \
-	HANDLER(op, RI, size, 1, shift_register, function, COUNT_IMMEDIATE, NO_FLAGS)         \
+#define SHIFT_DEAD(HANDLER, op, function, size)                                                                                            \
+	HANDLER(op, RI, size, 1, shift_register, function, COUNT_IMMEDIATE, NO_FLAGS)                                                      \
 	HANDLER(op, RR, size, 1, shift_register, function, COUNT_CL, NO_FLAGS)
-#define SHIFT_SIZES(HANDLER, op, function, written)                                            \
-	SHIFT_SIZE(HANDLER, op, function, written, 1)                                         \
-	SHIFT_SIZE(HANDLER, op, function, written, 2)                                         \
-	SHIFT_SIZE(HANDLER, op, function, written, 4)                                         \
+#define SHIFT_SIZES(HANDLER, op, function, written)                                                                                        \
+	SHIFT_SIZE(HANDLER, op, function, written, 1)                                                                                      \
+	SHIFT_SIZE(HANDLER, op, function, written, 2)                                                                                      \
+	SHIFT_SIZE(HANDLER, op, function, written, 4)                                                                                      \
 	SHIFT_SIZE(HANDLER, op, function, written, 8)
-#define SHIFT(HANDLER, op, function, written)                                                  \
-	SHIFT_DEAD(HANDLER, op, function, 4)                                                  \
-	SHIFT_DEAD(HANDLER, op, function, 8)                                                  \
+#define SHIFT(HANDLER, op, function, written)                                                                                              \
+	SHIFT_DEAD(HANDLER, op, function, 4)                                                                                               \
+	SHIFT_DEAD(HANDLER, op, function, 8)                                                                                               \
 	SHIFT_SIZES(HANDLER, op, function, written)
-#define DOUBLE_SHIFT_SIZE(HANDLER, op, function, size)                                         \
-	HANDLER(op, RR, size, 0, double_shift_register, function, COUNT_IMMEDIATE, SHIFT_FLAGS)  \
-	HANDLER(op, MR, size, 0, double_shift_memory, function, COUNT_IMMEDIATE, SHIFT_FLAGS)    \
-	HANDLER(op##_CL, RR, size, 0, double_shift_register, function, COUNT_CL, SHIFT_FLAGS) \
+#define DOUBLE_SHIFT_SIZE(HANDLER, op, function, size)                                                                                     \
+	HANDLER(op, RR, size, 0, double_shift_register, function, COUNT_IMMEDIATE, SHIFT_FLAGS)                                            \
+	HANDLER(op, MR, size, 0, double_shift_memory, function, COUNT_IMMEDIATE, SHIFT_FLAGS)                                              \
+	HANDLER(op##_CL, RR, size, 0, double_shift_register, function, COUNT_CL, SHIFT_FLAGS)                                              \
 	HANDLER(op##_CL, MR, size, 0, double_shift_memory, function, COUNT_CL, SHIFT_FLAGS)
-#define DOUBLE_SHIFT_DEAD(HANDLER, op, function, size)                                         \
-	HANDLER(op, RR, size, 1, double_shift_register, function, COUNT_IMMEDIATE, NO_FLAGS)  \
+#define DOUBLE_SHIFT_DEAD(HANDLER, op, function, size)                                                                                     \
+	HANDLER(op, RR, size, 1, double_shift_register, function, COUNT_IMMEDIATE, NO_FLAGS)                                               \
 	HANDLER(op##_CL, RR, size, 1, double_shift_register, function, COUNT_CL, NO_FLAGS)
-#define DOUBLE_SHIFT(HANDLER, op, function)                                                    \
-	DOUBLE_SHIFT_DEAD(HANDLER, op, function, 4)                                           \
-	DOUBLE_SHIFT_DEAD(HANDLER, op, function, 8)                                           \
-	DOUBLE_SHIFT_SIZE(HANDLER, op, function, 2)                                           \
-	DOUBLE_SHIFT_SIZE(HANDLER, op, function, 4)                                           \
+#define DOUBLE_SHIFT(HANDLER, op, function)                                                                                                \
+	DOUBLE_SHIFT_DEAD(HANDLER, op, function, 4)                                                                                        \
+	DOUBLE_SHIFT_DEAD(HANDLER, op, function, 8)                                                                                        \
+	DOUBLE_SHIFT_SIZE(HANDLER, op, function, 2)                                                                                        \
+	DOUBLE_SHIFT_SIZE(HANDLER, op, function, 4)                                                                                        \
 	DOUBLE_SHIFT_SIZE(HANDLER, op, function, 8)
-#define INSTANCES(HANDLER)                                                                     \
-	SHIFT(HANDLER, SHL, shift_left, SHIFT_FLAGS)                                          \
-	SHIFT(HANDLER, SHR, shift_right, SHIFT_FLAGS)                                         \
-	SHIFT(HANDLER, SAR, shift_arithmetic_right, SHIFT_FLAGS)                              \
-	SHIFT(HANDLER, ROL, rotate_left, ROTATE_FLAGS)                                        \
-	SHIFT(HANDLER, ROR, rotate_right, ROTATE_FLAGS)                                       \
-	SHIFT_SIZES(HANDLER, RCL, rotate_through_carry_left, ROTATE_FLAGS)                    \
-	SHIFT_SIZES(HANDLER, RCR, rotate_through_carry_right, ROTATE_FLAGS)                   \
-	DOUBLE_SHIFT(HANDLER, SHLD, double_shift_left)                                        \
+#define INSTANCES(HANDLER)                                                                                                                 \
+	SHIFT(HANDLER, SHL, shift_left, SHIFT_FLAGS)                                                                                       \
+	SHIFT(HANDLER, SHR, shift_right, SHIFT_FLAGS)                                                                                      \
+	SHIFT(HANDLER, SAR, shift_arithmetic_right, SHIFT_FLAGS)                                                                           \
+	SHIFT(HANDLER, ROL, rotate_left, ROTATE_FLAGS)                                                                                     \
+	SHIFT(HANDLER, ROR, rotate_right, ROTATE_FLAGS)                                                                                    \
+	SHIFT_SIZES(HANDLER, RCL, rotate_through_carry_left, ROTATE_FLAGS)                                                                 \
+	SHIFT_SIZES(HANDLER, RCR, rotate_through_carry_right, ROTATE_FLAGS)                                                                \
+	DOUBLE_SHIFT(HANDLER, SHLD, double_shift_left)                                                                                     \
 	DOUBLE_SHIFT(HANDLER, SHRD, double_shift_right)
 
-#define DEFINE(op, form, size, dead, template, function, count, written)                                        \
-	static const struct insn *op##_##form##_##size##_##dead(struct cpu *cpu, const struct insn *insn)       \
-	{                                                                                                       \
-		template(cpu, insn, size, function, count, written);                                            \
-		NEXT(cpu, insn);                                                                                \
+#define DEFINE(op, form, size, dead, template, function, count, written)                                                                   \
+	static const struct insn *op##_##form##_##size##_##dead(struct cpu *cpu, const struct insn *insn)                                  \
+	{                                                                                                                                  \
+		template(cpu, insn, size, function, count, written);                                                                       \
+		NEXT(cpu, insn);                                                                                                           \
 	}
 INSTANCES(DEFINE)
 

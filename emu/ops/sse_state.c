@@ -61,7 +61,8 @@ static void fxsave(struct cpu *cpu, const struct insn *insn, bool rex_w)
 	const size_t head = offsetof(struct fxsave_image, xmm);
 
 	x87_fxsave_image(cpu, (uint8_t *)&image, rex_w);
-	probe_write(cpu, insn, data_bank(cpu, address), address.linear, sizeof(image)); /* all of it must be there, though not all is written */
+	/* All of it must be there, though not all is written. */
+	probe_write(cpu, insn, data_bank(cpu, address), address.linear, sizeof(image));
 	store_bytes(cpu, insn, address, &image, head, x87_tags(cpu));
 	for (i = 0; i < count; i++) /* one by one: each has its tag */
 		store_packed(cpu, insn, part(address, head + i * sizeof(union xmm)), xmm_get(cpu, CPU_OFFSET(xmm[i])));

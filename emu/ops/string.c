@@ -270,28 +270,28 @@ ALWAYS_INLINE bool repeat(struct cpu *cpu, const struct insn *insn, unsigned siz
 
 /* -- instances: HANDLER(operation, size, element, piece) -- */
 
-#define SIZES(HANDLER, op, element, piece) HANDLER(op, 1, element, piece) HANDLER(op, 2, element, piece) HANDLER(op, 4, element, piece) \
-	HANDLER(op, 8, element, piece)
-#define INSTANCES(HANDLER)                                      \
-	SIZES(HANDLER, MOVS, move_element, move_piece)         \
-	SIZES(HANDLER, CMPS, compare_element, compare_piece)   \
-	SIZES(HANDLER, STOS, store_element, store_piece)       \
-	SIZES(HANDLER, LODS, load_element, load_piece)         \
+#define SIZES(HANDLER, op, element, piece)                                                                                                 \
+	HANDLER(op, 1, element, piece) HANDLER(op, 2, element, piece) HANDLER(op, 4, element, piece) HANDLER(op, 8, element, piece)
+#define INSTANCES(HANDLER)                                                                                                                 \
+	SIZES(HANDLER, MOVS, move_element, move_piece)                                                                                     \
+	SIZES(HANDLER, CMPS, compare_element, compare_piece)                                                                               \
+	SIZES(HANDLER, STOS, store_element, store_piece)                                                                                   \
+	SIZES(HANDLER, LODS, load_element, load_piece)                                                                                     \
 	SIZES(HANDLER, SCAS, scan_element, scan_piece)
 
 /* The repetition stands in a function of its own: it would cost the single element its registers. */
-#define DEFINE(op, size, element, piece)                                                                        \
-	static __attribute__((noinline)) bool op##_##size##_repeat(struct cpu *cpu, const struct insn *insn)    \
-	{                                                                                                       \
-		return repeat(cpu, insn, size, piece);                                                          \
-	}                                                                                                       \
-	static const struct insn *op##_##size(struct cpu *cpu, const struct insn *insn)                         \
-	{                                                                                                       \
-		if (insn_rep(insn) == REP_NONE)                                                                 \
-			element(cpu, insn, size);                                                               \
-		else if (!op##_##size##_repeat(cpu, insn))                                                      \
-			return NULL;                                                                            \
-		NEXT(cpu, insn);                                                                                \
+#define DEFINE(op, size, element, piece)                                                                                                   \
+	static __attribute__((noinline)) bool op##_##size##_repeat(struct cpu *cpu, const struct insn *insn)                               \
+	{                                                                                                                                  \
+		return repeat(cpu, insn, size, piece);                                                                                     \
+	}                                                                                                                                  \
+	static const struct insn *op##_##size(struct cpu *cpu, const struct insn *insn)                                                    \
+	{                                                                                                                                  \
+		if (insn_rep(insn) == REP_NONE)                                                                                            \
+			element(cpu, insn, size);                                                                                          \
+		else if (!op##_##size##_repeat(cpu, insn))                                                                                 \
+			return NULL;                                                                                                       \
+		NEXT(cpu, insn);                                                                                                           \
 	}
 INSTANCES(DEFINE)
 

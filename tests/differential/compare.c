@@ -108,8 +108,15 @@ static uint64_t compare_registers(const struct host *host, const struct test_cas
  */
 static bool wraps(const struct test_case *test, const struct outcome *native, const struct outcome *emulated)
 {
-	return test->code_size == 4 && (native->vector == VECTOR_GP || native->vector == VECTOR_SS) && emulated->vector == VECTOR_PF &&
-	       (uint32_t)(emulated->cr2 + 0x200) < 0x400;
+	const uint64_t bases[] = {0, test->before.fs_base, test->before.gs_base};
+
+	if (test->code_size == 8 || emulated->vector != VECTOR_PF || (native->vector != VECTOR_GP && native->vector != VECTOR_SS))
+		return false;
+	for (unsigned i = 0; i < 3; i++) {
+		if ((uint32_t)(emulated->cr2 - bases[i] + 0x200) < 0x400)
+			return true;
+	}
+	return false;
 }
 
 static uint64_t compare_faults(const struct host *host, const struct test_case *test, const struct outcome *native, const struct outcome *emulated)

@@ -21,7 +21,7 @@ enum { TABLES = 0x1000, TABLES_END = 0x20000, KERNEL = 0x20000, KERNEL_PAGES = 5
 #define KERNEL_BASE 0xffff800000000000
 enum { IDT = 0, GDT = 0x1000, TSS = 0x1800, STUBS = 0x2000, STACK = 0x3000, STACK_TOP = 0x5000, STUB_SIZE = 16 };
 
-enum { SELECTOR_KERNEL_CODE = 0x10, SELECTOR_TSS = 0x40, SELECTOR_CPU = 0x78 /* where Linux keeps the CPU's number */, GDT_LIMIT = 0x7f, TSS_LIMIT = 0x67, HLT = 0xf4 };
+enum { SELECTOR_KERNEL_CODE = 0x10, SELECTOR_TSS = 0x40, GDT_LIMIT = 0x7f, TSS_LIMIT = 0x67, HLT = 0xf4 };
 
 /* Linux's GDT, as far as user space may see into it. */
 static const uint64_t gdt[] = {
@@ -99,7 +99,7 @@ static void build_gate(struct emulator *emulator, unsigned vector)
 	physmem_write(&emulator->mem, KERNEL + STUBS + vector * STUB_SIZE, HLT, 1);
 }
 
-static void build_kernel(struct emulator *emulator)
+static void build_kernel(struct emulator *emulator, uint32_t cpu_limit)
 {
 	uint64_t tss = KERNEL_BASE + TSS;
 
@@ -110,7 +110,7 @@ static void build_kernel(struct emulator *emulator)
 	put(emulator, KERNEL + GDT + SELECTOR_TSS, TSS_LIMIT | (tss & 0xffffff) << 16 | 0x8bull << 40 | (tss >> 24 & 0xff) << 56);
 	put(emulator, KERNEL + GDT + SELECTOR_TSS + 8, tss >> 32);
 	put(emulator, KERNEL + TSS + 4, KERNEL_BASE + STACK_TOP);
-	put(emulator, KERNEL + GDT + SELECTOR_CPU, 0x0000f50000000000);
+	put(emulator, KERNEL + GDT + (SELECTOR_CPU & ~7), 0x0040f50000000000 | (cpu_limit & 0xffff) | (uint64_t)(cpu_limit >> 16) << 48);
 	physmem_write(&emulator->mem, KERNEL + TSS + 0x66, TSS_LIMIT + 1, 2); /* no I/O bitmap */
 	for (unsigned vector = 0; vector < 256; vector++)
 		build_gate(emulator, vector);
@@ -129,7 +129,7 @@ static void start_long_mode(struct cpu *cpu)
 	cpu_update_paging(cpu);
 }
 
-struct error *emulator_create(bool tagged, struct emulator **ret)
+struct error *emulator_create(bool tagged, uint32_t cpu_limit, struct emulator **ret)
 {
 	struct emulator *emulator = calloc(1, sizeof(*emulator));
 	struct error *err;
@@ -147,7 +147,7 @@ struct error *emulator_create(bool tagged, struct emulator **ret)
 	}
 	emulator->next_table = TABLES + 4096;
 	build_user(emulator);
-	build_kernel(emulator);
+	build_kernel(emulator, cpu_limit);
 	if (tagged)
 		emulator->cpu->mode |= MODE_TAGGED;
 	start_long_mode(emulator->cpu);

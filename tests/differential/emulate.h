@@ -9,7 +9,8 @@
 #include "util/error.h"
 
 struct emulator;
-struct error *emulator_create(bool tagged, struct emulator **ret);
+/* cpu_limit: of the segment SELECTOR_CPU. */
+struct error *emulator_create(bool tagged, uint32_t cpu_limit, struct emulator **ret);
 void emulator_destroy(struct emulator *emulator);
 /* The image that following cases start from; must stay valid. */
 void emulator_load(struct emulator *emulator, const uint8_t *image);

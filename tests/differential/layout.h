@@ -43,5 +43,6 @@
 #define SELECTOR_CODE32 0x23
 #define SELECTOR_DATA 0x2b
 #define SELECTOR_CODE64 0x33
+#define SELECTOR_CPU 0x7b /* its limit is the CPU's number */
 
 #endif

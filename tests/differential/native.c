@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,17 +203,39 @@ static bool forbid_system_calls(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/* The child's life: a byte in starts a batch (from batch->next), a byte out says that it is done. */
+/* Stays on one CPU, for the sake of LSL: Linux keeps the CPU's number in a segment limit. */
+static bool bind_to_cpu(struct batch *batch)
+{
+	uint32_t limit = 0, selector = SELECTOR_CPU;
+	cpu_set_t allowed, one;
+	int cpu = 0;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return false;
+	while (!CPU_ISSET(cpu, &allowed))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one) < 0)
+		return false;
+	__asm__ volatile("lsl %1, %0" : "+r"(limit) : "r"(selector) : "cc");
+	batch->cpu_limit = limit;
+	return true;
+}
+
+/* The child's life: a byte in starts a batch (from batch->next), a byte out says that it is done; the first one says that it lives. */
 static void serve(struct batch *batch, int in, int out)
 {
 	struct native_context *now;
-	char byte;
+	char byte = 0;
 
-	if (!map_everything() || !take_signals() || !forbid_system_calls())
+	if (!bind_to_cpu(batch) || !map_everything() || !take_signals() || !forbid_system_calls())
 		_exit(2);
 	now = context();
 	now->batch = batch;
 	__asm__ volatile("rdfsbase %0\n\tstmxcsr %1" : "=r"(now->host_fs), "=m"(now->host_mxcsr));
+	if (write(out, &byte, 1) != 1)
+		_exit(2);
 	while (read(in, &byte, 1) == 1) {
 		load_image(batch->image);
 		for (; batch->next < batch->count; batch->next++)
@@ -228,6 +251,7 @@ static void serve(struct batch *batch, int in, int out)
 static struct error *start_child(struct native *native)
 {
 	int down[2], up[2];
+	char byte;
 
 	if (pipe2(down, O_CLOEXEC) < 0)
 		return error_create("cannot make a pipe");
@@ -247,7 +271,9 @@ static struct error *start_child(struct native *native)
 	close(up[1]);
 	native->to_child = down[1];
 	native->from_child = up[0];
-	return native->child > 0 ? NULL : error_create("cannot fork");
+	if (native->child < 0 || read(native->from_child, &byte, 1) != 1)
+		return error_create("cannot start the native child: fork, its fixed addresses or its system call filter failed");
+	return NULL;
 }
 
 static int stop_child(struct native *native)

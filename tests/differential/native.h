@@ -16,6 +16,7 @@ enum { BATCH = 1024 };
 /* What parent and child share. */
 struct batch {
 	uint8_t image[IMAGE_SIZE];
+	uint32_t cpu_limit; /* of SELECTOR_CPU's segment on the CPU that the child is bound to */
 	uint32_t count;
 	volatile uint32_t next; /* case being run */
 	struct test_case test[BATCH];

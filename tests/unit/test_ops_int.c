@@ -1,6 +1,6 @@
 /*
- * Integer instructions of emu/ops/{shift,muldiv,bit,bcd,string,exchange,misc}.c in the whole engine: known answers (those of flags that the SDM
- * leaves undefined are AMD's), exceptions, and what random comparison with the host does not reach: other modes than 64-bit, faults in
+ * Integer instructions of emu/ops/{shift,muldiv,bit,bcd,string,exchange,misc}.c in the whole engine: known answers (those of flags that the
+ * SDM leaves undefined are AMD's), exceptions, and what random comparison with the host does not reach: other modes than 64-bit, faults in
  * the middle of strings, restarting.
  */
 #include "tests/unit/rig.h"
@@ -38,7 +38,11 @@ static const struct known known[] = {
 	{"rcl al, 9 is no rotation, but sets OF", RIG_PROT32, CODE("\xc0\xd0\x09"), {0x80, 0, 0, 0, C}, {0x80, 0, 0, 0, C}},
 	{"rcr ax, 17", RIG_PROT32, CODE("\x66\xc1\xd8\x11"), {0x8000, 0, 0, 0, C}, {0x8000, 0, 0, 0, C | O}},
 	{"rcl eax, 1", RIG_LONG, CODE("\xd1\xd0"), {0x80000000, 0, 0, 0, C}, {1, 0, 0, 0, C | O}},
-	{"shld eax, edx, 4", RIG_LONG, CODE("\x0f\xa4\xd0\x04"), {0x12345678, 0, 0xabcdef01, 0, 0}, {0x2345678a, 0, 0xabcdef01, 0, C | A | O}},
+	{"shld eax, edx, 4",
+	 RIG_LONG,
+	 CODE("\x0f\xa4\xd0\x04"),
+	 {0x12345678, 0, 0xabcdef01, 0, 0},
+	 {0x2345678a, 0, 0xabcdef01, 0, C | A | O}},
 	{"shld ax, dx, cl by 20", RIG_PROT32, CODE("\x66\x0f\xa5\xd0"), {0xffff, 20, 0x1234, 0, C}, {0x2341, 20, 0x1234, 0, A | P}},
 	{"shrd rax, rdx, 8", RIG_LONG, CODE("\x48\x0f\xac\xd0\x08"), {0x180, 0, 0xff, 0, 0}, {0xff00000000000001, 0, 0xff, 0, C | S | A}},
 
@@ -101,10 +105,10 @@ static void check_known(const struct known *k)
 	cpu_set_eflags(cpu, k->before.flags, FLAGS);
 	rig_code(&rig, k->code, k->size);
 	assert_int_equal(rig_run(&rig, 1), CPU_EXIT_DEADLINE);
-	if (cpu->rip != RIG_CODE + k->size || cpu->gpr[RAX] != k->after.rax || cpu->gpr[RCX] != k->after.rcx || cpu->gpr[RDX] != k->after.rdx ||
-	    cpu->gpr[RBX] != k->after.rbx || (cpu_get_eflags(cpu) & FLAGS) != k->after.flags)
-		fail_msg("%s: rip %#lx rax %#lx rcx %#lx rdx %#lx rbx %#lx flags %#x, not %#x", k->name, cpu->rip, cpu->gpr[RAX], cpu->gpr[RCX],
-			 cpu->gpr[RDX], cpu->gpr[RBX], cpu_get_eflags(cpu) & FLAGS, k->after.flags);
+	if (cpu->rip != RIG_CODE + k->size || cpu->gpr[RAX] != k->after.rax || cpu->gpr[RCX] != k->after.rcx ||
+	    cpu->gpr[RDX] != k->after.rdx || cpu->gpr[RBX] != k->after.rbx || (cpu_get_eflags(cpu) & FLAGS) != k->after.flags)
+		fail_msg("%s: rip %#lx rax %#lx rcx %#lx rdx %#lx rbx %#lx flags %#x, not %#x", k->name, cpu->rip, cpu->gpr[RAX],
+			 cpu->gpr[RCX], cpu->gpr[RDX], cpu->gpr[RBX], cpu_get_eflags(cpu) & FLAGS, k->after.flags);
 	rig_deinit(&rig);
 }
 
@@ -433,18 +437,12 @@ static void test_self_modifying(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_known),
-		cmocka_unit_test(test_exceptions),
-		cmocka_unit_test(test_cmpxchg16b),
-		cmocka_unit_test(test_bit_string_wraps),
-		cmocka_unit_test(test_overlap),
-		cmocka_unit_test(test_fault_in_the_middle),
-		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_single_step),
-		cmocka_unit_test(test_address_sizes),
-		cmocka_unit_test(test_segments),
-		cmocka_unit_test(test_compares),
-		cmocka_unit_test(test_self_modifying),
+		cmocka_unit_test(test_known),         cmocka_unit_test(test_exceptions),
+		cmocka_unit_test(test_cmpxchg16b),    cmocka_unit_test(test_bit_string_wraps),
+		cmocka_unit_test(test_overlap),       cmocka_unit_test(test_fault_in_the_middle),
+		cmocka_unit_test(test_limit),         cmocka_unit_test(test_single_step),
+		cmocka_unit_test(test_address_sizes), cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_compares),      cmocka_unit_test(test_self_modifying),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
