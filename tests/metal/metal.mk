@@ -1,6 +1,6 @@
 # Bare-metal test programs (tests/metal/): multiboot images that test the machine they run on. Included by the top Makefile.
 
-METAL_32 = real protected tasks
+METAL_32 = real protected tasks paging
 METAL_64 =
 METAL = $(BUILD)/metal
 METAL_TIMEOUT ?= 60
