@@ -129,6 +129,15 @@ void cpu_reset(struct cpu *cpu, bool init)
 	cpu_update_mode(cpu);
 }
 
+static void flush_supervisor_banks(struct cpu *cpu)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++)
+		if (cpu->supervisor_bank[i])
+			tlb_flush(cpu->supervisor_bank[i]);
+}
+
 /* -- EFLAGS -- */
 
 uint32_t cpu_get_eflags(const struct cpu *cpu)
@@ -145,6 +154,8 @@ void cpu_set_eflags(struct cpu *cpu, uint32_t value, uint32_t mask)
 	mask &= ~(uint32_t)FLAGS_ARITHMETIC;
 	changed = (cpu->eflags ^ value) & mask;
 	cpu->eflags ^= changed;
+	if (changed & FLAG_AC)
+		flush_supervisor_banks(cpu); /* the CPU has a bank of its own for each state of AC, a client has not */
 	if (changed & (FLAG_AC | FLAG_VM))
 		cpu_update_mode(cpu);
 }
@@ -231,6 +242,16 @@ static enum bank bank_of(const struct cpu *cpu)
 	return ac ? BANK_SUPERVISOR_AC : BANK_SUPERVISOR;
 }
 
+static void select_banks(struct cpu *cpu)
+{
+	struct tlb *own = &cpu->banks[bank_of(cpu)];
+	unsigned i;
+
+	for (i = 0; i < 2; i++)
+		cpu->data_by_tag[i] = cpu->cpl < 3 && cpu->supervisor_bank[i] ? cpu->supervisor_bank[i] : own;
+	cpu->data = cpu->data_by_tag[0];
+}
+
 void cpu_update_mode(struct cpu *cpu)
 {
 	uint32_t mode = size_bits(cpu) | coprocessor_bits(cpu) | (cpu->mode & MODE_TAGGED);
@@ -245,8 +266,15 @@ void cpu_update_mode(struct cpu *cpu)
 	cpu->ea_mask = code64 ? UINT64_MAX : UINT32_MAX;
 	cpu->stack_mask = code64 ? UINT64_MAX : (mode & MODE_FLAT) && (cpu->seg[SEG_SS].attributes & SEGMENT_DB) ? UINT32_MAX : 0;
 	cpu->jump_tag = (cpu->jump_tag & ~(uint64_t)0xffff) | mode;
-	cpu->data = &cpu->banks[bank_of(cpu)];
-	cpu->data_by_tag[0] = cpu->data_by_tag[1] = cpu->data;
+	select_banks(cpu);
+}
+
+void cpu_set_supervisor_banks(struct cpu *cpu, struct tlb *untagged, struct tlb *stack)
+{
+	cpu->supervisor_bank[0] = untagged;
+	cpu->supervisor_bank[1] = stack;
+	flush_supervisor_banks(cpu);
+	select_banks(cpu);
 }
 
 void cpu_set_tagged(struct cpu *cpu, bool tagged)

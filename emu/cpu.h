@@ -216,7 +216,7 @@ struct cpu {
 	uint32_t mxcsr;
 
 	/* -- tagged execution -- */
-	struct tlb *data_by_tag[2]; /* bank of a kernel-half access, by TAG_STACK of its address */
+	struct tlb *data_by_tag[2]; /* bank of a data access, by TAG_STACK of its address */
 	tag_t gpr_tag[19];	    /* parallel to gpr, zero, rip, bias */
 	tag_t xmm_tag[16];
 	tag_t fpu_tag[8];
@@ -253,6 +253,7 @@ struct cpu {
 	bool single;	   /* the running block is a throw-away of one instruction: memory may be anything, see emu/engine.c */
 	struct physmem *mem;
 	struct tlb *banks; /* BANK_COUNT of them */
+	struct tlb *supervisor_bank[2]; /* a client's, in place of the CPU's own at CPL 0-2: by TAG_STACK of the address; NULL: the CPU's own */
 	uint16_t x87_host_control; /* the control word that the host's x87 has now: emu/x87.h */
 	struct block_cache *blocks;
 	const struct isa *isa;
@@ -305,6 +306,13 @@ void cpu_set_eflags(struct cpu *cpu, uint32_t value, uint32_t mask);
 
 /* Tagged or plain execution, from the next block on. */
 void cpu_set_tagged(struct cpu *cpu, bool tagged);
+
+/*
+ * Which banks supervisor data accesses take from now on, until it is called again: `untagged` all plain ones and those by addresses without TAG_STACK,
+ * `stack` (tagged execution only) those by addresses with it. NULL is the CPU's own. Banks are the caller's and must outlive their use; their
+ * clients see the misses. Both are emptied here, and then whenever the CPU's own are.
+ */
+void cpu_set_supervisor_banks(struct cpu *cpu, struct tlb *untagged, struct tlb *stack);
 
 /* To be called after changes of what they are derived from (see struct cpu): mode bits and banks; struct paging and its caches. */
 void cpu_update_mode(struct cpu *cpu);

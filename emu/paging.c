@@ -3,7 +3,7 @@
  * and the TLBs' upkeep.
  *
  * Global pages and PCIDs are not distinguished in the TLBs: every flush forgets everything, which the architecture allows at any time.
- * A bank that belongs to none of the CPU's own (a client's: see tlb.h) is flushed with them while it is in use.
+ * A client's banks (cpu_set_supervisor_banks()) are flushed with the CPU's own.
  */
 #include "emu/paging.h"
 
@@ -135,13 +135,11 @@ void cpu_translate_fetch(struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
 /* Calls fn on each bank that may hold translations: the CPU's own and those that clients have put in their places. */
 static void for_each_bank(struct cpu *cpu, void (*fn)(struct tlb *bank, uint64_t argument), uint64_t argument)
 {
-	struct tlb *in_use[] = {cpu->data, cpu->data_by_tag[0], cpu->data_by_tag[1]};
-
 	for (unsigned i = 0; i < BANK_COUNT; i++)
 		fn(&cpu->banks[i], argument);
-	for (unsigned i = 0; i < sizeof(in_use) / sizeof(*in_use); i++)
-		if (in_use[i] && (in_use[i] < cpu->banks || in_use[i] >= cpu->banks + BANK_COUNT))
-			fn(in_use[i], argument);
+	for (unsigned i = 0; i < 2; i++)
+		if (cpu->supervisor_bank[i])
+			fn(cpu->supervisor_bank[i], argument);
 }
 
 static void flush(struct tlb *bank, uint64_t unused)

@@ -1,7 +1,7 @@
 /*
  * The instruction set as a table: one row per instruction in the notation of the Intel SDM's opcode maps (vol. 2D appendix A).
  *
- * Rows stand in the .def files beside this one, one file a group (integer, system, x87, mmx, sse, vex), as
+ * Rows stand in the .def files beside this one, one file a group (integer, system, x87, mmx, sse), as
  *
  *   ROW(map, opcode, prefix, reg, mod, OP, op1, op2, op3, op4, reads, writes, undefined, attributes)
  *
@@ -204,9 +204,6 @@ enum isa_flags {
 	F_OSZAPC = F_OSZAP | F_C,
 };
 
-/* CPUID features that gate rows (struct cpu.features has the bits that are on). */
-
-/* All operations that rows name. Each .def lists its own in an OPS_* macro at its top, so that the enum needs no second list. */
 #include "emu/isa/ops.h"
 
 struct isa_row {

@@ -77,7 +77,7 @@ static void build_user(struct emulator *emulator)
 {
 	uint64_t paddr = USER;
 
-	map_user(emulator, &paddr, CODE_BASE, CODE_SIZE / 4096, PTE_W);
+	map_user(emulator, &paddr, CODE_BASE, CODE_SIZE / 4096, 0);
 	map_user(emulator, &paddr, SUPPORT_BASE, 1, 0);
 	fill(emulator, USER, paddr - USER);
 	for (unsigned i = 0; i < DATA_REGIONS; i++) {

@@ -194,14 +194,14 @@ static void generate_single(const struct generator *generator, struct random *ra
 	if (decoded.row->op == OP_UD0 || decoded.row->op == OP_UD1) /* not all processors fetch a ModRM byte for these */
 		test->offset &= 0xeff;
 	prepare_registers(random, test, false);
-	if (is_accessed_in_parts(decoded.row))
+	if (is_accessed_in_parts(decoded.row) || decoded.row->op == OP_BOUND)
 		test->before.rflags &= ~(uint64_t)FLAG_AC;
 	test->before.rip = CODE_BASE + test->offset;
 	p.decoded = &decoded;
 	p.bytes = insn->bytes;
 	prepare_memory(&p, &encoding, test->before.rip);
-	test->operand = p.has_target ? p.target : 0;
 	prepare_operation(&p);
+	test->operand = decoded.has_modrm && decoded.mod != 3 ? prepare_operand(&p) : 0;
 	aim_branch(random, test, insn, branch_bytes(&decoded));
 	generate_assemble(test);
 	if (prepare_wraps(test, &decoded))

@@ -5,7 +5,7 @@
 #ifndef XRAY86_TESTS_DIFFERENTIAL_LAYOUT_H
 #define XRAY86_TESTS_DIFFERENTIAL_LAYOUT_H
 
-#define CODE_BASE 0x10000000 /* two pages, executable; filled with INT3 around the case */
+#define CODE_BASE 0x10000000 /* two pages, executable and read-only; filled with INT3 around the case */
 #define CODE_SIZE 0x2000
 #define DATA_BASE 0x20000000 /* two pages to write, a read-only one, then nothing */
 #define DATA_PAGES 3

@@ -175,7 +175,8 @@ int main(int argc, char **argv)
 		show_mismatched(&harness);
 		if (!args.replay && !args.row && !args.mode)
 			never = show_unexecuted(&harness);
-		printf("seed %" PRIu64 ", %" PRIu64 " not made, %" PRIu64 " not comparable\n", args.seed, harness.not_made, harness.not_compared);
+		printf("seed %" PRIu64 ": %" PRIu64 " not made, %" PRIu64 " not comparable, %" PRIu64 " not repeatable on the host\n", args.seed,
+		       harness.not_made, harness.not_compared, harness.unstable);
 		printf("differential: %" PRIu64 " cases, %" PRIu64 " mismatches, %u rows never executed\n", harness.cases, harness.mismatches, never);
 	} else {
 		fprintf(stderr, "differential: %s\n", err->message);

@@ -35,6 +35,7 @@ struct native_context {
 	} iret;
 	/* the child's own; enter.S does not know them */
 	struct batch *batch;
+	uint8_t *code; /* the code pages, to be written */
 	bool signalled;
 };
 _Static_assert(offsetof(struct state, rflags) == STATE_RFLAGS && offsetof(struct state, fs_base) == STATE_FS_BASE &&
@@ -91,7 +92,7 @@ void native_collect_signal(const ucontext_t *ucontext)
 static void run_case(struct batch *batch, const struct test_case *test, struct outcome *outcome)
 {
 	struct native_context *now = context();
-	uint8_t *code = (uint8_t *)(uintptr_t)CODE_BASE + test->offset;
+	uint8_t *code = now->code + test->offset;
 	const uint8_t *image = batch->image;
 
 	memcpy(code, test->code, test->length);
@@ -133,16 +134,32 @@ static bool map_at(uint64_t address, uint64_t size, int protection)
 	return at == (void *)address && mprotect(at, size, protection) == 0;
 }
 
+/* Cases may not write the code pages, so we do by another address. Returns that, or NULL. */
+static uint8_t *map_code(void)
+{
+	int file = memfd_create("code", MFD_CLOEXEC);
+	void *code = MAP_FAILED, *at = MAP_FAILED;
+
+	if (file >= 0 && ftruncate(file, CODE_SIZE) == 0) {
+		code = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+		at = mmap((void *)CODE_BASE, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, file, 0);
+	}
+	if (code == MAP_FAILED || at != (void *)CODE_BASE)
+		return NULL;
+	memset(code, 0xcc, CODE_SIZE);
+	return code;
+}
+
 static bool map_everything(void)
 {
-	bool ok = map_at(CODE_BASE, CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC) &&
-		  map_at(SUPPORT_BASE, SUPPORT_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
+	uint8_t *code = map_code();
+	bool ok = code && map_at(SUPPORT_BASE, SUPPORT_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
 
 	for (unsigned i = 0; i < DATA_REGIONS; i++)
 		ok = ok && map_at(data_regions[i].base, data_regions[i].pages * 4096, PROT_READ | PROT_WRITE);
 	if (!ok)
 		return false;
-	memset((void *)CODE_BASE, 0xcc, CODE_SIZE);
+	context()->code = code;
 	memset((void *)SUPPORT_BASE, 0xcc, SUPPORT_SIZE / 2);
 	memcpy((void *)EXIT64, native_exit, native_exit_end - native_exit);
 	memcpy((void *)EXIT32, native_exit32, native_exit32_end - native_exit32);

@@ -313,33 +313,43 @@ void prepare_displacement(struct random *random, const struct decoded *d, const 
 	set_displacement(encoding, bytes, target - base, ~0ull);
 }
 
+/* Offset of the memory operand by the registers; not for RIP-relative ones. */
+static uint64_t operand_offset(const struct test_case *test, const struct decoded *d)
+{
+	uint64_t offset = d->displacement;
+
+	if (d->base < 16)
+		offset += test->before.gpr[d->base];
+	if (d->index < 16)
+		offset += test->before.gpr[d->index] << d->scale;
+	return offset & address_mask(d);
+}
+
+uint64_t prepare_operand(const struct preparation *p)
+{
+	const struct decoded *d = p->decoded;
+	uint64_t linear;
+
+	if (p->has_target)
+		return p->target;
+	if (d->base == RIP_REGISTER || (d->base == NO_REGISTER && d->index == NO_REGISTER))
+		return 0;
+	linear = operand_offset(p->test, d) + prepare_segment_base(p->test, d);
+	return p->test->code_size == 8 ? linear : (uint32_t)linear;
+}
+
 static bool near_wrap(uint64_t offset)
 {
 	return (uint32_t)(offset + 0x200) < 0x400;
 }
 
-/* A sum of segment base and offset that is canonical though the offset is not: AMD's fault. */
-static bool segment_makes_canonical(const struct test_case *test, const struct decoded *d)
-{
-	uint64_t offset = d->displacement;
-
-	if (d->segment != SEG_FS && d->segment != SEG_GS)
-		return false;
-	if (d->base < 16)
-		offset += test->before.gpr[d->base];
-	if (d->index < 16)
-		offset += test->before.gpr[d->index] << d->scale;
-	return d->address_size == 8 && (uint64_t)((int64_t)(offset << 16) >> 16) != offset;
-}
-
 bool prepare_wraps(const struct test_case *test, const struct decoded *d)
 {
 	const uint64_t *gpr = test->before.gpr;
-	uint64_t offset = d->displacement;
 	bool string = false;
 
-	if (test->code_size == 8) /* the host's kernel never comes to an end with the first of these */
-		return (d->row->attributes & A_STACK && gpr[RSP] + 0x200 < 0x400) || segment_makes_canonical(test, d);
+	if (test->code_size == 8) /* the host's kernel never comes to an end with these */
+		return d->row->attributes & A_STACK && gpr[RSP] + 0x200 < 0x400;
 	for (unsigned i = 0; i < 4; i++)
 		string |= isa_operands[d->row->operand[i]].method == METHOD_X || isa_operands[d->row->operand[i]].method == METHOD_Y;
 	if (d->row->attributes & A_STACK && (near_wrap(gpr[RSP]) || near_wrap(gpr[RBP])))
@@ -348,9 +358,5 @@ bool prepare_wraps(const struct test_case *test, const struct decoded *d)
 		return d->address_size == 4 && (near_wrap(gpr[RSI]) || near_wrap(gpr[RDI]));
 	if (!d->has_modrm && isa_operands[d->row->operand[0]].method != METHOD_O && isa_operands[d->row->operand[1]].method != METHOD_O)
 		return false;
-	if (d->base < 16)
-		offset += gpr[d->base];
-	if (d->index < 16)
-		offset += gpr[d->index] << d->scale;
-	return d->mod != 3 && d->address_size == 4 && near_wrap(offset);
+	return d->mod != 3 && d->address_size == 4 && near_wrap(operand_offset(test, d));
 }

@@ -296,7 +296,7 @@ static void test_client(void **state)
 	put(rig, 0x1000, 0x4242);
 	tlb_init(bank);
 	bank->client = &client.base;
-	cpu->data = bank;
+	cpu_set_supervisor_banks(cpu, bank, NULL);
 
 	client.status = TLB_FILL_OK;
 	page[8] = 0x77;

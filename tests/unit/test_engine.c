@@ -324,6 +324,89 @@ static void test_tags(void **state)
 	assert_int_equal(cpu->gpr_tag[RDI], 0);
 }
 
+/* A client that gives other memory for one page of the kernel half, and leaves the rest to the CPU. */
+struct other_world {
+	struct tlb_client client;
+	uint8_t page[4096], shadow[4096];
+};
+
+enum { REDIRECTED = 0x40000 };
+
+static enum tlb_fill_status fill_other_world(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page)
+{
+	struct other_world *world = (struct other_world *)client;
+
+	(void)write;
+	if ((linear & PAGE_MASK) != REDIRECTED)
+		return TLB_FILL_TRUSTED;
+	*ret_page = (struct tlb_page){world->page, world->shadow};
+	return TLB_FILL_OK;
+}
+
+static struct tlb *other_bank(struct other_world *world)
+{
+	struct tlb *bank = aligned_alloc(64, (sizeof(*bank) + 63) & ~(size_t)63);
+
+	memset(world, 0, sizeof(*world));
+	world->client.fill = fill_other_world;
+	tlb_init(bank);
+	bank->client = &world->client;
+	return bank;
+}
+
+/* mov rax, [rdi]; mov [rdi+8], rax; mov rbx, [rsi] */
+static const char move_code[] = "\x48\x8b\x07\x48\x89\x47\x08\x48\x8b\x1e\xeb\xfe";
+
+/* The "context" way: the mode alone redirects, in plain execution. */
+static void test_bank_by_context(void **state)
+{
+	struct rig *rig = *state;
+	struct other_world world;
+	struct tlb *bank = other_bank(&world);
+
+	rig_write64(rig, REDIRECTED, 0x1111);
+	rig_write64(rig, RIG_DATA, 0x3333);
+	memcpy(world.page, "\x22\x22", 2);
+	rig->cpu->gpr[RDI] = REDIRECTED;
+	rig->cpu->gpr[RSI] = RIG_DATA;
+	RIG_RUN(rig, move_code, 3);
+	assert_int_equal(rig->cpu->gpr[RAX], 0x1111);
+	cpu_set_supervisor_banks(rig->cpu, bank, NULL);
+	RIG_RUN(rig, move_code, 3);
+	assert_int_equal(rig->cpu->gpr[RAX], 0x2222);
+	assert_int_equal(rig->cpu->gpr[RBX], 0x3333);
+	assert_int_equal(world.page[8], 0x22);
+	cpu_set_supervisor_banks(rig->cpu, NULL, NULL);
+	assert_int_equal(rig_read64(rig, REDIRECTED + 8), 0x1111);
+	RIG_RUN(rig, move_code, 3);
+	assert_int_equal(rig->cpu->gpr[RAX], 0x1111);
+	free(bank);
+}
+
+/* The "tags" way: an address with TAG_STACK stays, one without goes to the client; shadows tag what is loaded. */
+static void test_bank_by_tag(void **state)
+{
+	struct rig *rig = *state;
+	struct cpu *cpu = rig->cpu;
+	struct other_world world;
+	struct tlb *bank = other_bank(&world);
+
+	rig_write64(rig, REDIRECTED, 0x1111);
+	memcpy(world.page, "\x22\x22", 2);
+	world.shadow[3] = TAG_PRODUCT;
+	cpu_set_tagged(cpu, true);
+	cpu_set_supervisor_banks(cpu, bank, NULL);
+	cpu->gpr[RDI] = cpu->gpr[RSI] = REDIRECTED;
+	cpu->gpr_tag[RSI] = TAG_STACK;
+	RIG_RUN(rig, move_code, 3);
+	assert_int_equal(cpu->gpr[RAX], 0x2222);
+	assert_int_equal(cpu->gpr_tag[RAX], TAG_PRODUCT);
+	assert_int_equal(cpu->gpr[RBX], 0x1111);
+	assert_int_equal(cpu->gpr_tag[RBX], 0);
+	assert_int_equal(world.shadow[8], TAG_PRODUCT);
+	free(bank);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, with_rig, without_rig)
@@ -345,6 +428,8 @@ int main(void)
 		TEST(test_call_that_does_not_return),
 		TEST(test_call_from_mark),
 		TEST(test_tags),
+		TEST(test_bank_by_context),
+		TEST(test_bank_by_tag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
