@@ -21,6 +21,7 @@ all: $(BUILD)/xray86
 
 help:
 	@echo 'make               build $(BUILD)/xray86'
+	@echo 'make demo          build, and boot a program that checks long mode from the inside'
 	@echo 'make test          everything that CI runs: unit, metal, decoder and differential tests, sanitizers, fuzzing (installs what it needs)'
 	@echo 'make test-unit     the unit tests alone; make test-metal: the bare-metal programs'
 	@echo 'make differential  random instructions against the host CPU (CASES=, SEED=)'
@@ -64,6 +65,9 @@ compile_commands.json: Makefile
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libxray86.a
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+# Test objects are kept.
+.SECONDARY:
 
 test-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 	@for test in $^; do echo "== $$test"; $$test || exit 1; done
@@ -121,6 +125,12 @@ test:
 	$(MAKE) deps
 	tests/run
 
+# What there is to see so far: a program that checks long mode from the inside, on the serial console.
+demo:
+	$(MAKE) deps
+	$(MAKE) -j$$(nproc) $(BUILD)/xray86 metal-images
+	$(BUILD)/xray86 boot $(BUILD)/metal/long.elf --stats; test $$? = 1
+
 # -- the rest --
 
 deps:
@@ -138,5 +148,5 @@ install: $(BUILD)/xray86
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help test-unit differential decoder-sweep decoder-kernels asan fuzz-targets fuzz test deps lint install clean
+.PHONY: all help test-unit differential decoder-sweep decoder-kernels asan fuzz-targets fuzz test demo deps lint install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

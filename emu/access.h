@@ -153,16 +153,21 @@ ALWAYS_INLINE uint8_t *fast_write(struct tlb *bank, uint64_t linear, unsigned si
 	return likely(entry->tag == tlb_tag(bank, linear, size)) ? (uint8_t *)(linear + entry->addend) : NULL;
 }
 
-ALWAYS_INLINE tag_t fast_load_tag(struct tlb *bank, uint64_t linear, unsigned size)
+/* shadow: of linear's page. */
+ALWAYS_INLINE tag_t page_tag(const struct tlb *bank, const uint8_t *shadow, uint64_t linear, unsigned size)
 {
-	const uint8_t *shadow;
-
-	if (!ENGINE_TAGGED)
-		return 0;
-	shadow = bank->read_shadow[tlb_index(linear)];
 	if (!shadow)
 		return bank->client ? bank->client->default_tag : 0;
 	return shadow_get(shadow + (linear & ~PAGE_MASK), size);
+}
+ALWAYS_INLINE tag_t fast_load_tag(struct tlb *bank, uint64_t linear, unsigned size)
+{
+	return ENGINE_TAGGED ? page_tag(bank, bank->read_shadow[tlb_index(linear)], linear, size) : 0;
+}
+/* The tag of what is read by way of a write entry: the read entry beside it may be another page's. */
+ALWAYS_INLINE tag_t fast_rmw_tag(struct tlb *bank, uint64_t linear, unsigned size)
+{
+	return ENGINE_TAGGED ? page_tag(bank, bank->write_shadow[tlb_index(linear)], linear, size) : 0;
 }
 ALWAYS_INLINE void fast_store_tag(struct tlb *bank, uint64_t linear, unsigned size, tag_t tag)
 {
@@ -222,15 +227,8 @@ ALWAYS_INLINE struct value load_rmw(struct cpu *cpu, const struct insn *insn, st
 
 	ret->address = address;
 	ret->host = fast_write(bank, address.linear, size);
-	if (likely(ret->host)) {
-		struct value value = {load_host(ret->host, size), 0};
-
-		if (ENGINE_TAGGED && bank->write_shadow[tlb_index(address.linear)])
-			value.tag = shadow_get(bank->write_shadow[tlb_index(address.linear)] + (address.linear & ~PAGE_MASK), size);
-		else if (ENGINE_TAGGED && bank->client)
-			value.tag = bank->client->default_tag;
-		return value;
-	}
+	if (likely(ret->host))
+		return (struct value){load_host(ret->host, size), fast_rmw_tag(bank, address.linear, size)};
 	probe_write(cpu, insn, bank, address.linear, size);
 	return load(cpu, insn, address, size);
 }
@@ -314,7 +312,7 @@ ALWAYS_INLINE bool load_rmw_operand(struct cpu *cpu, const struct insn *insn, bo
 	if (!rmw->host)
 		__builtin_unreachable();
 	ret->v = load_host(rmw->host, size);
-	ret->tag = fast_load_tag(bank, rmw->address.linear, size);
+	ret->tag = fast_rmw_tag(bank, rmw->address.linear, size);
 	return true;
 }
 

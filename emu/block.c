@@ -165,10 +165,8 @@ static void drop(struct block_cache *cache, struct block *block)
 static void void_links(struct cpu *cpu)
 {
 	cpu_forget_jumps(cpu);
-	if (++cpu->link_generation == 0) {
+	if (++cpu->link_generation == 0)
 		block_cache_empty(cpu); /* a wrapped generation might meet links of its namesake */
-		cpu->link_generation = 1;
-	}
 }
 
 /* The part of block in the page at `page`, as [*start, *end) offsets; empty if there is none. */
@@ -252,7 +250,8 @@ void block_cache_empty(struct cpu *cpu)
 	cache->used = 0;
 	cache->stats.emptied++;
 	cpu->link_from = NULL;
-	cpu->link_generation++;
+	if (++cpu->link_generation == 0)
+		cpu->link_generation = 1; /* 0 is that of links not made yet */
 	cpu_forget_jumps(cpu);
 }
 
@@ -291,6 +290,12 @@ static void fetch_slowly(struct cpu *cpu, uint64_t paddr, uint8_t *to, unsigned 
 		to[i] = physmem_read(cpu->mem, paddr + i, 1);
 }
 
+/* Whether the instruction's bytes end beyond CS's limit. */
+static bool beyond_limit(const struct code *code, unsigned length)
+{
+	return code->limit != UINT64_MAX && code->rip + length - 1 > code->limit;
+}
+
 /*
  * Decodes one instruction at *code wherever it lies, fetching from the next page only if the instruction reaches into it.
  * *ret_second_page: physical address of that page, or all-ones.
@@ -307,7 +312,7 @@ static enum decode_status decode_anywhere(struct cpu *cpu, const struct code *co
 	status = decode(cpu->isa, code_size(cpu->mode), bytes, first, ret);
 	if (status != DECODE_MORE)
 		return status;
-	if (first == sizeof(bytes))
+	if (first == sizeof(bytes) || beyond_limit(code, first + 1)) /* the limit is met before the page beyond it */
 		return DECODE_TOO_LONG;
 	cpu_translate_fetch(cpu, (code->linear + first) & cpu->ea_mask, &second);
 	fetch_slowly(cpu, second, bytes + first, sizeof(bytes) - first);
@@ -316,20 +321,15 @@ static enum decode_status decode_anywhere(struct cpu *cpu, const struct code *co
 	return status == DECODE_MORE ? DECODE_TOO_LONG : status;
 }
 
-/* Whether the instruction's bytes end beyond CS's limit. */
-static bool beyond_limit(const struct code *code, unsigned length)
-{
-	return code->limit != UINT64_MAX && code->rip + length - 1 > code->limit;
-}
-
 /* What follows a block's last instruction: its links if it is a branch, else the way on. */
 static void finish(struct block *block, const struct lowered *last, bool single)
 {
-	bool tagged = block->mode & MODE_TAGGED;
+	bool tagged = block->mode & MODE_TAGGED, branch = last && (last->decoded.row->attributes & A_BRANCH);
 	struct insn *end = &block->insn[block->count];
 
 	memset(end, 0, 2 * sizeof(*end));
-	if (last && (last->decoded.row->attributes & A_BRANCH))
+	block_links_of(branch ? end - 1 : end)->page = page_of(block, block->second_page != UINT64_MAX);
+	if (branch)
 		return;
 	end->offset = block->size;
 	if (single || (last && (last->decoded.row->attributes & A_END)))
@@ -440,6 +440,8 @@ static struct block *make_block(struct cpu *cpu, const struct code *code)
 	}
 	if (block->second_page != UINT64_MAX && !physmem_host(cpu->mem, block->second_page, false, true))
 		return NULL;
+	if (block->count == 1 && beyond_limit(code, block->size))
+		return NULL; /* it raises; another limit may let it pass */
 	insns = block->count + 2;
 	if (marked) {
 		for (i = insns; i > 0; i--)
@@ -460,11 +462,13 @@ struct block *block_find(struct cpu *cpu)
 {
 	struct block_cache *cache = cpu->blocks;
 	uint32_t mode = cpu->mode & MODE_KEY;
+	uint32_t generation;
 	struct block *block;
 	struct code code;
 	uint64_t second;
 
 	locate_code(cpu, &code);
+	generation = cpu->link_generation;
 	cache->stats.lookups++;
 	for (block = cache->hash[hash_of(code.paddr, mode)]; block; block = block->hash_next) {
 		if (block->paddr != code.paddr || block->mode != mode)
@@ -474,6 +478,8 @@ struct block *block_find(struct cpu *cpu)
 		if (block->second_page == UINT64_MAX)
 			return block;
 		cpu_translate_fetch(cpu, ((code.linear & PAGE_MASK) + PAGE_SIZE) & cpu->ea_mask, &second);
+		if (cpu->link_generation != generation)
+			return NULL; /* the walk's accessed bit fell on code, maybe this block's: have it decoded again */
 		if (block->second_page == second)
 			return block;
 	}

@@ -19,6 +19,7 @@ enum { BLOCK_MAX = 64 };
 struct block_links {
 	struct block *to[2];
 	uint32_t generation[2]; /* valid if equal to cpu->link_generation */
+	uint64_t page;		/* physical page of the block's last byte, in which its links stay */
 };
 
 _Static_assert(sizeof(struct block_links) <= sizeof(struct insn), "links fit in the slot of one instruction");

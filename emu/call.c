@@ -46,6 +46,7 @@ struct cpu_state *cpu_state_save(const struct cpu *cpu)
 void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state)
 {
 	uint64_t cr0 = cpu->cr0, cr3 = cpu->cr3, cr4 = cpu->cr4, efer = cpu->efer;
+	bool line = cpu->interrupt_line; /* an input, which is as the devices have it */
 	unsigned i;
 
 	x87_host_forget(cpu); /* the state restored may have fewer exception flags */
@@ -54,6 +55,7 @@ void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state)
 
 		memcpy((uint8_t *)cpu + range->from, state->bytes + range->from, range->to - range->from);
 	}
+	cpu->interrupt_line = line;
 	if (cr0 != cpu->cr0 || cr3 != cpu->cr3 || cr4 != cpu->cr4 || efer != cpu->efer) {
 		cpu_update_paging(cpu);
 		cpu_flush_tlb(cpu);

@@ -251,6 +251,9 @@ struct cpu {
 	uint64_t mark_skip; /* a mark at this address does not fire when execution resumes there; all-ones: none */
 	struct insn patched; /* an instruction with its operand adjusted: outlives the handler, for `current` */
 	bool single;	   /* the running block is a throw-away of one instruction: memory may be anything, see emu/engine.c */
+	struct {
+		bool interrupt_shadow, debug_shadow, rf;
+	} found; /* by that instruction: put back if it is abandoned */
 	struct physmem *mem;
 	struct tlb *banks; /* BANK_COUNT of them */
 	struct tlb *supervisor_bank[2]; /* a client's, in place of the CPU's own at CPL 0-2: by TAG_STACK of the address; NULL: the CPU's own */

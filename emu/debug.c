@@ -15,7 +15,7 @@ static uint64_t breakpoints(const struct cpu *cpu, unsigned kinds, uint64_t addr
 
 		if (!(cpu->dr[7] >> (2 * n) & 3) || !(kinds >> (control & 3) & 1))
 			continue;
-		if (address < start + length && start < address + size)
+		if (address - start < length || start - address < size) /* whichever starts first reaches the other */
 			hits |= 1u << n;
 	}
 	return hits;

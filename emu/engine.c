@@ -29,11 +29,13 @@ uint64_t cpu_instructions(const struct cpu *cpu)
 	return cpu->deadline - (uint64_t)cpu->budget - (cpu->current ? cpu->current->left : 0);
 }
 
-/* Outside blocks only. */
+/* Outside blocks only. A deadline that the budget cannot express is as good as none. */
 static void set_deadline(struct cpu *cpu, uint64_t deadline)
 {
 	uint64_t now = cpu->deadline - (uint64_t)cpu->budget;
 
+	if (deadline > now && deadline - now > INT64_MAX)
+		deadline = now + INT64_MAX;
 	cpu->deadline = deadline;
 	cpu->budget = (int64_t)(deadline - now);
 }
@@ -64,25 +66,31 @@ void check_branch_target(struct cpu *cpu, const struct insn *insn, uint64_t rip)
 	cpu_raise_code(cpu, VECTOR_GP, 0);
 }
 
-/* Links stay within a page: there the physical address follows from the linear one whatever the mapping. */
-static bool may_link(const struct cpu *cpu, uint64_t from, uint64_t to)
+/*
+ * Links stay within the page, linear and physical, of the last byte that is sure to be mapped where the block is: there the physical address
+ * follows from the linear one whatever the mapping. A target cut to 16 bits does not follow from the place of the code.
+ */
+static bool may_link(const struct cpu *cpu, const struct insn *insn, uint64_t to, const struct block *block)
 {
-	return !(cpu->mode & MODE_CS_LIMITED) && !((from ^ to) & PAGE_MASK);
+	uint64_t last = cpu->rip + insn->offset + insn->length - 1;
+
+	return !(cpu->mode & MODE_CS_LIMITED) && !((last ^ to) & PAGE_MASK) && insn_operand_size(insn) != 2 &&
+	       block->second_page == UINT64_MAX && block_links_of(insn)->page == (block->paddr & PAGE_MASK);
 }
 
 const struct insn *chain_slow(struct cpu *cpu, const struct insn *insn, unsigned slot, uint64_t rip)
 {
-	bool linkable = may_link(cpu, cpu->rip + insn->offset, rip);
 	const struct block *block;
 
 	if (jump_cache_find(cpu, rip, &block)) {
-		if (linkable && block->second_page == UINT64_MAX) {
+		if (may_link(cpu, insn, rip, block)) {
 			block_links_of(insn)->to[slot] = (struct block *)block;
 			block_links_of(insn)->generation[slot] = cpu->link_generation;
 		}
 		return jump_to_block(cpu, rip, block);
 	}
-	check_branch_target(cpu, insn, rip);
+	if (slot == 0) /* a branch not taken has nothing to fault with: fetching what follows has */
+		check_branch_target(cpu, insn, rip);
 	cpu->rip = rip;
 	return NULL;
 }
@@ -169,6 +177,9 @@ static void execute_single(struct cpu *cpu, uint64_t until)
 	cpu->single = true;
 	if (stepping || cpu_debug_armed(cpu))
 		cpu->rep_limit = 1;
+	cpu->found.interrupt_shadow = cpu->interrupt_shadow;
+	cpu->found.debug_shadow = cpu->debug_shadow;
+	cpu->found.rf = cpu->eflags & FLAG_RF;
 	cpu->interrupt_shadow = cpu->debug_shadow = cpu->step_inhibited = false;
 	cpu->eflags &= ~FLAG_RF; /* IRET may set it anew */
 	execute(cpu, block);
@@ -177,6 +188,14 @@ static void execute_single(struct cpu *cpu, uint64_t until)
 	set_deadline(cpu, until);
 	if (stepping && !cpu->step_inhibited)
 		cpu->pending_debug |= DR6_BS;
+}
+
+/* A throw-away instruction has not happened after all. */
+static void undo_single(struct cpu *cpu)
+{
+	cpu->interrupt_shadow = cpu->found.interrupt_shadow;
+	cpu->debug_shadow = cpu->found.debug_shadow;
+	cpu->eflags |= cpu->found.rf ? FLAG_RF : 0;
 }
 
 /* After an unwinding, what execute_single() would have put back. */
@@ -287,6 +306,9 @@ static enum cpu_exit run(struct cpu *cpu, uint64_t until, jmp_buf here)
 		break;
 	case UNWIND_EXIT:
 		unwind_instruction(cpu);
+		if (cpu->single)
+			undo_single(cpu);
+		cpu->delivery_depth = 0; /* a delivery that was abandoned begins anew with its instruction */
 		leave_single(cpu, until);
 		break;
 	default:
@@ -331,6 +353,7 @@ enum cpu_exit cpu_run(struct cpu *cpu, uint64_t until)
 
 	cpu->unwind = &here;
 	set_deadline(cpu, until);
+	mark_resume(cpu);
 	cpu_enter_host(cpu);
 	exit = run(cpu, until, here);
 	cpu_leave_host(cpu);

@@ -504,9 +504,10 @@ bool lower_supported(const struct lowering *lowering, const struct decoded *deco
 
 /* -- flags over a block -- */
 
-static bool may_fault(const struct decoded *decoded)
+static bool may_fault(const struct decoded *decoded, uint32_t mode)
 {
-	return !(decoded->row->attributes & A_PURE) || has_memory_operand(decoded) || has_method(decoded, METHOD_O);
+	return !(decoded->row->attributes & A_PURE) || has_memory_operand(decoded) || has_method(decoded, METHOD_O) ||
+	       forbidden(decoded->row, mode);
 }
 
 /* Whether it writes all the flags that its row says it does: a shift by an immediate leaves them only if its count is 0. */
@@ -517,7 +518,7 @@ static bool writes_for_certain(const struct decoded *decoded)
 	return has_method(decoded, METHOD_I) && (decoded->immediate & (decoded->operand_size == 8 ? 63 : 31));
 }
 
-static void find_dead_flags(struct lowered *lowered, unsigned count)
+static void find_dead_flags(struct lowered *lowered, unsigned count, uint32_t mode)
 {
 	unsigned live = FLAGS_ARITHMETIC;
 
@@ -528,7 +529,7 @@ static void find_dead_flags(struct lowered *lowered, unsigned count)
 		if (writes_for_certain(&lowered[count].decoded))
 			live &= ~row->writes;
 		live |= row->reads;
-		if (may_fault(&lowered[count].decoded))
+		if (may_fault(&lowered[count].decoded, mode))
 			live = FLAGS_ARITHMETIC;
 	}
 }
@@ -575,7 +576,7 @@ void lower_block(const struct lowering *lowering, struct lowered *lowered, unsig
 {
 	unsigned i;
 
-	find_dead_flags(lowered, count);
+	find_dead_flags(lowered, count, mode);
 	find_producers(lowered, count);
 	for (i = 0; i < count; i++) {
 		out[i] = lowered[i].insn;

@@ -76,9 +76,20 @@ static enum mark_action call_back(struct cpu *cpu, const struct mark *mark)
 	return action;
 }
 
+static uint64_t next_linear(const struct cpu *cpu)
+{
+	return (cpu->seg[SEG_CS].base + cpu->rip) & cpu->ea_mask;
+}
+
+void mark_resume(struct cpu *cpu)
+{
+	if (cpu->mark_skip != next_linear(cpu))
+		cpu->mark_skip = UINT64_MAX;
+}
+
 bool mark_fire(struct cpu *cpu)
 {
-	uint64_t linear = (cpu->seg[SEG_CS].base + cpu->rip) & cpu->ea_mask;
+	uint64_t linear = next_linear(cpu);
 	const struct mark *mark = mark_find(cpu, linear);
 	bool skip = cpu->mark_skip == linear;
 

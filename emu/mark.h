@@ -18,5 +18,7 @@ const struct mark *mark_find(const struct cpu *cpu, uint64_t linear);
  * the state. Between instructions only.
  */
 bool mark_fire(struct cpu *cpu);
+/* Execution begins at cpu->rip: a mark elsewhere that would have been skipped on resuming is not skipped later either. */
+void mark_resume(struct cpu *cpu);
 
 #endif

@@ -2,6 +2,7 @@
  * Fast system calls: SYSCALL/SYSRET and SYSENTER/SYSEXIT (SDM vol. 2; vol. 3A 5.8.7, 5.8.8). As on Intel processors: SYSCALL and
  * SYSRET in 64-bit mode only, and SYSRET with a non-canonical RCX faults while still at CPL 0.
  */
+#include "emu/debug.h"
 #include "emu/system.h"
 
 /* Flat segments whose hidden parts come from no descriptor. */
@@ -40,6 +41,17 @@ static void set_register(struct cpu *cpu, enum gpr n, uint64_t value)
 	cpu->gpr_tag[n] = 0;
 }
 
+/*
+ * SYSCALL and SYSRET look at TF as they leave it: a TF that FMASK clears traps not in the kernel but at SYSRET, which restores it, as if SYSCALL had
+ * just been stepped over.
+ */
+static void step_as_left(struct cpu *cpu)
+{
+	cpu->step_inhibited = true;
+	if (cpu->eflags & FLAG_TF)
+		cpu->pending_debug |= DR6_BS;
+}
+
 static void require_syscall(struct cpu *cpu)
 {
 	if (!cpu_code64(cpu) || !(cpu->efer & EFER_SCE))
@@ -55,6 +67,7 @@ void syscall_enter(struct cpu *cpu, uint64_t next)
 	set_register(cpu, R11, cpu_get_eflags(cpu) & ~FLAG_RF);
 	cpu_set_eflags(cpu, 0, (cpu->fmask | FLAG_RF) & FLAGS_DEFINED);
 	enter(cpu, cs, cs + 8, 0, true, cpu->lstar);
+	step_as_left(cpu);
 }
 
 void syscall_return(struct cpu *cpu, unsigned operand_size)
@@ -69,6 +82,7 @@ void syscall_return(struct cpu *cpu, unsigned operand_size)
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	cpu_set_eflags(cpu, cpu->gpr[R11] & ~(uint64_t)(FLAG_RF | FLAG_VM), FLAGS_DEFINED);
 	enter(cpu, code64 ? base + 16 : base, base + 8, 3, code64, rip);
+	step_as_left(cpu);
 }
 
 static uint16_t sysenter_selector(struct cpu *cpu)

@@ -204,6 +204,5 @@ void invalidate_pcid(struct cpu *cpu, uint64_t type, const uint64_t descriptor[2
 void halt(struct cpu *cpu)
 {
 	require_cpl0(cpu);
-	cpu->halted = true;
-	cpu_request_exit(cpu, CPU_EXIT_HALT);
+	cpu->halted = true; /* the run loop finds out whether something wakes it at once */
 }

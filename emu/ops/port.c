@@ -2,7 +2,8 @@
  * IN, OUT, INS, OUTS (SDM vol. 1 7.3.10, chapter 19). Each ends its block: a device may do anything to the machine.
  *
  * Repeated INS and OUTS go element by element, registers written after each, so that a fault in between leaves what has been done
- * done; and they stop after cpu->rep_limit elements to be started again, so that interrupts need not wait.
+ * done; and they stop where the count is a multiple of cpu->rep_limit to be started again, so that interrupts need not wait, as
+ * the instructions of string.c do.
  */
 #include "emu/isa/isa.h"
 #include "emu/ops/offset.h"
@@ -122,7 +123,7 @@ typedef void element_fn(struct cpu *cpu, const struct insn *insn, unsigned size)
 
 static void string(struct cpu *cpu, const struct insn *insn, element_fn *element)
 {
-	uint64_t own = (cpu->rip + insn->offset) & cpu->ea_mask, limit = cpu->rep_limit;
+	uint64_t own = (cpu->rip + insn->offset) & cpu->ea_mask, count;
 	unsigned size = port_size(insn);
 
 	require_port(cpu, cpu->gpr[RDX], size);
@@ -131,14 +132,14 @@ static void string(struct cpu *cpu, const struct insn *insn, element_fn *element
 		cpu->rip = next_rip(cpu, insn) & cpu->ea_mask;
 		return;
 	}
-	while (cpu->gpr[RCX] & address_mask(insn)) {
+	for (count = cpu->gpr[RCX] & address_mask(insn); count; count--) {
+		element(cpu, insn, size);
+		set_index(cpu, insn, RCX, count - 1);
 		/* A device that wants the run loop's attention gets it. */
-		if (!limit-- || cpu->exit) {
+		if (count > 1 && ((count - 1) % cpu->rep_limit == 0 || cpu->exit)) {
 			cpu->rip = own;
 			return;
 		}
-		element(cpu, insn, size);
-		set_index(cpu, insn, RCX, cpu->gpr[RCX] - 1);
 	}
 	cpu->rip = next_rip(cpu, insn) & cpu->ea_mask;
 }

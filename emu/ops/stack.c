@@ -45,18 +45,19 @@ ALWAYS_INLINE void pop_memory(struct cpu *cpu, const struct insn *insn, unsigned
 	stack_pointer_add(cpu, size);
 }
 
-/* All eight, checked as a whole first: 7 pushes may then not fault half way. */
+/* All eight, checked as a whole first: the pushes may then not fault half way. */
 ALWAYS_INLINE void pusha(struct cpu *cpu, const struct insn *insn, unsigned size)
 {
-	struct value stack_pointer = reg_get(cpu, CPU_OFFSET(gpr[RSP]), size);
-	struct address address;
+	struct address address[8];
 	unsigned i;
 
 	for (i = 0; i < 8; i++) {
-		address.linear = stack_address(cpu, -(int64_t)(size * (i + 1)), size, true);
-		address.tag = reg_tag(cpu, CPU_OFFSET(gpr[RSP]));
-		store(cpu, insn, address, size, i == RSP ? stack_pointer : reg_get(cpu, CPU_OFFSET(gpr) + 8 * i, size));
+		address[i].linear = stack_address(cpu, -(int64_t)(size * (i + 1)), size, true);
+		address[i].tag = reg_tag(cpu, CPU_OFFSET(gpr[RSP]));
+		probe_write(cpu, insn, data_bank(cpu, address[i]), address[i].linear, size);
 	}
+	for (i = 0; i < 8; i++)
+		store(cpu, insn, address[i], size, reg_get(cpu, CPU_OFFSET(gpr) + 8 * i, size)); /* RSP has not changed yet */
 	stack_pointer_add(cpu, -8 * (int64_t)size);
 }
 

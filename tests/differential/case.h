@@ -53,6 +53,7 @@ struct test_case {
 	uint16_t offset;   /* of the code in its pages */
 	uint16_t length;   /* of the code, the final jump included */
 	uint8_t patches;
+	bool skip;	   /* not to be run natively */
 	uint64_t operand; /* linear address of the memory operand of a single instruction, where it is known; else 0 */
 	uint8_t code[MAX_CODE];
 	struct instruction instruction[MAX_INSTRUCTIONS];

@@ -33,7 +33,16 @@
  */
 uint64_t compare_outcomes(const struct host *host, const struct test_case *test, const uint8_t *image, const struct outcome *native,
 			  const struct outcome *emulated);
-/* Whether the case touched the harness's own pages: then there is nothing to compare. */
+/* Whether the case touched addresses that only exist natively, the harness's own: then there is nothing to compare. */
 bool compare_is_void(const struct outcome *emulated);
+
+/* AddressSanitizer's shadow memory takes a large part of the address space, and must not be written. */
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+#define SHADOW_BASE 0x7fff8000ull
+#define SHADOW_END 0x10007fff8000ull
 
 #endif

@@ -12,11 +12,13 @@
 
 #define SYSTEM_TEST "test_system"
 #define FAR_TEST "test_far"
+#define INTERRUPT_TEST "test_interrupt"
+#define MSR_TEST "test_msr"
 
 const struct exempt_row exempt_rows[] = {
-	{OP_SYSCALL, EXEMPT_NEVER_RUN, "enters the host's kernel", SYSTEM_TEST},
-	{OP_SYSENTER, EXEMPT_NEVER_RUN, "enters the host's kernel", SYSTEM_TEST},
-	{OP_INT, EXEMPT_NEVER_RUN, "INT 80h enters the host's kernel", FAR_TEST},
+	{OP_SYSCALL, EXEMPT_NEVER_RUN, "enters the host's kernel", FAR_TEST},
+	{OP_SYSENTER, EXEMPT_NEVER_RUN, "enters the host's kernel", FAR_TEST},
+	{OP_INT, EXEMPT_NEVER_RUN, "INT 80h enters the host's kernel", INTERRUPT_TEST},
 	{OP_CALL_FAR, EXEMPT_NEVER_RUN, "leaves the code segment of the case", FAR_TEST},
 	{OP_CALL_FAR_INDIRECT, EXEMPT_NEVER_RUN, "leaves the code segment of the case", FAR_TEST},
 	{OP_JMP_FAR, EXEMPT_NEVER_RUN, "leaves the code segment of the case", FAR_TEST},
@@ -25,8 +27,8 @@ const struct exempt_row exempt_rows[] = {
 	{OP_RET_FAR_N, EXEMPT_NEVER_RUN, "leaves the code segment of the case", FAR_TEST},
 	{OP_IRET, EXEMPT_NEVER_RUN, "leaves the code segment of the case", FAR_TEST},
 	{OP_CPUID, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", SYSTEM_TEST},
-	{OP_RDTSC, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", SYSTEM_TEST},
-	{OP_RDTSCP, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", SYSTEM_TEST},
+	{OP_RDTSC, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", MSR_TEST},
+	{OP_RDTSCP, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", MSR_TEST},
 	{OP_RDPMC, EXEMPT_NEVER_RUN, "the host's kernel decides by CR4.PCE", SYSTEM_TEST},
 	{OP_XGETBV, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", SYSTEM_TEST},
 	{OP_SGDT, EXEMPT_NEVER_RUN, "the host's kernel emulates it under UMIP", SYSTEM_TEST},
@@ -35,9 +37,9 @@ const struct exempt_row exempt_rows[] = {
 	{OP_STR, EXEMPT_NEVER_RUN, "the host's kernel emulates it under UMIP", SYSTEM_TEST},
 	{OP_SMSW, EXEMPT_NEVER_RUN, "the host's kernel emulates it under UMIP", SYSTEM_TEST},
 	{OP_XSETBV, EXEMPT_NEVER_RUN, "#UD or #GP as CPUID's OSXSAVE says, which is ours", SYSTEM_TEST},
-	{OP_INT1, EXEMPT_NEVER_RUN, "hypervisors give it a RIP of their own", FAR_TEST},
-	{OP_SYSRET, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
-	{OP_SYSEXIT, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
+	{OP_INT1, EXEMPT_NEVER_RUN, "hypervisors give it a RIP of their own", INTERRUPT_TEST},
+	{OP_SYSRET, EXEMPT_FAULTS, "privileged", FAR_TEST},
+	{OP_SYSEXIT, EXEMPT_FAULTS, "privileged", FAR_TEST},
 	{OP_SWAPGS, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_MOV_FROM_CR, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_MOV_FROM_DR, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
@@ -53,8 +55,8 @@ const struct exempt_row exempt_rows[] = {
 	{OP_WBINVD, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_INVLPG, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
 	{OP_INVPCID, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
-	{OP_WRMSR, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
-	{OP_RDMSR, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},
+	{OP_WRMSR, EXEMPT_FAULTS, "privileged", MSR_TEST},
+	{OP_RDMSR, EXEMPT_FAULTS, "privileged", MSR_TEST},
 	{OP_CLI, EXEMPT_FAULTS, "privileged by IOPL", SYSTEM_TEST},
 	{OP_STI, EXEMPT_FAULTS, "privileged by IOPL", SYSTEM_TEST},
 	{OP_CLAC, EXEMPT_FAULTS, "privileged", SYSTEM_TEST},

@@ -201,9 +201,10 @@ static void generate_single(const struct generator *generator, struct random *ra
 	p.bytes = insn->bytes;
 	prepare_memory(&p, &encoding, test->before.rip);
 	prepare_operation(&p);
-	test->operand = decoded.has_modrm && decoded.mod != 3 ? prepare_operand(&p) : 0;
 	aim_branch(random, test, insn, branch_bytes(&decoded));
 	generate_assemble(test);
+	decode(generator->isa, test->code_size, insn->bytes, insn->length, &decoded);
+	test->operand = decoded.has_modrm && decoded.mod != 3 ? prepare_operand(test, &decoded) : 0;
 	if (prepare_wraps(test, &decoded))
 		test->count = 0;
 }
@@ -225,7 +226,7 @@ static bool fits_sequence(const struct generator *generator, struct random *rand
 		return false;
 	if (row->attributes & (A_X87 | A_MMX | A_SSE) && !random_percent(random, 30)) /* general instructions are what sequences are about */
 		return false;
-	return generator->host.amd || row->undefined == 0; /* what one leaves undefined, the next would use */
+	return generator->host.amd || row->undefined == 0; /* undefined.c says why */
 }
 
 /* SSE's 16-byte operands want alignment; the pointers have it. */
@@ -319,6 +320,7 @@ void generate_case(const struct generator *generator, uint64_t number, struct te
 	ret->count = 0;
 	ret->patches = 0;
 	ret->operand = 0;
+	ret->skip = false;
 	ret->code_size = choose_code_size(generator, &random);
 	if (random_percent(&random, generator->sequences))
 		generate_sequence(generator, &random, ret);

@@ -45,18 +45,35 @@ void harness_deinit(struct harness *harness)
 	free(harness->mismatched);
 }
 
-static struct error *run_batch(struct harness *harness)
+static const struct outcome *outcome_of(struct harness *harness, unsigned who, unsigned i)
+{
+	return who == 0 ? &native_batch(harness->native)->outcome[i] : &harness->outcome[who - 1][i];
+}
+
+static void emulate_batch(struct harness *harness)
 {
 	struct batch *batch = native_batch(harness->native);
-	struct error *err = native_start(harness->native);
 
-	for (unsigned e = 0; !err && e < ENGINE_COUNT; e++) {
+	for (unsigned e = 0; e < ENGINE_COUNT; e++) {
 		if (!harness->emulator[e])
 			continue;
 		emulator_load(harness->emulator[e], batch->image);
 		for (unsigned i = 0; i < batch->count; i++)
 			emulator_run(harness->emulator[e], &batch->test[i], &harness->outcome[e][i]);
 	}
+}
+
+/* The host works at the same time; but what it must not touch is known only afterwards, if there is such memory. */
+static struct error *run_batch(struct harness *harness)
+{
+	struct batch *batch = native_batch(harness->native);
+	struct error *err = SANITIZED ? NULL : native_start(harness->native);
+
+	emulate_batch(harness);
+	for (unsigned i = 0; i < batch->count; i++)
+		batch->test[i].skip = SANITIZED && compare_is_void(outcome_of(harness, harness->emulator[0] ? 1 : 2, i));
+	if (SANITIZED)
+		err = native_start(harness->native);
 	return err ? err : native_finish(harness->native);
 }
 
@@ -64,11 +81,6 @@ struct error *harness_run_one(struct harness *harness)
 {
 	native_batch(harness->native)->count = 1;
 	return run_batch(harness);
-}
-
-static const struct outcome *outcome_of(struct harness *harness, unsigned who, unsigned i)
-{
-	return who == 0 ? &native_batch(harness->native)->outcome[i] : &harness->outcome[who - 1][i];
 }
 
 uint64_t harness_compare(struct harness *harness, unsigned i, unsigned *ret_first, unsigned *ret_second)

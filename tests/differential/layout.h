@@ -13,13 +13,13 @@
 #define STACK_BASE 0x30000000 /* two pages with nothing on either side */
 #define STACK_SIZE 0x2000
 #define LOW_BASE 0x8000 /* one page that 16-bit addresses reach */
-#define HIGH_BASE 0x612345670000 /* one page above 4 GiB */
+#define HIGH_BASE 0x2a2345670000 /* one page above 4 GiB */
 
 /*
  * The harness's own pages. The first holds the code that ends a case (in the emulator: INT3s), the second struct native_context. They exist
  * natively only, so a case that the emulator says touched them is not compared.
  */
-#define SUPPORT_BASE 0x7fff0000
+#define SUPPORT_BASE 0x3d1c7000 /* no address that a corner value leads to */
 #define SUPPORT_SIZE 0x2000
 #define EXIT64 SUPPORT_BASE	       /* a case ends by jumping here ... */
 #define EXIT32 (SUPPORT_BASE + 0x800) /* ... or, in compatibility mode, here */

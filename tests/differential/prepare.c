@@ -313,7 +313,7 @@ void prepare_displacement(struct random *random, const struct decoded *d, const 
 	set_displacement(encoding, bytes, target - base, ~0ull);
 }
 
-/* Offset of the memory operand by the registers; not for RIP-relative ones. */
+/* Offset of the memory operand, but for RIP. */
 static uint64_t operand_offset(const struct test_case *test, const struct decoded *d)
 {
 	uint64_t offset = d->displacement;
@@ -325,17 +325,14 @@ static uint64_t operand_offset(const struct test_case *test, const struct decode
 	return offset & address_mask(d);
 }
 
-uint64_t prepare_operand(const struct preparation *p)
+uint64_t prepare_operand(const struct test_case *test, const struct decoded *d)
 {
-	const struct decoded *d = p->decoded;
-	uint64_t linear;
+	uint64_t offset = operand_offset(test, d), linear;
 
-	if (p->has_target)
-		return p->target;
-	if (d->base == RIP_REGISTER || (d->base == NO_REGISTER && d->index == NO_REGISTER))
-		return 0;
-	linear = operand_offset(p->test, d) + prepare_segment_base(p->test, d);
-	return p->test->code_size == 8 ? linear : (uint32_t)linear;
+	if (d->base == RIP_REGISTER)
+		offset += test->before.rip + d->length;
+	linear = (offset & address_mask(d)) + prepare_segment_base(test, d);
+	return test->code_size == 8 ? linear : (uint32_t)linear;
 }
 
 static bool near_wrap(uint64_t offset)

@@ -31,8 +31,8 @@ void prepare_image(struct random *random, uint8_t *image);
 void prepare_memory(struct preparation *p, const struct encoding *encoding, uint64_t at);
 /* The same by the displacement alone, for sequences. */
 void prepare_displacement(struct random *random, const struct decoded *decoded, const struct encoding *encoding, uint8_t *bytes, uint64_t at);
-/* Where it is now, or 0 if there is none or its place is not known. */
-uint64_t prepare_operand(const struct preparation *p);
+/* The linear address of the memory operand of an instruction (decoded again, now that it is as it stays). */
+uint64_t prepare_operand(const struct test_case *test, const struct decoded *decoded);
 /* What the operation needs. */
 void prepare_operation(struct preparation *p);
 

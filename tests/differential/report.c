@@ -8,6 +8,7 @@
 
 #include "emu/cpu.h"
 #include "tests/differential/compare.h"
+#include "tests/differential/undefined.h"
 
 static const char *const gpr_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 					  "r8",	 "r9",	"r10", "r11", "r12", "r13", "r14", "r15"};
@@ -161,6 +162,8 @@ void report_mismatch(uint64_t seed, const struct test_case *test, const uint8_t 
 	printf("    %-7s %16s   %16s   %16s%s%s%s\n", "", "before", names[0], names[1], differs & DIFFERS_OUTCOME ? "   * outcome" : "",
 	       differs & DIFFERS_ERROR_CODE ? "   * error code" : "", differs & DIFFERS_CR2 ? "   * cr2" : "");
 	show_states(states, differs);
+	if (differs & DIFFERS_RFLAGS && undefined_on_amd(isa_rows[test->instruction[test->count - 1].row].op))
+		printf("  undefined flags: %s\n", undefined_on_amd(isa_rows[test->instruction[test->count - 1].row].op));
 	if (differs & DIFFERS_MEMORY) {
 		show_memory(names[0], test, image, outcomes[0]);
 		show_memory(names[1], test, image, outcomes[1]);

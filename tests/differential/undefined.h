@@ -7,7 +7,9 @@
 
 /* RFLAGS bits that are not to be compared after this instruction. */
 uint64_t undefined_flags(const struct host *host, const struct instruction *insn);
-/* Whether the registers it writes are undefined here (BSF of zero and the like). */
-bool undefined_result(const struct host *host, const struct test_case *test, const struct instruction *insn);
+/* Whether the operand that it writes is undefined. */
+bool undefined_result(const struct host *host, const struct instruction *insn);
+/* What AMD's processors, and so the emulator, make of an operation's undefined flags; NULL if it has none, or it is told with a like one. */
+const char *undefined_on_amd(uint16_t op);
 
 #endif

@@ -70,6 +70,7 @@ static void test_syscall(void)
 	check_equal("syscall: without SCE", USER(bare_syscall, 0), OUTCOME(VEC_UD, 0));
 	wrmsr(EFER, rdmsr(EFER) | 1);
 	check_strict("wrmsr: LSTAR not canonical", ATTEMPT("wrmsr", : : "c"(LSTAR), "a"(0), "d"(0x8000) : "memory"), VEC_GP);
+	wrmsr(LSTAR, (uint64_t)system_entry); /* where that was not checked */
 	check_strict("wrmsr: EFER's reserved bits", ATTEMPT("wrmsr", : : "c"(EFER), "a"(0xd03), "d"(0) : "memory"), VEC_GP);
 	check_strict("wrmsr: LME while paging", ATTEMPT("wrmsr", : : "c"(EFER), "a"(0xc01), "d"(0) : "memory"), VEC_GP);
 }
@@ -328,11 +329,15 @@ static void test_control(void)
 {
 	struct state s;
 
-	check_equal("cr4: PAE cannot go in long mode", ATTEMPT("mov %0, %%cr4", : : "r"(read_cr4() & ~(word)CR4_PAE) : "memory"), VEC_GP);
-	check_equal("cr0: PG cannot go in 64-bit code", ATTEMPT("mov %0, %%cr0", : : "r"(read_cr0() & ~CR0_PG) : "memory"), VEC_GP);
-	check_equal("cr0: upper half", ATTEMPT("mov %0, %%cr0", : : "r"(read_cr0() | 1ull << 32) : "memory"), VEC_GP);
-	check_strict("cr4: reserved bit", ATTEMPT("mov %0, %%cr4", : : "r"(read_cr4() | 1ull << 31) : "memory"), VEC_GP);
-	check_strict("cr3: reserved bit", ATTEMPT("mov %0, %%cr3", : : "r"(read_cr3() | 1ull << 60) : "memory"), VEC_GP);
+	if (on_tcg()) { /* does as it is told, and crashes */
+		skip("control registers' checks");
+	} else {
+		check_equal("cr4: PAE cannot go in long mode", ATTEMPT("mov %0, %%cr4", : : "r"(read_cr4() & ~(word)CR4_PAE) : "memory"), VEC_GP);
+		check_equal("cr0: PG cannot go in 64-bit code", ATTEMPT("mov %0, %%cr0", : : "r"(read_cr0() & ~CR0_PG) : "memory"), VEC_GP);
+		check_equal("cr0: upper half", ATTEMPT("mov %0, %%cr0", : : "r"(read_cr0() | 1ull << 32) : "memory"), VEC_GP);
+		check_equal("cr4: reserved bit", ATTEMPT("mov %0, %%cr4", : : "r"(read_cr4() | 1ull << 31) : "memory"), VEC_GP);
+		check_equal("cr3: reserved bit", ATTEMPT("mov %0, %%cr3", : : "r"(read_cr3() | 1ull << 60) : "memory"), VEC_GP);
+	}
 	check_equal("cr8: write and read", ATTEMPT("mov %0, %%cr8; mov %%cr8, %%rbx; mov %%rbx, pages; mov %1, %%cr8", : : "r"(9ull), "r"(0ull) : "rbx", "memory"),
 		    VECTOR_NONE);
 	check_equal("cr8: value", *(volatile uint64_t *)pages[0], 9);
@@ -346,7 +351,7 @@ static void test_control(void)
 	s = user_state(step_syscall);
 	s.flags |= F_TF; /* masked by SYSCALL; comes back with SYSRET */
 	go(&s);
-	check_equal("step: over syscall", s.ip, (word)step_syscall + 3);
+	check_equal("step: over syscall", s.ip, (word)step_syscall + 2);
 	write_dr0((word)pages);
 	write_dr7(0x402 | 0x90000); /* 8 bytes, writes */
 	s = user_state(watch8);

@@ -59,7 +59,7 @@ void check_equal(const char *name, uint64_t got, uint64_t want)
 	say("\n");
 }
 
-static bool on_tcg(void)
+bool on_tcg(void)
 {
 	return cpuid(0x40000000, 0).ebx == 0x54474354; /* "TCGT" */
 }

@@ -46,6 +46,7 @@ void check(const char *name, bool ok);
 void check_equal(const char *name, uint64_t got, uint64_t want);
 /* As check_equal(), of something that QEMU's TCG is known not to do (segment limits, alignment checks, ...): a difference is only noted there. */
 void check_strict(const char *name, uint64_t got, uint64_t want);
+bool on_tcg(void);
 void skip(const char *name);
 _Noreturn void finish(void);
 

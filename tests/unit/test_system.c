@@ -171,7 +171,7 @@ static void pop_and_pointers(void **state)
 
 static void privileged_instructions(void **state)
 {
-	static const char *const codes[] = {
+	static const char codes[][4] = {
 		"\x0f\x20\xc0", "\x0f\x22\xc0", "\x0f\x21\xc0", "\x0f\x23\xc0", /* MOV CR, DR */
 		"\x0f\x06", "\x0f\x01\xf0", "\x0f\x01\x10", "\x0f\x01\x18", /* CLTS, LMSW, LGDT, LIDT */
 		"\x0f\x00\xd0", "\x0f\x00\xd8", "\x0f\x01\x38", "\x0f\x08", "\x0f\x09", /* LLDT, LTR, INVLPG, INVD, WBINVD */
@@ -200,7 +200,7 @@ static void privileged_instructions(void **state)
 
 static void undefined_outside_protected_mode(void **state)
 {
-	static const char *const codes[] = {"\x0f\x00\xd0", "\x0f\x00\xd8", "\x0f\x00\xc0", "\x0f\x00\xc8", "\x0f\x02\xc0", "\x0f\x03\xc0",
+	static const char codes[][4] = {"\x0f\x00\xd0", "\x0f\x00\xd8", "\x0f\x00\xc0", "\x0f\x00\xc8", "\x0f\x02\xc0", "\x0f\x03\xc0",
 					    "\x0f\x00\xe0", "\x0f\x00\xe8", "\x63\xc0"};
 
 	(void)state;
@@ -216,7 +216,7 @@ static void undefined_outside_protected_mode(void **state)
 
 static void umip(void **state)
 {
-	static const char *const codes[] = {"\x0f\x01\x03", "\x0f\x01\x0b", "\x0f\x01\xe0", "\x0f\x00\xc0", "\x0f\x00\xc8"};
+	static const char codes[][4] = {"\x0f\x01\x03", "\x0f\x01\x0b", "\x0f\x01\xe0", "\x0f\x00\xc0", "\x0f\x00\xc8"};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
