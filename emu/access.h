@@ -1,8 +1,8 @@
 /*
  * How handlers reach registers and memory.
  *
- * A value travels with its tag; in plain execution (ENGINE_TAGGED 0) tags are constant 0 and the compiler drops all of it. The files of emu/ops/ are
- * compiled twice, once for each engine. Fast paths are inline and end in one comparison; everything else (misses, page
+ * A value travels with its tag; in plain execution (ENGINE_TAGGED 0) tags are constant 0 and the compiler drops all of it. The files of
+ * emu/ops/ are compiled twice, once for each engine. Fast paths are inline and end in one comparison; everything else (misses, page
  * crossings, MMIO, code pages, faults) is in emu/access.c, which does not return if the access faults: so a handler reads all sources, then
  * stores to memory, then commits registers and flags, in that order, and needs no undoing.
  */
@@ -113,7 +113,8 @@ ALWAYS_INLINE struct tlb *data_bank(struct cpu *cpu, struct address address)
 	return cpu->data;
 }
 
-/* Slow paths. size is 1, 2, 4 or 8; bulk ones any up to 4096. `tagged` results come through *ret_tag (may be NULL). They set cpu->current. */
+/* Slow paths. size is 1, 2, 4 or 8; bulk ones any up to 4096. `tagged` results come through *ret_tag (may be NULL). They set cpu->current.
+ */
 uint64_t load_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, tag_t *ret_tag);
 void store_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, uint64_t value, unsigned size, tag_t tag);
 /* Raises what a write of size bytes would raise; nothing else. */
@@ -245,7 +246,8 @@ ALWAYS_INLINE void store_rmw(struct cpu *cpu, const struct insn *insn, const str
 
 /*
  * Two-path access for hot handlers: with `fast` set these do what the fast path covers, or return false with nothing done, so that the
- * handler can leave everything else to a copy of itself that calls (see TWO_PATHS): then it needs no stack frame. Without `fast` they always succeed.
+ * handler can leave everything else to a copy of itself that calls (see TWO_PATHS): then it needs no stack frame. Without `fast` they
+ * always succeed.
  */
 ALWAYS_INLINE bool load_operand(struct cpu *cpu, const struct insn *insn, bool fast, unsigned size, struct value *ret)
 {
@@ -386,40 +388,40 @@ ALWAYS_INLINE uint64_t next_rip(const struct cpu *cpu, const struct insn *insn)
  * Makes the handler `name` from an inline function bool do_it(cpu, insn, fast, ...), to be given as the expression `call` with `fast` as
  * its free variable: once with fast set and no calls, falling back on a second, out-of-line instance.
  */
-#define TWO_PATHS(name, call)                                                                                                \
-	static __attribute__((noinline, cold)) const struct insn *name##_slow(struct cpu *cpu, const struct insn *insn)     \
-	{                                                                                                                    \
-		const bool fast = false;                                                                                     \
-		call;                                                                                                        \
-		NEXT(cpu, insn);                                                                                             \
-	}                                                                                                                    \
-	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                            \
-	{                                                                                                                    \
-		const bool fast = true;                                                                                      \
-		if (unlikely(!(call)))                                                                                       \
-			return name##_slow(cpu, insn);                                                                       \
-		NEXT(cpu, insn);                                                                                             \
+#define TWO_PATHS(name, call)                                                                                                              \
+	static __attribute__((noinline, cold)) const struct insn *name##_slow(struct cpu *cpu, const struct insn *insn)                    \
+	{                                                                                                                                  \
+		const bool fast = false;                                                                                                   \
+		call;                                                                                                                      \
+		NEXT(cpu, insn);                                                                                                           \
+	}                                                                                                                                  \
+	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                                           \
+	{                                                                                                                                  \
+		const bool fast = true;                                                                                                    \
+		if (unlikely(!(call)))                                                                                                     \
+			return name##_slow(cpu, insn);                                                                                     \
+		NEXT(cpu, insn);                                                                                                           \
 	}
 
 /*
  * Makes the handler `name` of a semantic function `void do_it(struct cpu *, const struct insn *)` that needs no speed: it may raise, it
  * finds its operands itself, and the instruction after it follows.
  */
-#define SIMPLE(name, do_it)                                                     \
-	static const struct insn *name(struct cpu *cpu, const struct insn *insn) \
-	{                                                                       \
-		cpu->current = insn;                                            \
-		do_it(cpu, insn);                                               \
-		NEXT(cpu, insn);                                                \
+#define SIMPLE(name, do_it)                                                                                                                \
+	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                                           \
+	{                                                                                                                                  \
+		cpu->current = insn;                                                                                                       \
+		do_it(cpu, insn);                                                                                                          \
+		NEXT(cpu, insn);                                                                                                           \
 	}
 
 /* The same for one that sets cpu->rip itself (far transfers, INT): ends its block. */
-#define TRANSFER(name, do_it)                                                   \
-	static const struct insn *name(struct cpu *cpu, const struct insn *insn) \
-	{                                                                       \
-		cpu->current = insn;                                            \
-		do_it(cpu, insn);                                               \
-		return NULL;                                                    \
+#define TRANSFER(name, do_it)                                                                                                              \
+	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                                           \
+	{                                                                                                                                  \
+		cpu->current = insn;                                                                                                       \
+		do_it(cpu, insn);                                                                                                          \
+		return NULL;                                                                                                               \
 	}
 
 #endif

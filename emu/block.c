@@ -260,9 +260,9 @@ void block_cache_empty(struct cpu *cpu)
 /* Where the bytes of the instructions to decode come from. */
 struct code {
 	uint64_t rip, linear, paddr; /* of the next byte to decode */
-	const uint8_t *host;	     /* of paddr, to the page's end; NULL if it is no RAM or ROM */
-	unsigned available;	     /* bytes to the page's end */
-	uint64_t limit;		     /* last valid RIP */
+	const uint8_t *host;         /* of paddr, to the page's end; NULL if it is no RAM or ROM */
+	unsigned available;          /* bytes to the page's end */
+	uint64_t limit;              /* last valid RIP */
 };
 
 static void locate_code(struct cpu *cpu, struct code *ret)

@@ -19,7 +19,7 @@ enum { BLOCK_MAX = 64 };
 struct block_links {
 	struct block *to[2];
 	uint32_t generation[2]; /* valid if equal to cpu->link_generation */
-	uint64_t page;		/* physical page of the block's last byte, in which its links stay */
+	uint64_t page;          /* physical page of the block's last byte, in which its links stay */
 };
 
 _Static_assert(sizeof(struct block_links) <= sizeof(struct insn), "links fit in the slot of one instruction");
@@ -29,13 +29,13 @@ enum { NO_PAGE = -1 };
 struct block {
 	uint64_t paddr;
 	uint64_t second_page; /* physical page of the rest of a page-crossing instruction; all-ones if none */
-	uint32_t mode;	      /* MODE_KEY bits */
-	uint16_t size;	      /* code bytes */
-	uint8_t count;	      /* instructions */
-	bool marked;	      /* the first instruction's address is a marked one: insn[0] is the mark's pseudo instruction */
+	uint32_t mode;        /* MODE_KEY bits */
+	uint16_t size;        /* code bytes */
+	uint8_t count;        /* instructions */
+	bool marked;          /* the first instruction's address is a marked one: insn[0] is the mark's pseudo instruction */
 	struct block *hash_next;
 	struct block *page_next[2]; /* in the lists of the first and second page */
-	struct insn insn[];	    /* count, a terminator, and the links */
+	struct insn insn[];         /* count, a terminator, and the links */
 };
 
 /* The links of the block whose last instruction (or terminator) is insn. */
@@ -79,13 +79,13 @@ void lowering_destroy(struct lowering *lowering);
 struct lowered {
 	struct decoded decoded;
 	struct insn insn;
-	bool flags_dead; /* no flag that it writes can be seen by anyone */
+	bool flags_dead;  /* no flag that it writes can be seen by anyone */
 	uint8_t producer; /* enum producer: what the flags it reads come from */
 };
 
 /*
- * Fills insn's operand fields from decoded (not execute, offset, left). page_offset: of the instruction's block start; offset: of the instruction in its
- * block.
+ * Fills insn's operand fields from decoded (not execute, offset, left). page_offset: of the instruction's block start; offset: of the
+ * instruction in its block.
  */
 void lower_operands(const struct decoded *decoded, uint32_t mode, unsigned offset, struct insn *ret);
 /* The handler, for the flags knowledge in *lowered. Never NULL: what cannot be executed raises. */

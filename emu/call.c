@@ -25,41 +25,48 @@ static const struct range {
 enum { RANGES = sizeof(state_ranges) / sizeof(state_ranges[0]) };
 
 struct cpu_state {
-	uint8_t bytes[sizeof(struct cpu)];
+	struct cpu cpu; /* its state_ranges only */
 };
+
+static void copy_state(struct cpu *to, const struct cpu *from)
+{
+	unsigned i;
+
+	for (i = 0; i < RANGES; i++) {
+		const struct range *range = &state_ranges[i];
+
+		memcpy((uint8_t *)to + range->from, (const uint8_t *)from + range->from, range->to - range->from);
+	}
+}
 
 struct cpu_state *cpu_state_save(const struct cpu *cpu)
 {
 	struct cpu_state *state = malloc(sizeof(*state));
-	unsigned i;
 
-	if (!state)
-		return NULL;
-	for (i = 0; i < RANGES; i++) {
-		const struct range *range = &state_ranges[i];
-
-		memcpy(state->bytes + range->from, (const uint8_t *)cpu + range->from, range->to - range->from);
-	}
+	if (state)
+		copy_state(&state->cpu, cpu);
 	return state;
+}
+
+/* Whether what the TLBs hold in the one state holds in the other: translations, data breakpoints, and SMAP for a client's banks. */
+static bool same_translations(const struct cpu *a, const struct cpu *b)
+{
+	return a->cr0 == b->cr0 && a->cr3 == b->cr3 && a->cr4 == b->cr4 && a->efer == b->efer &&
+	       !memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte)) && !memcmp(a->dr, b->dr, sizeof(a->dr)) && !((a->eflags ^ b->eflags) & FLAG_AC);
 }
 
 void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state)
 {
-	uint64_t cr0 = cpu->cr0, cr3 = cpu->cr3, cr4 = cpu->cr4, efer = cpu->efer;
-	bool line = cpu->interrupt_line; /* an input, which is as the devices have it */
-	unsigned i;
+	bool same = same_translations(cpu, &state->cpu);
+	bool interrupt_line = cpu->interrupt_line; /* these two are inputs, which are as the devices have them */
+	uint64_t a20_mask = cpu->a20_mask;
 
 	x87_host_forget(cpu); /* the state restored may have fewer exception flags */
-	for (i = 0; i < RANGES; i++) {
-		const struct range *range = &state_ranges[i];
-
-		memcpy((uint8_t *)cpu + range->from, state->bytes + range->from, range->to - range->from);
-	}
-	cpu->interrupt_line = line;
-	if (cr0 != cpu->cr0 || cr3 != cpu->cr3 || cr4 != cpu->cr4 || efer != cpu->efer) {
-		cpu_update_paging(cpu);
-		cpu_flush_tlb(cpu);
-	}
+	copy_state(cpu, &state->cpu);
+	cpu->interrupt_line = interrupt_line;
+	cpu->a20_mask = a20_mask;
+	if (!same)
+		cpu_update_paging(cpu); /* flushes */
 	cpu_update_mode(cpu);
 }
 
@@ -87,7 +94,7 @@ static bool push_return_address(struct cpu *cpu, uint64_t place, uint64_t value,
 enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit, uint64_t *ret_value)
 {
 	unsigned size = cpu_code64(cpu) ? 8 : 4;
-	uint64_t outer_return = cpu->call_return, outer_stack = cpu->call_stack;
+	uint64_t outer_return = cpu->call_return, outer_stack = cpu->call_stack, mark_skip = cpu->mark_skip;
 	struct cpu_state *state = cpu_state_save(cpu);
 	enum cpu_exit exit = CPU_EXIT_SHUTDOWN;
 
@@ -96,6 +103,7 @@ enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, u
 	if (push_return_address(cpu, stack_top - size, return_address, size)) {
 		cpu->gpr[RSP] = stack_top - size;
 		cpu->rip = function;
+		cpu->halted = false;
 		cpu->call_return = return_address;
 		cpu->call_stack = stack_top;
 		exit = cpu_run(cpu, cpu_instructions(cpu) + limit);
@@ -103,6 +111,7 @@ enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, u
 	}
 	cpu->call_return = outer_return;
 	cpu->call_stack = outer_stack;
+	cpu->mark_skip = mark_skip;
 	cpu_state_restore(cpu, state);
 	cpu_state_destroy(state);
 	return exit;

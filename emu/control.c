@@ -7,8 +7,7 @@
 #include "emu/paging.h"
 #include "emu/system.h"
 
-#define CR0_WRITABLE                                                                                                            \
-	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_WRITABLE (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
 /* What CR0 and CR4 bits' change makes cached translations wrong, and PAE's PDPTE registers reload (SDM vol. 3A 4.4.1, 4.10.4.1). */
 #define CR0_TRANSLATION (CR0_PG | CR0_WP | CR0_CD | CR0_NW)
@@ -19,10 +18,9 @@ static const struct {
 	uint32_t bit;
 	unsigned feature;
 } cr4_features[] = {
-	{CR4_VME, CPU_FEATURE_VME},	    {CR4_PVI, CPU_FEATURE_VME},	      {CR4_PAE, CPU_FEATURE_PAE},
-	{CR4_PGE, CPU_FEATURE_PGE},	    {CR4_UMIP, CPU_FEATURE_UMIP},     {CR4_LA57, CPU_FEATURE_LA57},
-	{CR4_FSGSBASE, CPU_FEATURE_FSGSBASE}, {CR4_PCIDE, CPU_FEATURE_PCID},  {CR4_SMEP, CPU_FEATURE_SMEP},
-	{CR4_SMAP, CPU_FEATURE_SMAP},
+	{CR4_VME, CPU_FEATURE_VME},   {CR4_PVI, CPU_FEATURE_VME},   {CR4_PAE, CPU_FEATURE_PAE},           {CR4_PGE, CPU_FEATURE_PGE},
+	{CR4_UMIP, CPU_FEATURE_UMIP}, {CR4_LA57, CPU_FEATURE_LA57}, {CR4_FSGSBASE, CPU_FEATURE_FSGSBASE}, {CR4_PCIDE, CPU_FEATURE_PCID},
+	{CR4_SMEP, CPU_FEATURE_SMEP}, {CR4_SMAP, CPU_FEATURE_SMAP},
 };
 
 static uint64_t cr4_allowed(const struct cpu *cpu)
@@ -68,11 +66,11 @@ static void check_enter_long_mode(struct cpu *cpu)
 
 void control_write_cr0(struct cpu *cpu, uint64_t value)
 {
-	uint64_t new = (value & CR0_WRITABLE) | CR0_ET, changed = new ^ cpu->cr0;
-	bool paging_on = changed & new & CR0_PG, paging_off = changed & ~new & CR0_PG;
+	uint64_t wanted = (value & CR0_WRITABLE) | CR0_ET, changed = wanted ^ cpu->cr0;
+	bool paging_on = changed & wanted & CR0_PG, paging_off = changed & ~wanted & CR0_PG;
 	uint64_t pdpte[4];
 
-	if (value >> 32 || ((new & CR0_PG) && !(new & CR0_PE)) || ((new & CR0_NW) && !(new & CR0_CD)))
+	if (value >> 32 || ((wanted & CR0_PG) && !(wanted & CR0_PE)) || ((wanted & CR0_NW) && !(wanted & CR0_CD)))
 		refuse(cpu);
 	if (paging_off && (cpu_code64(cpu) || (cpu->cr4 & CR4_PCIDE)))
 		refuse(cpu);
@@ -81,15 +79,15 @@ void control_write_cr0(struct cpu *cpu, uint64_t value)
 		cpu->efer |= EFER_LMA;
 	} else if (changed & CR0_TRANSLATION) {
 		memcpy(pdpte, cpu->pdpte, sizeof(pdpte));
-		if (!control_read_pdptes(cpu, new, cpu->cr3, cpu->cr4, pdpte))
+		if (!control_read_pdptes(cpu, wanted, cpu->cr3, cpu->cr4, pdpte))
 			refuse(cpu);
 		memcpy(cpu->pdpte, pdpte, sizeof(pdpte));
 	}
 	if (paging_off)
 		cpu->efer &= ~(uint64_t)EFER_LMA;
-	cpu->cr0 = new;
+	cpu->cr0 = wanted;
 	/* Leaving protected mode: privilege is what it was at reset. */
-	if (!(new & CR0_PE))
+	if (!(wanted & CR0_PE))
 		cpu->cpl = 0;
 	if (changed & CR0_TRANSLATION)
 		cpu_update_paging(cpu);

@@ -75,7 +75,8 @@ static void reset_segments(struct cpu *cpu)
 
 	for (i = SEG_ES; i <= SEG_GS; i++)
 		cpu->seg[i] = data;
-	cpu->seg[SEG_CS] = (struct segment){.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attributes = SEGMENT_P | SEGMENT_S | 0xb};
+	cpu->seg[SEG_CS] =
+		(struct segment){.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attributes = SEGMENT_P | SEGMENT_S | 0xb};
 	cpu->seg[SEG_LDTR] = (struct segment){.limit = 0xffff, .attributes = SEGMENT_P | 2};
 	cpu->seg[SEG_TR] = (struct segment){.limit = 0xffff, .attributes = SEGMENT_P | 0xb};
 	cpu->gdtr = cpu->idtr = (struct table_register){.limit = 0xffff};

@@ -33,8 +33,8 @@ enum segment_index { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, S
 
 /* Segment attributes: the descriptor's access byte in bits 0-7, its flags nibble in bits 12-15 (SDM vol. 3A 3.4.5, 24.4.1). */
 enum {
-	SEGMENT_TYPE = 0xf,	 /* with S set: bit 0 accessed, 1 writable/readable, 2 expand-down/conforming, 3 code */
-	SEGMENT_S = 1 << 4,	 /* code or data, not a system segment */
+	SEGMENT_TYPE = 0xf, /* with S set: bit 0 accessed, 1 writable/readable, 2 expand-down/conforming, 3 code */
+	SEGMENT_S = 1 << 4, /* code or data, not a system segment */
 	SEGMENT_DPL_SHIFT = 5,
 	SEGMENT_P = 1 << 7,
 	SEGMENT_AVL = 1 << 12,
@@ -96,17 +96,17 @@ enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 <<
  * time. Part of every block's key; recomputed by cpu_update_mode() whenever control registers, EFER, CS/SS/DS/ES/FS/GS or MXCSR change.
  */
 enum {
-	MODE_CODE_SHIFT = 0,	/* 2 bits: log2 of the code size in bytes: 1 = 16-bit, 2 = 32-bit, 3 = 64-bit */
-	MODE_STACK_SHIFT = 2,	/* 2 bits: the same for the stack (SS.B) */
-	MODE_FLAT = 1 << 4,	/* CS, SS, DS, ES: base 0, no limit, readable, data writable; always so in 64-bit code */
+	MODE_CODE_SHIFT = 0,        /* 2 bits: log2 of the code size in bytes: 1 = 16-bit, 2 = 32-bit, 3 = 64-bit */
+	MODE_STACK_SHIFT = 2,       /* 2 bits: the same for the stack (SS.B) */
+	MODE_FLAT = 1 << 4,         /* CS, SS, DS, ES: base 0, no limit, readable, data writable; always so in 64-bit code */
 	MODE_FS_UNCHECKED = 1 << 5, /* FS (GS): any base, no limit, writable */
 	MODE_GS_UNCHECKED = 1 << 6,
-	MODE_X87_OFF = 1 << 7,	/* CR0.EM or TS: x87 (and MMX) instructions raise #NM or #UD */
-	MODE_SSE_OFF = 1 << 8,	/* CR0.EM, TS or no CR4.OSFXSR: SSE instructions raise #UD or #NM */
-	MODE_SIMD_TRAPS = 1 << 9, /* MXCSR has an unmasked exception: SSE arithmetic must look for them */
+	MODE_X87_OFF = 1 << 7,     /* CR0.EM or TS: x87 (and MMX) instructions raise #NM or #UD */
+	MODE_SSE_OFF = 1 << 8,     /* CR0.EM, TS or no CR4.OSFXSR: SSE instructions raise #UD or #NM */
+	MODE_SIMD_TRAPS = 1 << 9,  /* MXCSR has an unmasked exception: SSE arithmetic must look for them */
 	MODE_CS_LIMITED = 1 << 10, /* CS has a limit or base that matter: blocks are checked at each entry and never chained */
-	MODE_TAGGED = 1 << 11,	/* tagged execution */
-	MODE_USER = 1 << 12,	/* CPL 3. Not part of a block's key: which translations its jumps may use */
+	MODE_TAGGED = 1 << 11,     /* tagged execution */
+	MODE_USER = 1 << 12,       /* CPL 3. Not part of a block's key: which translations its jumps may use */
 	MODE_KEY = MODE_USER - 1,
 };
 
@@ -144,13 +144,13 @@ struct fpu_register {
 
 struct fpu {
 	struct fpu_register reg[8]; /* physical: R0-R7 (SDM vol. 1, 8.1.2) */
-	uint16_t control;	    /* FCW */
-	uint16_t reserved;	    /* keeps what is written all the time out of control's doubleword, as which compilers may read it */
-	uint16_t status;	    /* FSW without TOP */
+	uint16_t control;           /* FCW */
+	uint16_t reserved;          /* keeps what is written all the time out of control's doubleword, as which compilers may read it */
+	uint16_t status;            /* FSW without TOP */
 	uint8_t top;
-	uint8_t valid;	      /* abridged tag word: bit n set = physical register n not empty */
-	uint16_t opcode;      /* FOP */
-	uint16_t fcs, fds;    /* last instruction's and operand's selectors */
+	uint8_t valid;     /* abridged tag word: bit n set = physical register n not empty */
+	uint16_t opcode;   /* FOP */
+	uint16_t fcs, fds; /* last instruction's and operand's selectors */
 	uint64_t fip, fdp;
 };
 
@@ -172,10 +172,10 @@ struct cpu_bus {
 enum cpu_exit {
 	CPU_EXIT_NONE,
 	CPU_EXIT_DEADLINE, /* the instruction count asked for is reached */
-	CPU_EXIT_HALT,	   /* HLT; interrupts may wake it */
+	CPU_EXIT_HALT,     /* HLT; interrupts may wake it */
 	CPU_EXIT_SHUTDOWN, /* triple fault */
 	CPU_EXIT_REQUEST,  /* cpu_request_exit() */
-	CPU_EXIT_MARK,	   /* a marked address asked to leave */
+	CPU_EXIT_MARK,     /* a marked address asked to leave */
 	CPU_EXIT_CLIENT,   /* a TLB client asked to stop */
 };
 
@@ -187,7 +187,7 @@ struct jump_cache_entry {
 };
 enum { JUMP_CACHE_SIZE = 4096, CPU_BIAS = 8192 };
 enum {
-	CPU_REP_LIMIT = 1 << 16, /* iterations of a REP string instruction between chances for interrupts */
+	CPU_REP_LIMIT = 1 << 16,    /* iterations of a REP string instruction between chances for interrupts */
 	CPU_SIGNATURE = 0x000306a9, /* CPUID 1:EAX, and EDX after RESET: family 6, model 3a, stepping 9 */
 };
 
@@ -196,18 +196,19 @@ struct cpu {
 	uint64_t gpr[16];
 	uint64_t zero; /* always 0: the absent base, index or segment base */
 	uint64_t rip;
-	uint64_t bias; /* always CPU_BIAS: lets RIP-relative displacements that outgrow 32 bits when counted from the block's start be lowered */
-	struct lazy_flags flags; /* CF PF AF ZF SF OF */
-	int64_t budget;	    /* instructions until the deadline, counting those of the running block as done */
-	uint64_t ea_mask;   /* of linear addresses: 2^64-1 in 64-bit code, else 2^32-1 */
-	struct tlb *data;   /* bank of plain explicit data accesses at the current privilege */
-	uint64_t stack_mask; /* of rSP for implicit stack accesses if SS is flat and not 16-bit; else 0: stack_slow paths */
+	uint64_t bias; /* always CPU_BIAS: lets RIP-relative displacements that outgrow 32 bits when counted from the block's start be
+			  lowered */
+	struct lazy_flags flags;  /* CF PF AF ZF SF OF */
+	int64_t budget;           /* instructions until the deadline, counting those of the running block as done */
+	uint64_t ea_mask;         /* of linear addresses: 2^64-1 in 64-bit code, else 2^32-1 */
+	struct tlb *data;         /* bank of plain explicit data accesses at the current privilege */
+	uint64_t stack_mask;      /* of rSP for implicit stack accesses if SS is flat and not 16-bit; else 0: stack_slow paths */
 	uint32_t link_generation; /* block links made under another one are void */
-	uint64_t jump_tag;	  /* fetch generation << 16 | mode */
+	uint64_t jump_tag;        /* fetch generation << 16 | mode */
 	struct jump_cache_entry *jump_cache;
 	const struct insn *current; /* set before anything that may fault or ask for the time */
-	uint32_t mode;		    /* MODE_* */
-	uint32_t eflags;	    /* all but the arithmetic flags; bit 1 set */
+	uint32_t mode;              /* MODE_* */
+	uint32_t eflags;            /* all but the arithmetic flags; bit 1 set */
 	uint8_t cpl;
 	struct segment seg[SEG_COUNT];
 
@@ -217,7 +218,7 @@ struct cpu {
 
 	/* -- tagged execution -- */
 	struct tlb *data_by_tag[2]; /* bank of a data access, by TAG_STACK of its address */
-	tag_t gpr_tag[19];	    /* parallel to gpr, zero, rip, bias */
+	tag_t gpr_tag[19];          /* parallel to gpr, zero, rip, bias */
 	tag_t xmm_tag[16];
 	tag_t fpu_tag[8];
 
@@ -231,50 +232,51 @@ struct cpu {
 	uint64_t tsc_offset, tsc_aux, pat, misc_enable;
 	uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_variable[16];
 	uint64_t spec_ctrl;
-	uint64_t pdpte[4];	     /* PAE */
-	uint64_t a20_mask;	     /* ANDed to every physical address */
-	bool interrupt_line;	     /* INTR */
+	uint64_t pdpte[4];   /* PAE */
+	uint64_t a20_mask;   /* ANDed to every physical address */
+	bool interrupt_line; /* INTR */
 	bool nmi_pending, nmi_blocked;
-	bool interrupt_shadow;	     /* the next instruction runs before interrupts are taken (STI, MOV SS, POP SS) */
-	bool debug_shadow;	     /* MOV SS / POP SS: debug exceptions wait too */
-	bool step_inhibited;	     /* the instruction just done takes no single-step trap: INT n and the like */
+	bool interrupt_shadow; /* the next instruction runs before interrupts are taken (STI, MOV SS, POP SS) */
+	bool debug_shadow;     /* MOV SS / POP SS: debug exceptions wait too */
+	bool step_inhibited;   /* the instruction just done takes no single-step trap: INT n and the like */
 	bool halted;
-	uint64_t pending_debug;      /* DR6 bits of data/single-step traps to raise after this instruction */
+	uint64_t pending_debug; /* DR6 bits of data/single-step traps to raise after this instruction */
 
 	/* -- engine -- */
-	uint64_t deadline; /* instruction count at which budget is 0: now = deadline - budget (- current->left inside a block) */
+	uint64_t deadline;  /* instruction count at which budget is 0: now = deadline - budget (- current->left inside a block) */
 	uint64_t rep_limit; /* iterations that one execution of a REP string instruction may do */
 	struct block_links *link_from; /* link of the block just left that wants to point to the next one, or NULL */
 	unsigned link_slot;
 	struct mark *marks; /* sorted by address */
 	size_t mark_count;
-	uint64_t mark_skip; /* a mark at this address does not fire when execution resumes there; all-ones: none */
+	uint64_t mark_skip;  /* a mark at this address does not fire when execution resumes there; all-ones: none */
 	struct insn patched; /* an instruction with its operand adjusted: outlives the handler, for `current` */
-	bool single;	   /* the running block is a throw-away of one instruction: memory may be anything, see emu/engine.c */
+	bool single;         /* the running block is a throw-away of one instruction: memory may be anything, see emu/engine.c */
 	struct {
 		bool interrupt_shadow, debug_shadow, rf;
 	} found; /* by that instruction: put back if it is abandoned */
 	struct physmem *mem;
 	struct tlb *banks; /* BANK_COUNT of them */
-	struct tlb *supervisor_bank[2]; /* a client's, in place of the CPU's own at CPL 0-2: by TAG_STACK of the address; NULL: the CPU's own */
-	uint16_t x87_host_control; /* the control word that the host's x87 has now: emu/x87.h */
+	struct tlb *
+		supervisor_bank[2]; /* a client's, in place of the CPU's own at CPL 0-2: by TAG_STACK of the address; NULL: the CPU's own */
+	uint16_t x87_host_control;  /* the control word that the host's x87 has now: emu/x87.h */
 	struct block_cache *blocks;
 	const struct isa *isa;
 	struct cpu_bus bus;
-	struct paging paging; /* derived from the control registers by cpu_update_paging() */
-	enum cpu_exit exit;   /* why the run loop should be left, or CPU_EXIT_NONE */
-	jmp_buf *unwind; /* the innermost run loop's; see emu/exception.h */
+	struct paging paging;             /* derived from the control registers by cpu_update_paging() */
+	enum cpu_exit exit;               /* why the run loop should be left, or CPU_EXIT_NONE */
+	jmp_buf *unwind;                  /* the innermost run loop's; see emu/exception.h */
 	uint64_t call_return, call_stack; /* cpu_call(): leave when rip and rSP are these; all-ones: no call */
-	struct exception { /* being unwound with or delivered */
+	struct exception {                /* being unwound with or delivered */
 		uint8_t vector;
 		bool has_error_code;
 		uint32_t error_code;
 	} exception;
 	unsigned delivery_depth; /* 1 while an exception is being delivered: one raised meanwhile may make a double fault or shutdown */
-	uint8_t delivering;	 /* its vector */
-	uint64_t trace_rip[16];	 /* the last blocks entered from the run loop, newest at trace_next - 1: for crash reports */
+	uint8_t delivering;      /* its vector */
+	uint64_t trace_rip[16];  /* the last blocks entered from the run loop, newest at trace_next - 1: for crash reports */
 	unsigned trace_next;
-	unsigned features;	/* CPU_FEATURE_*: what CPUID offers beyond the floor */
+	unsigned features; /* CPU_FEATURE_*: what CPUID offers beyond the floor */
 };
 
 _Static_assert(offsetof(struct cpu, gpr) == 0, "operand offsets double as tag indexes");
@@ -311,9 +313,9 @@ void cpu_set_eflags(struct cpu *cpu, uint32_t value, uint32_t mask);
 void cpu_set_tagged(struct cpu *cpu, bool tagged);
 
 /*
- * Which banks supervisor data accesses take from now on, until it is called again: `untagged` all plain ones and those by addresses without TAG_STACK,
- * `stack` (tagged execution only) those by addresses with it. NULL is the CPU's own. Banks are the caller's and must outlive their use; their
- * clients see the misses. Both are emptied here, and then whenever the CPU's own are.
+ * Which banks supervisor data accesses take from now on, until it is called again: `untagged` all plain ones and those by addresses without
+ * TAG_STACK, `stack` (tagged execution only) those by addresses with it. NULL is the CPU's own. Banks are the caller's and must outlive
+ * their use; their clients see the misses. Both are emptied here, and then whenever the CPU's own are.
  */
 void cpu_set_supervisor_banks(struct cpu *cpu, struct tlb *untagged, struct tlb *stack);
 

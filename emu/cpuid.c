@@ -17,26 +17,28 @@ struct leaf {
 };
 
 /* 1:EDX and 1:ECX */
-#define LEAF1_EDX                                                                                                                  \
-	(BIT(0) /* FPU */ | BIT(1) /* VME */ | BIT(2) /* DE */ | BIT(3) /* PSE */ | BIT(4) /* TSC */ | BIT(5) /* MSR */ |             \
-	 BIT(6) /* PAE */ | BIT(7) /* MCE */ | BIT(8) /* CX8 */ | BIT(9) /* APIC */ | BIT(11) /* SEP */ | BIT(12) /* MTRR */ |        \
-	 BIT(13) /* PGE */ | BIT(14) /* MCA */ | BIT(15) /* CMOV */ | BIT(16) /* PAT */ | BIT(17) /* PSE36 */ | BIT(19) /* CLFSH */ | \
+#define LEAF1_EDX                                                                                                                          \
+	(BIT(0) /* FPU */ | BIT(1) /* VME */ | BIT(2) /* DE */ | BIT(3) /* PSE */ | BIT(4) /* TSC */ | BIT(5) /* MSR */ |                  \
+	 BIT(6) /* PAE */ | BIT(7) /* MCE */ | BIT(8) /* CX8 */ | BIT(9) /* APIC */ | BIT(11) /* SEP */ | BIT(12) /* MTRR */ |             \
+	 BIT(13) /* PGE */ | BIT(14) /* MCA */ | BIT(15) /* CMOV */ | BIT(16) /* PAT */ | BIT(17) /* PSE36 */ | BIT(19) /* CLFSH */ |      \
 	 BIT(23) /* MMX */ | BIT(24) /* FXSR */ | BIT(25) /* SSE */ | BIT(26) /* SSE2 */)
-#define LEAF1_ECX                                                                                                                   \
-	(BIT(0) /* SSE3 */ | BIT(9) /* SSSE3 */ | BIT(13) /* CX16 */ | BIT(17) /* PCID */ | BIT(19) /* SSE4.1 */ |                     \
-	 BIT(20) /* SSE4.2 */ | BIT(21) /* x2APIC */ | BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(24) /* TSC deadline */ |       \
-	 BIT(31) /* hypervisor */)
+#define LEAF1_ECX                                                                                                                          \
+	(BIT(0) /* SSE3 */ | BIT(9) /* SSSE3 */ | BIT(13) /* CX16 */ | BIT(17) /* PCID */ | BIT(19) /* SSE4.1 */ | BIT(20) /* SSE4.2 */ |  \
+	 BIT(21) /* x2APIC */ | BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(24) /* TSC deadline */ | BIT(31) /* hypervisor */)
 /* 7.0 */
 #define LEAF7_EBX (BIT(0) /* FSGSBASE */ | BIT(7) /* SMEP */ | BIT(9) /* ERMS */ | BIT(10) /* INVPCID */ | BIT(20) /* SMAP */)
 #define LEAF7_ECX (BIT(2) /* UMIP */ | BIT(16) /* LA57 */)
-#define LEAF7_EDX                                                                                                              \
+#define LEAF7_EDX                                                                                                                          \
 	(BIT(4) /* FSRM */ | BIT(26) /* IBRS, IBPB */ | BIT(27) /* STIBP */ | BIT(29) /* ARCH_CAPABILITIES */ | BIT(31) /* SSBD */)
 /* 80000001 */
 #define LEAF81_ECX (BIT(0) /* LAHF64 */ | BIT(8) /* PREFETCHW */)
 #define LEAF81_EDX (BIT(11) /* SYSCALL */ | BIT(20) /* NX */ | BIT(26) /* 1 GB pages */ | BIT(27) /* RDTSCP */ | BIT(29) /* LM */)
 
 /* Deterministic cache parameters (leaf 4): type and level, ways, sets. Lines of 64 bytes, one thread, one core. */
-#define CACHE(type, level, ways, sets) {(type) | (level) << 5 | BIT(8), ((ways) - 1) << 22 | 63, (sets) - 1, 0}
+#define CACHE(type, level, ways, sets)                                                                                                     \
+	{                                                                                                                                  \
+		(type) | (level) << 5 | BIT(8), ((ways)-1) << 22 | 63, (sets)-1, 0                                                         \
+	}
 
 static const struct leaf leaves[] = {
 	{0x0, ANY_SUBLEAF, {LEAF_BASIC_MAX, 0x756e6547 /* Genu */, 0x6c65746e /* ntel */, 0x49656e69 /* ineI */}},
@@ -48,7 +50,7 @@ static const struct leaf leaves[] = {
 	{0x4, 3, CACHE(3, 3, 16, 4096)},
 	{0x6, ANY_SUBLEAF, {BIT(2) /* the APIC timer always runs */}},
 	{0x7, 0, {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}},
-	{0xb, 0, {0, 1, 1 << 8, 0}}, /* threads of a core: one */
+	{0xb, 0, {0, 1, 1 << 8, 0}},     /* threads of a core: one */
 	{0xb, 1, {0, 1, 2 << 8 | 1, 0}}, /* processors of a package: one */
 	/* TSC: ratio to the crystal clock, that clock in Hz; the APIC timer counts the same. */
 	{0x15, ANY_SUBLEAF, {1, 1, 1000000000, 0}},

@@ -7,12 +7,12 @@
 #include "emu/exception.h"
 
 enum {
-	DR6_B = 0xf,	   /* B0-B3: which breakpoints */
-	DR6_BD = 1 << 13,  /* general detect */
-	DR6_BS = 1 << 14,  /* single step */
-	DR6_BT = 1 << 15,  /* task switch */
+	DR6_B = 0xf,        /* B0-B3: which breakpoints */
+	DR6_BD = 1 << 13,   /* general detect */
+	DR6_BS = 1 << 14,   /* single step */
+	DR6_BT = 1 << 15,   /* task switch */
 	DR7_ENABLES = 0xff, /* L0 G0 .. L3 G3 */
-	DR7_LOCAL = 0x155, /* L0-L3, LE: cleared by task switches */
+	DR7_LOCAL = 0x155,  /* L0-L3, LE: cleared by task switches */
 	DR7_GD = 1 << 13,
 	DR7_FIXED = 1 << 10, /* reads 1 */
 };

@@ -11,9 +11,9 @@ enum { INSN_MAX_LENGTH = 15 };
 
 enum decode_status {
 	DECODE_OK,
-	DECODE_UD,	 /* undefined: #UD. `length` is what was consumed to find out */
+	DECODE_UD,       /* undefined: #UD. `length` is what was consumed to find out */
 	DECODE_TOO_LONG, /* more than 15 bytes: #GP(0) */
-	DECODE_MORE,	 /* all bytes given are a prefix of an instruction: give more */
+	DECODE_MORE,     /* all bytes given are a prefix of an instruction: give more */
 };
 
 struct decoded {
@@ -24,11 +24,11 @@ struct decoded {
 	uint8_t segment;      /* SEG_* that memory operands use: override or default (DS, or SS with rSP/rBP as base) */
 	bool segment_override;
 	bool lock;
-	uint8_t rep;	      /* REP_*: the last F2/F3, where it is not a mandatory prefix */
-	uint8_t rex;	      /* whole byte, 0 if none (or not directly before the opcode) */
+	uint8_t rep; /* REP_*: the last F2/F3, where it is not a mandatory prefix */
+	uint8_t rex; /* whole byte, 0 if none (or not directly before the opcode) */
 	bool has_modrm;
 	uint8_t mod, reg, rm; /* reg and rm with REX.R and REX.B; rm only meaningful with mod 3 */
-	uint8_t opcode;	      /* last opcode byte */
+	uint8_t opcode;       /* last opcode byte */
 	uint8_t opcode_reg;   /* its low 3 bits with REX.B */
 	/* memory operand: registers are 0..15, or NO_REGISTER, or RIP_REGISTER */
 	uint8_t base, index, scale;

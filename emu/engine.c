@@ -67,8 +67,8 @@ void check_branch_target(struct cpu *cpu, const struct insn *insn, uint64_t rip)
 }
 
 /*
- * Links stay within the page, linear and physical, of the last byte that is sure to be mapped where the block is: there the physical address
- * follows from the linear one whatever the mapping. A target cut to 16 bits does not follow from the place of the code.
+ * Links stay within the page, linear and physical, of the last byte that is sure to be mapped where the block is: there the physical
+ * address follows from the linear one whatever the mapping. A target cut to 16 bits does not follow from the place of the code.
  */
 static bool may_link(const struct cpu *cpu, const struct insn *insn, uint64_t to, const struct block *block)
 {

@@ -36,11 +36,12 @@ void cpu_state_destroy(struct cpu_state *state);
  * instructions. The caller has placed the arguments in registers. Then *ret_value gets rAX, and the whole CPU is as before the call.
  * CPU_EXIT_MARK: it returned. Anything else is why it did not; the CPU is as before all the same.
  */
-enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit, uint64_t *ret_value);
+enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit,
+		       uint64_t *ret_value);
 
 /*
- * Guest arithmetic on the host's x87 and SSE units: from enter to leave the host's control words are the guest's. cpu_run() and the calls of
- * marks' callbacks do this.
+ * Guest arithmetic on the host's x87 and SSE units: from enter to leave the host's control words are the guest's. cpu_run() and the calls
+ * of marks' callbacks do this.
  */
 void cpu_enter_host(struct cpu *cpu);
 void cpu_leave_host(struct cpu *cpu);

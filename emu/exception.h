@@ -46,9 +46,9 @@ _Noreturn void cpu_abandon(struct cpu *cpu, enum cpu_exit why);
 
 enum event_source {
 	EVENT_FAULT_OR_TRAP, /* processor exceptions: IDT DPL not checked; may have error codes; contribute to double faults */
-	EVENT_EXTERNAL,	     /* INTR, NMI */
-	EVENT_SOFTWARE,	     /* INT n, INT3, INTO: IDT DPL checked */
-	EVENT_INT1,	     /* INT1: not checked, but not an exception either */
+	EVENT_EXTERNAL,      /* INTR, NMI */
+	EVENT_SOFTWARE,      /* INT n, INT3, INTO: IDT DPL checked */
+	EVENT_INT1,          /* INT1: not checked, but not an exception either */
 };
 
 /*

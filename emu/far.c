@@ -92,8 +92,8 @@ static enum target_kind classify(struct cpu *cpu, const struct descriptor *d)
 struct gate_target {
 	struct descriptor code;
 	uint64_t offset;
-	unsigned cpl;	    /* after a CALL */
-	unsigned size;	    /* of what is pushed */
+	unsigned cpl;  /* after a CALL */
+	unsigned size; /* of what is pushed */
 	unsigned parameters;
 };
 
@@ -109,8 +109,7 @@ static struct gate_target fetch_gate_target(struct cpu *cpu, const struct descri
 		uint64_t high;
 
 		/* The second half of a 16-byte descriptor: it must not look like one of its own. */
-		if ((gate->selector & SELECTOR_INDEX) + 15u >
-		    (gate->selector & SELECTOR_TI ? cpu->seg[SEG_LDTR].limit : cpu->gdtr.limit))
+		if ((gate->selector & SELECTOR_INDEX) + 15u > (gate->selector & SELECTOR_TI ? cpu->seg[SEG_LDTR].limit : cpu->gdtr.limit))
 			raise_selector(cpu, VECTOR_GP, gate->selector, 0);
 		high = system_read(cpu, gate->address + 8, 8);
 		if (high >> 40 & 0x1f)

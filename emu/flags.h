@@ -35,12 +35,12 @@ enum {
 };
 
 enum flags_kind {
-	FLAGS_RAW,   /* result holds the flag bits at their EFLAGS places */
-	FLAGS_ADD,   /* a + b (+ carry) = result */
-	FLAGS_SUB,   /* a - b (- borrow) = result */
-	FLAGS_LOGIC, /* CF = OF = AF = 0 */
-	FLAGS_INC,   /* a + 1 = result, CF = b */
-	FLAGS_DEC,   /* a - 1 = result, CF = b */
+	FLAGS_RAW,    /* result holds the flag bits at their EFLAGS places */
+	FLAGS_ADD,    /* a + b (+ carry) = result */
+	FLAGS_SUB,    /* a - b (- borrow) = result */
+	FLAGS_LOGIC,  /* CF = OF = AF = 0 */
+	FLAGS_INC,    /* a + 1 = result, CF = b */
+	FLAGS_DEC,    /* a - 1 = result, CF = b */
 	FLAGS_RESULT, /* SF, ZF and PF of result; CF, AF and OF stand in a, at their EFLAGS places */
 };
 

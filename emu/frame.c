@@ -8,7 +8,9 @@ struct stack stack_of(const struct segment *segment, uint64_t pointer, bool flat
 	return (struct stack){
 		.segment = *segment,
 		.pointer = pointer,
-		.mask = flat64 ? ~0ull : segment->attributes & SEGMENT_DB ? 0xffffffff : 0xffff,
+		.mask = flat64                             ? ~0ull
+			: segment->attributes & SEGMENT_DB ? 0xffffffff
+							   : 0xffff,
 		.cpl = cpl,
 		.error_code = error_code,
 	};

@@ -11,10 +11,10 @@
 
 struct stack {
 	struct segment segment; /* SS */
-	uint64_t pointer;	/* the whole rSP */
-	uint64_t mask;		/* which part of it moves: 16, 32 or 64 bits. 64: no segmentation */
-	unsigned cpl;		/* the privilege its accesses have */
-	uint32_t error_code;	/* of the #SS that an access outside raises */
+	uint64_t pointer;       /* the whole rSP */
+	uint64_t mask;          /* which part of it moves: 16, 32 or 64 bits. 64: no segmentation */
+	unsigned cpl;           /* the privilege its accesses have */
+	uint32_t error_code;    /* of the #SS that an access outside raises */
 };
 
 /* The stack in use. */

@@ -21,10 +21,10 @@ typedef const struct insn *handler_fn(struct cpu *cpu, const struct insn *insn);
 
 /* insn.bits */
 enum {
-	INSN_SLOW_EA = 1 << 0,	     /* effective address needs segment checks or an odd address size: ea_slow() */
-	INSN_ADDRESS_SHIFT = 1,	     /* 2 bits: log2 of the address size in bytes (1, 2, 3) */
-	INSN_OPERAND_SHIFT = 3,	     /* 2 bits: log2 of the operand size in bytes (0..3) */
-	INSN_REP_SHIFT = 5,	     /* 2 bits: REP_NONE, REP_E (F3), REP_NE (F2) */
+	INSN_SLOW_EA = 1 << 0,  /* effective address needs segment checks or an odd address size: ea_slow() */
+	INSN_ADDRESS_SHIFT = 1, /* 2 bits: log2 of the address size in bytes (1, 2, 3) */
+	INSN_OPERAND_SHIFT = 3, /* 2 bits: log2 of the operand size in bytes (0..3) */
+	INSN_REP_SHIFT = 5,     /* 2 bits: REP_NONE, REP_E (F3), REP_NE (F2) */
 	INSN_LOCK = 1 << 7,
 };
 enum { REP_NONE, REP_E, REP_NE };
@@ -42,9 +42,9 @@ struct insn {
 	};
 	uint16_t segment; /* offset of the base of the segment that applies (cpu->zero if it is flat) */
 	uint16_t offset;  /* from the block's first byte to this instruction's */
-	uint8_t scale;	  /* 0..3 */
-	uint8_t length;	  /* 1..15 */
-	uint8_t left;	  /* instructions of the block not yet executed when this one starts, itself included */
+	uint8_t scale;    /* 0..3 */
+	uint8_t length;   /* 1..15 */
+	uint8_t left;     /* instructions of the block not yet executed when this one starts, itself included */
 	uint8_t bits;
 };
 
@@ -87,9 +87,9 @@ enum form {
  * lowering takes the first row of the operation that fits.
  */
 struct op_impl {
-	uint16_t op;	    /* enum op, emu/isa/isa.h */
-	uint8_t form;	    /* enum form, or FORM_ANY */
-	uint8_t size;	    /* operand size in bytes, or 0: any */
+	uint16_t op;        /* enum op, emu/isa/isa.h */
+	uint8_t form;       /* enum form, or FORM_ANY */
+	uint8_t size;       /* operand size in bytes, or 0: any */
 	uint8_t flags_dead; /* 1: only where no flag that it writes is read later; tried first */
 	handler_fn *execute;
 };

@@ -14,11 +14,11 @@
 struct event {
 	uint8_t vector;
 	bool has_error_code;
-	bool check_dpl;	     /* INT n, INT3, INTO */
-	unsigned ext;	     /* EXT bit of the error codes of faults met on the way */
+	bool check_dpl; /* INT n, INT3, INTO */
+	unsigned ext;   /* EXT bit of the error codes of faults met on the way */
 	uint32_t error_code;
 	uint64_t return_rip;
-	uint32_t eflags;     /* image to push */
+	uint32_t eflags; /* image to push */
 };
 
 /* Error code that names an IDT entry. */

@@ -448,7 +448,8 @@ static handler_fn *find_condition(unsigned engine, const struct lowered *lowered
 	unsigned condition = lowered->decoded.opcode & 15;
 
 	for (impl = condition_tables[engine]; impl->op; impl++) {
-		if (impl->op != lowered->decoded.row->op || (impl->form != FORM_ANY && impl->form != form) || (impl->size && impl->size != size))
+		if (impl->op != lowered->decoded.row->op || (impl->form != FORM_ANY && impl->form != form) ||
+		    (impl->size && impl->size != size))
 			continue;
 		if (impl->execute[lowered->producer][condition])
 			return impl->execute[lowered->producer][condition];

@@ -12,8 +12,8 @@ typedef bool msr_write_fn(struct cpu *cpu, const struct msr *msr, uint32_t index
 struct msr {
 	uint32_t first, last;
 	unsigned feature; /* 0: always there */
-	uint16_t field;	  /* offset in struct cpu of the (first) value */
-	uint64_t mask;	  /* bits that may be set; or the value of a constant one */
+	uint16_t field;   /* offset in struct cpu of the (first) value */
+	uint64_t mask;    /* bits that may be set; or the value of a constant one */
 	msr_read_fn *read;
 	msr_write_fn *write;
 };
@@ -166,12 +166,11 @@ static bool write_mtrr_default(struct cpu *cpu, const struct msr *msr, uint32_t 
 }
 
 /*
- * IA32_ARCH_CAPABILITIES: an interpreter executes nothing speculatively, so it has none of RDCL, L1TF, SSB, MDS, PSCHANGE, TAA, SBDR, FBSDP,
- * PSDP, BHI, PBRSB, GDS, RFDS; and IBRS is "always on".
+ * IA32_ARCH_CAPABILITIES: an interpreter executes nothing speculatively, so it has none of RDCL, L1TF, SSB, MDS, PSCHANGE, TAA, SBDR,
+ * FBSDP, PSDP, BHI, PBRSB, GDS, RFDS; and IBRS is "always on".
  */
-#define ARCH_CAPABILITIES                                                                                                   \
-	(1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 20 | 1 << 24 |   \
-	 1 << 26 | 1 << 27)
+#define ARCH_CAPABILITIES                                                                                                                  \
+	(1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 20 | 1 << 24 | 1 << 26 | 1 << 27)
 
 /* MISC_ENABLE: no BTS, no PEBS. */
 #define MISC_ENABLE_FIXED (1ull << 11 | 1ull << 12)
@@ -193,23 +192,23 @@ static bool write_misc_enable(struct cpu *cpu, const struct msr *msr, uint32_t i
 
 /* In order of index. NULL behaviours: read_field and write_field. */
 static const struct msr msrs[] = {
-	{0x000, 0x001, 0, 0, 0, read_constant, write_ignored},		       /* IA32_P5_MC_ADDR, IA32_P5_MC_TYPE */
-	{0x010, 0x010, 0, 0, 0, read_tsc, write_tsc},			       /* IA32_TIME_STAMP_COUNTER */
-	{0x017, 0x017, 0, 0, 0, read_constant, write_nothing},		       /* IA32_PLATFORM_ID */
-	{0x01b, 0x01b, CPU_FEATURE_APIC, 0, 0, read_bus, write_bus},	       /* IA32_APIC_BASE */
-	{0x048, 0x048, CPU_FEATURE_SPEC_CTRL, FIELD(spec_ctrl), 7, NULL, NULL}, /* IA32_SPEC_CTRL: IBRS, STIBP, SSBD */
+	{0x000, 0x001, 0, 0, 0, read_constant, write_ignored},                    /* IA32_P5_MC_ADDR, IA32_P5_MC_TYPE */
+	{0x010, 0x010, 0, 0, 0, read_tsc, write_tsc},                             /* IA32_TIME_STAMP_COUNTER */
+	{0x017, 0x017, 0, 0, 0, read_constant, write_nothing},                    /* IA32_PLATFORM_ID */
+	{0x01b, 0x01b, CPU_FEATURE_APIC, 0, 0, read_bus, write_bus},              /* IA32_APIC_BASE */
+	{0x048, 0x048, CPU_FEATURE_SPEC_CTRL, FIELD(spec_ctrl), 7, NULL, NULL},   /* IA32_SPEC_CTRL: IBRS, STIBP, SSBD */
 	{0x049, 0x049, CPU_FEATURE_SPEC_CTRL, 0, 0, read_nothing, write_ignored}, /* IA32_PRED_CMD */
-	{0x079, 0x079, 0, 0, 0, read_nothing, write_ignored},		       /* IA32_BIOS_UPDT_TRIG */
-	{0x08b, 0x08b, 0, 0, 0x21ull << 32, read_constant, write_ignored},     /* IA32_BIOS_SIGN_ID: microcode revision */
-	{0x0fe, 0x0fe, 0, 0, 0x508, read_constant, write_nothing},	       /* IA32_MTRRCAP: WC, fixed, 8 variable */
+	{0x079, 0x079, 0, 0, 0, read_nothing, write_ignored},                     /* IA32_BIOS_UPDT_TRIG */
+	{0x08b, 0x08b, 0, 0, 0x21ull << 32, read_constant, write_ignored},        /* IA32_BIOS_SIGN_ID: microcode revision */
+	{0x0fe, 0x0fe, 0, 0, 0x508, read_constant, write_nothing},                /* IA32_MTRRCAP: WC, fixed, 8 variable */
 	{0x10a, 0x10a, CPU_FEATURE_SPEC_CTRL, 0, ARCH_CAPABILITIES, read_constant, write_nothing},
 	{0x174, 0x174, 0, FIELD(sysenter_cs), LOW32, NULL, NULL},
 	{0x175, 0x175, 0, FIELD(sysenter_esp), 0, NULL, write_canonical},
 	{0x176, 0x176, 0, FIELD(sysenter_eip), 0, NULL, write_canonical},
-	{0x179, 0x179, 0, 0, 0, read_constant, write_nothing},		       /* IA32_MCG_CAP: no banks */
-	{0x17a, 0x17a, 0, 0, 0, read_constant, write_ignored},		       /* IA32_MCG_STATUS */
+	{0x179, 0x179, 0, 0, 0, read_constant, write_nothing}, /* IA32_MCG_CAP: no banks */
+	{0x17a, 0x17a, 0, 0, 0, read_constant, write_ignored}, /* IA32_MCG_STATUS */
 	{0x1a0, 0x1a0, 0, FIELD(misc_enable), ALL, read_misc_enable, write_misc_enable},
-	{0x1d9, 0x1d9, 0, 0, 0, read_constant, write_ignored},		       /* IA32_DEBUGCTL: nothing of it is offered */
+	{0x1d9, 0x1d9, 0, 0, 0, read_constant, write_ignored}, /* IA32_DEBUGCTL: nothing of it is offered */
 	{0x200, 0x20f, 0, FIELD(mtrr_variable), ALL, NULL, write_mtrr_variable},
 	{0x250, 0x250, 0, FIELD(mtrr_fixed[0]), ALL, NULL, write_mtrr_fixed},
 	{0x258, 0x259, 0, FIELD(mtrr_fixed[1]), ALL, NULL, write_mtrr_fixed},

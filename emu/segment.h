@@ -26,23 +26,23 @@ enum descriptor_type {
 	TYPE_CALL_GATE32 = 12,
 	TYPE_INTERRUPT_GATE32 = 14,
 	TYPE_TRAP_GATE32 = 15,
-	TYPE_TSS_BUSY_BIT = 2,	/* tells a busy TSS from an available one */
-	TYPE_32BIT = 8,		/* tells a 32-bit gate or TSS from a 16-bit one */
+	TYPE_TSS_BUSY_BIT = 2, /* tells a busy TSS from an available one */
+	TYPE_32BIT = 8,        /* tells a 32-bit gate or TSS from a 16-bit one */
 };
 
 /* Code and data segments' types. */
 enum {
 	SEGMENT_ACCESSED = 1,
-	SEGMENT_WRITABLE = 2, /* data */
-	SEGMENT_READABLE = 2, /* code */
+	SEGMENT_WRITABLE = 2,    /* data */
+	SEGMENT_READABLE = 2,    /* code */
 	SEGMENT_EXPAND_DOWN = 4, /* data */
-	SEGMENT_CONFORMING = 4, /* code */
+	SEGMENT_CONFORMING = 4,  /* code */
 	SEGMENT_CODE = 8,
 };
 
 /* A descriptor as read from its table. */
 struct descriptor {
-	uint64_t low;	  /* its 8 bytes */
+	uint64_t low;     /* its 8 bytes */
 	uint64_t address; /* linear */
 	uint16_t selector;
 };

@@ -20,8 +20,8 @@ static struct segment flat_stack(uint16_t selector, unsigned cpl)
 {
 	return (struct segment){
 		.limit = UINT32_MAX,
-		.attributes = SEGMENT_G | SEGMENT_DB | SEGMENT_P | cpl << SEGMENT_DPL_SHIFT | SEGMENT_S | SEGMENT_WRITABLE |
-			      SEGMENT_ACCESSED,
+		.attributes =
+			SEGMENT_G | SEGMENT_DB | SEGMENT_P | cpl << SEGMENT_DPL_SHIFT | SEGMENT_S | SEGMENT_WRITABLE | SEGMENT_ACCESSED,
 		.selector = selector | cpl,
 	};
 }
@@ -42,8 +42,8 @@ static void set_register(struct cpu *cpu, enum gpr n, uint64_t value)
 }
 
 /*
- * SYSCALL and SYSRET look at TF as they leave it: a TF that FMASK clears traps not in the kernel but at SYSRET, which restores it, as if SYSCALL had
- * just been stepped over.
+ * SYSCALL and SYSRET look at TF as they leave it: a TF that FMASK clears traps not in the kernel but at SYSRET, which restores it, as if
+ * SYSCALL had just been stepped over.
  */
 static void step_as_left(struct cpu *cpu)
 {

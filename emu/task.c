@@ -13,9 +13,9 @@
 
 /* Where things stand in a TSS of either size (SDM vol. 3A figures 7-2 and 7-10). */
 struct tss_layout {
-	uint8_t size;	 /* of a register's slot */
+	uint8_t size;     /* of a register's slot */
 	uint8_t segments; /* how many segment registers it has */
-	uint8_t limit;	 /* least limit */
+	uint8_t limit;    /* least limit */
 	uint8_t ip, flags, registers, selectors, ldt;
 };
 
@@ -215,7 +215,7 @@ void task_switch(struct cpu *cpu, const struct descriptor *tss, enum task_reason
 	new.selector &= ~SELECTOR_RPL;
 	read_state(cpu, &new, &state);
 	memcpy(pdpte, cpu->pdpte, sizeof(pdpte));
-	if ((new.attributes & TYPE_32BIT) && !control_read_pdptes(cpu, cpu->cr0, state.cr3, cpu->cr4, pdpte))
+	if ((new.attributes &TYPE_32BIT) && !control_read_pdptes(cpu, cpu->cr0, state.cr3, cpu->cr4, pdpte))
 		raise_selector(cpu, VECTOR_TS, tss->selector, ext);
 	if (reason == TASK_RETURN)
 		resume.eflags &= ~FLAG_NT;

@@ -38,8 +38,8 @@ enum {
 /* Control word. */
 enum {
 	X87_MASKS = 0x3f,
-	X87_CONTROL_ONES = 1 << 6,    /* always reads as one */
-	X87_CONTROL_BITS = 0x1f3f,    /* masks, precision, rounding, infinity control */
+	X87_CONTROL_ONES = 1 << 6, /* always reads as one */
+	X87_CONTROL_BITS = 0x1f3f, /* masks, precision, rounding, infinity control */
 	X87_CONTROL_INITIAL = 0x37f,
 	X87_RC = 3 << 10,
 	X87_RC_TRUNCATE = 3 << 10,
@@ -123,8 +123,8 @@ static inline void x87_host_forget(const struct cpu *cpu)
 /* What an instruction made of the FPU, to be committed once nothing can fault any more. */
 struct x87_outcome {
 	uint8_t image[X87_IMAGE_SIZE];
-	uint64_t flags;	 /* EFLAGS */
-	bool stores;	 /* its memory operand is to be written */
+	uint64_t flags; /* EFLAGS */
+	bool stores;    /* its memory operand is to be written */
 };
 
 /*

@@ -32,8 +32,8 @@ enum physmem_kind { PHYSMEM_RAM, PHYSMEM_ROM, PHYSMEM_MMIO };
 struct physmem_region {
 	uint64_t start, size; /* bytes, page-aligned */
 	enum physmem_kind kind;
-	uint8_t *host;	       /* RAM and ROM: `size` bytes */
-	uint32_t *code;	       /* RAM: one granule bitmap a page */
+	uint8_t *host;              /* RAM and ROM: `size` bytes */
+	uint32_t *code;             /* RAM: one granule bitmap a page */
 	const struct mmio_ops *ops; /* MMIO */
 	void *opaque;
 };
@@ -45,7 +45,7 @@ struct physmem {
 	struct physmem_region *region; /* sorted by start */
 	size_t count;
 	const struct physmem_region *main; /* the largest RAM region, which is looked at first; or NULL */
-	physmem_code_hook *code_written; /* NULL: nobody asks */
+	physmem_code_hook *code_written;   /* NULL: nobody asks */
 	void *code_opaque;
 };
 

@@ -38,18 +38,18 @@ struct tlb {
 	 */
 	struct tlb_client *client;
 	uint64_t large[8]; /* by linear >> 21: see tlb_flush_page() */
-	uint64_t giant;	   /* by linear >> 30 */
+	uint64_t giant;    /* by linear >> 30 */
 };
 
 /* What a client made of a miss. */
 enum tlb_fill_status {
-	TLB_FILL_OK,	  /* ret_page is valid */
+	TLB_FILL_OK,      /* ret_page is valid */
 	TLB_FILL_TRUSTED, /* translate as the CPU itself would */
-	TLB_FILL_STOP,	  /* leave the run loop with CPU_EXIT_CLIENT; the instruction has not happened */
+	TLB_FILL_STOP,    /* leave the run loop with CPU_EXIT_CLIENT; the instruction has not happened */
 };
 
 struct tlb_page {
-	uint8_t *host;	 /* start of the page */
+	uint8_t *host;   /* start of the page */
 	uint8_t *shadow; /* start of its tags, or NULL */
 };
 

@@ -32,12 +32,12 @@ enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
 /* What governs translation, gathered from CR0, CR3, CR4, EFER (SDM vol. 3A 4.1). */
 struct paging {
 	enum paging_mode mode;
-	uint64_t root;	   /* CR3; its flag and PCID bits are ignored here */
-	uint64_t pdpte[4]; /* PAE: the four registers loaded by MOV CR3 (4.4.1), already checked for reserved bits */
-	bool pse;	   /* CR4.PSE */
-	bool wp;	   /* CR0.WP */
-	bool nxe;	   /* EFER.NXE */
-	bool smep, smap;   /* CR4 */
+	uint64_t root;       /* CR3; its flag and PCID bits are ignored here */
+	uint64_t pdpte[4];   /* PAE: the four registers loaded by MOV CR3 (4.4.1), already checked for reserved bits */
+	bool pse;            /* CR4.PSE */
+	bool wp;             /* CR0.WP */
+	bool nxe;            /* EFER.NXE */
+	bool smep, smap;     /* CR4 */
 	unsigned maxphyaddr; /* bits, CPUID 80000008H:EAX */
 };
 
@@ -53,17 +53,17 @@ struct walk_memory {
 struct walk_request {
 	uint64_t linear; /* canonical already (4- and 5-level); below 2^32 otherwise */
 	enum access access;
-	bool user;	 /* CPL 3 explicit access; implicit supervisor accesses pass false */
+	bool user;          /* CPL 3 explicit access; implicit supervisor accesses pass false */
 	bool smap_override; /* supervisor data access with EFLAGS.AC set, so that SMAP does not apply */
 };
 
 struct walk_result {
-	uint64_t paddr;	     /* of the byte at `linear` */
+	uint64_t paddr;      /* of the byte at `linear` */
 	unsigned page_shift; /* 12, 21, 22 or 30 */
-	bool writable;	     /* whether the *same kind* of requester may also write (U/S, W, WP considered) */
-	bool user_page;	     /* U/S of all levels */
+	bool writable;       /* whether the *same kind* of requester may also write (U/S, W, WP considered) */
+	bool user_page;      /* U/S of all levels */
 	bool executable;     /* whether the same kind of requester may fetch */
-	bool dirty;	     /* D set after this access: a write TLB entry may be made */
+	bool dirty;          /* D set after this access: a write TLB entry may be made */
 	bool global;
 };
 

@@ -1,6 +1,7 @@
 /*
- * What every benchmark kernel has: begin() and end() print the marks on the serial port that the measuring program times between; end(result) also
- * prints a checksum, which must be the same on every machine, and stops the machine (QEMU's debug exit, Bochs's shutdown port).
+ * What every benchmark kernel has: begin() and end() print the marks on the serial port that the measuring program times between;
+ * end(result) also prints a checksum, which must be the same on every machine, and stops the machine (QEMU's debug exit, Bochs's shutdown
+ * port).
  */
 #ifndef XRAY86_BENCH_KERNEL_H
 #define XRAY86_BENCH_KERNEL_H

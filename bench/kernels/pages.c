@@ -1,6 +1,6 @@
 /*
- * Paging: a storm of page faults, INVLPG and CR3 reloads. A window of 4 KiB pages is unmapped page by page; each access faults, the handler maps
- * the page, and the access is restarted.
+ * Paging: a storm of page faults, INVLPG and CR3 reloads. A window of 4 KiB pages is unmapped page by page; each access faults, the handler
+ * maps the page, and the access is restarted.
  */
 #include "kernel.h"
 

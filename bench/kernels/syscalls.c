@@ -1,4 +1,5 @@
-/* Privilege changes: a ring 3 loop that makes system calls by SYSCALL/SYSRET, with an interrupt gate (INT 0x80, IRETQ) every eighth time. */
+/* Privilege changes: a ring 3 loop that makes system calls by SYSCALL/SYSRET, with an interrupt gate (INT 0x80, IRETQ) every eighth time.
+ */
 #include "kernel.h"
 
 enum { CALLS = 3000000 };

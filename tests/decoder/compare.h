@@ -20,17 +20,17 @@ enum difference_kind {
 
 struct difference {
 	enum difference_kind kind;
-	unsigned operand;    /* OPERAND: which one, from 0 */
-	const char *detail;  /* OPERAND: what of it */
+	unsigned operand;   /* OPERAND: which one, from 0 */
+	const char *detail; /* OPERAND: what of it */
 };
 
 /* What the bytes are made of, parsed once more by hand: what exceptions and reports talk about. */
 struct anatomy {
 	unsigned prefixes; /* how many legacy and REX bytes */
 	bool prefix_66, prefix_67, lock;
-	uint8_t repeat;	 /* the last of F2 and F3, or 0 */
+	uint8_t repeat;  /* the last of F2 and F3, or 0 */
 	uint8_t segment; /* the override that counts, or 0 */
-	uint8_t rex;	 /* the one directly before the opcode, or 0 */
+	uint8_t rex;     /* the one directly before the opcode, or 0 */
 	enum isa_map map;
 	uint8_t opcode, modrm; /* modrm: the byte after the opcode, whether it is one or not */
 };
@@ -44,7 +44,7 @@ struct sample {
 	const struct isa *isa;
 	csh handle;
 	cs_insn *spare; /* for asking Capstone again */
-	csh handle32;	/* 16-bit code: for asking it about the same in 32-bit code */
+	csh handle32;   /* 16-bit code: for asking it about the same in 32-bit code */
 	struct anatomy anatomy;
 	enum decode_status status;
 	struct decoded decoded;

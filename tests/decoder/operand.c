@@ -10,10 +10,10 @@
 
 #include "emu/cpu.h"
 
-static const char *const gpr8[] = {"al",  "cl",	 "dl",	 "bl",	 "spl",	 "bpl",	 "sil",	 "dil",
+static const char *const gpr8[] = {"al",  "cl",  "dl",   "bl",   "spl",  "bpl",  "sil",  "dil",
 				   "r8b", "r9b", "r10b", "r11b", "r12b", "r13b", "r14b", "r15b"};
 static const char *const gpr8_high[] = {"ah", "ch", "dh", "bh"};
-static const char *const gpr16[] = {"ax",  "cx",  "dx",	  "bx",	  "sp",	  "bp",	  "si",	  "di",
+static const char *const gpr16[] = {"ax",  "cx",  "dx",   "bx",   "sp",   "bp",   "si",   "di",
 				    "r8w", "r9w", "r10w", "r11w", "r12w", "r13w", "r14w", "r15w"};
 static const char *const gpr32[] = {"eax", "ecx", "edx",  "ebx",  "esp",  "ebp",  "esi",  "edi",
 				    "r8d", "r9d", "r10d", "r11d", "r12d", "r13d", "r14d", "r15d"};
@@ -53,7 +53,8 @@ static const char *gpr_name(const struct decoded *decoded, unsigned number, unsi
 static unsigned type_size(const struct decoded *decoded, enum isa_type type)
 {
 	static const uint8_t fixed[] = {
-		[TYPE_b] = 1, [TYPE_w] = 2, [TYPE_d] = 4, [TYPE_q] = 8, [TYPE_dq] = 16, [TYPE_t] = 10, [TYPE_x] = 16, [TYPE_ss] = 4, [TYPE_sd] = 8,
+		[TYPE_b] = 1,  [TYPE_w] = 2,  [TYPE_d] = 4,  [TYPE_q] = 8,  [TYPE_dq] = 16,
+		[TYPE_t] = 10, [TYPE_x] = 16, [TYPE_ss] = 4, [TYPE_sd] = 8,
 	};
 	unsigned size = decoded->operand_size;
 

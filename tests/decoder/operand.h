@@ -12,12 +12,12 @@ enum operand_class { OPERAND_NONE, OPERAND_REGISTER, OPERAND_MEMORY, OPERAND_IMM
 
 struct operand {
 	enum operand_class class;
-	unsigned size;		/* bytes; 0: not known or no matter */
-	const char *name;	/* register */
-	const char *segment;	/* memory: NULL unless overridden or a string operand's */
+	unsigned size;            /* bytes; 0: not known or no matter */
+	const char *name;         /* register */
+	const char *segment;      /* memory: NULL unless overridden or a string operand's */
 	const char *base, *index; /* NULL: none */
-	unsigned scale;		/* 1, 2, 4, 8 */
-	uint64_t number;	/* displacement; immediate; branch target. Cut to what the operand's size lets through */
+	unsigned scale;           /* 1, 2, 4, 8 */
+	uint64_t number;          /* displacement; immediate; branch target. Cut to what the operand's size lets through */
 };
 
 enum { OPERANDS_MAX = 8 };

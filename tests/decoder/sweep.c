@@ -20,7 +20,8 @@
 
 /* -- classes of disagreement -- */
 
-struct class {
+struct class
+{
 	char key[160];
 	const char *reason; /* of the exception, or NULL */
 	uint64_t count;
@@ -43,7 +44,10 @@ static void describe_opcode(const struct sample *sample, char *text, size_t size
 	static const char *const maps[] = {"", "0F ", "0F38 ", "0F3A "};
 	const struct anatomy *anatomy = &sample->anatomy;
 
-	snprintf(text, size, "%s%s%s%s%02x /%u %s", anatomy->lock ? "LOCK " : "", anatomy->repeat == 0xf2 ? "F2 " : anatomy->repeat ? "F3 " : "",
+	snprintf(text, size, "%s%s%s%s%02x /%u %s", anatomy->lock ? "LOCK " : "",
+		 anatomy->repeat == 0xf2 ? "F2 "
+		 : anatomy->repeat       ? "F3 "
+					 : "",
 		 anatomy->prefix_66 ? "66 " : "", maps[anatomy->map], anatomy->opcode, anatomy->modrm >> 3 & 7,
 		 anatomy->modrm >> 6 == 3 ? "reg" : "mem");
 }
@@ -65,7 +69,7 @@ static void describe_class(const struct sample *sample, const struct difference 
 		break;
 	default:
 		snprintf(text, size, "%-8s %-12s %-12s %s",
-			 difference->kind == LENGTH	? "length"
+			 difference->kind == LENGTH     ? "length"
 			 : difference->kind == MNEMONIC ? "mnemonic"
 							: "operands",
 			 ours, theirs, opcode);
@@ -81,7 +85,8 @@ static void describe_example(const struct sample *sample, char *text, size_t siz
 	for (unsigned i = 0; i < count; i++)
 		at += snprintf(text + at, size - (size_t)at, "%02x ", sample->bytes[i]);
 	snprintf(text + at, size - (size_t)at, "| ours %u, theirs %u: %s %s", sample->status == DECODE_OK ? sample->decoded.length : 0u,
-		 sample->insn ? sample->insn->size : 0, sample->insn ? sample->insn->mnemonic : "", sample->insn ? sample->insn->op_str : "");
+		 sample->insn ? sample->insn->size : 0, sample->insn ? sample->insn->mnemonic : "",
+		 sample->insn ? sample->insn->op_str : "");
 }
 
 static bool record(struct sweep *sweep, const struct sample *sample, const struct difference *difference)
@@ -254,7 +259,8 @@ static int sweep_elf(struct sweep *sweep, const char *name)
 		GElf_Shdr section_header;
 		Elf_Data *data;
 
-		if (!gelf_getshdr(section, &section_header) || !(section_header.sh_flags & SHF_EXECINSTR) || section_header.sh_type != SHT_PROGBITS)
+		if (!gelf_getshdr(section, &section_header) || !(section_header.sh_flags & SHF_EXECINSTR) ||
+		    section_header.sh_type != SHT_PROGBITS)
 			continue;
 		data = elf_getdata(section, NULL);
 		if (data && data->d_buf)

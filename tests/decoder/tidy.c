@@ -15,7 +15,8 @@
 enum tidying { TIDY, TIDY_WITHOUT_REPEAT, TIDY_WITHOUT_67, TIDY_AS_32 };
 
 static const char *const tidying_reasons[] = {
-	[TIDY] = ("prefixes may repeat and stand in any order, the last of a group counts (SDM vol. 2A 2.1.1); in 64-bit code ES, CS, SS, DS "
+	[TIDY] = ("prefixes may repeat and stand in any order, the last of a group counts (SDM vol. 2A 2.1.1); in 64-bit code ES, CS, SS, "
+		  "DS "
 		  "overrides do nothing (vol. 1 3.3.7.1) and REX counts directly before the opcode only (vol. 2A 2.2.1)"),
 	[TIDY_WITHOUT_REPEAT] = "F2 and F3 that mean nothing do not hide 66 (SDM vol. 2A 2.1.1)",
 	[TIDY_WITHOUT_67] = "67 beside REX.W or on a branch changes the address size only (SDM vol. 2A 2.1.1)",
@@ -43,16 +44,12 @@ static bool inverts_67(const struct sample *sample)
 static unsigned tidy_bytes(const struct sample *sample, enum tidying tidying, uint8_t bytes[INSN_MAX_LENGTH + 3])
 {
 	const struct anatomy *anatomy = &sample->anatomy;
-	bool prefix_67 = tidying == TIDY_AS_32 ? inverts_67(sample) && !anatomy->prefix_67
-					       : tidying != TIDY_WITHOUT_67 && anatomy->prefix_67;
+	bool prefix_67 =
+		tidying == TIDY_AS_32 ? inverts_67(sample) && !anatomy->prefix_67 : tidying != TIDY_WITHOUT_67 && anatomy->prefix_67;
 	bool prefix_66 = anatomy->prefix_66 != (tidying == TIDY_AS_32 && inverts_66(sample));
 	bool repeat = tidying == TIDY_AS_32 ? sample->decoded.row->prefix != P_ANY : tidying != TIDY_WITHOUT_REPEAT;
-	const uint8_t prefixes[] = {anatomy->lock ? 0xf0 : 0,
-				    anatomy->segment,
-				    prefix_67 ? 0x67 : 0,
-				    prefix_66 ? 0x66 : 0,
-				    repeat ? anatomy->repeat : 0,
-				    anatomy->rex};
+	const uint8_t prefixes[] = {anatomy->lock ? 0xf0 : 0,     anatomy->segment, prefix_67 ? 0x67 : 0, prefix_66 ? 0x66 : 0,
+				    repeat ? anatomy->repeat : 0, anatomy->rex};
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < sizeof prefixes; i++)
@@ -114,7 +111,8 @@ const char *excuse(const struct sample *sample, const struct difference *differe
 		reason = excuse_tidied(sample, TIDY);
 	if (!reason && anatomy->repeat && sample->status == DECODE_OK && sample->decoded.row->prefix == P_ANY)
 		reason = excuse_tidied(sample, TIDY_WITHOUT_REPEAT);
-	if (!reason && anatomy->prefix_67 && (anatomy->rex & 8 || (sample->status == DECODE_OK && sample->decoded.row->attributes & A_BRANCH)))
+	if (!reason && anatomy->prefix_67 &&
+	    (anatomy->rex & 8 || (sample->status == DECODE_OK && sample->decoded.row->attributes & A_BRANCH)))
 		reason = excuse_tidied(sample, TIDY_WITHOUT_67);
 	if (!reason && sample->code_size == 2 && sample->status == DECODE_OK)
 		reason = excuse_tidied(sample, TIDY_AS_32);

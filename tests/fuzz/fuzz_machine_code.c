@@ -1,6 +1,6 @@
 /*
- * Fuzzes the CPU: any bytes as code, in any mode, from any register state. Nothing may crash or hang, and three ways to run the same code must end in
- * the same state: blocks, blocks cut short at arbitrary instruction counts, and tagged execution.
+ * Fuzzes the CPU: any bytes as code, in any mode, from any register state. Nothing may crash or hang, and three ways to run the same code
+ * must end in the same state: blocks, blocks cut short at arbitrary instruction counts, and tagged execution.
  *
  * Input: a byte for the mode and ring, eight bytes that seed registers and data, then code. The exception handlers are in the code, too.
  */
@@ -50,7 +50,8 @@ static void fill_idt(struct rig *rig, const struct input *input)
 			rig_write(rig, RIG_IDT + 4 * vector, &pointer, 4);
 			continue;
 		}
-		rig_write64(rig, RIG_IDT + (wide ? 16 : 8) * vector, (target & 0xffff) | selector << 16 | type << 40 | (target >> 16) << 48);
+		rig_write64(rig, RIG_IDT + (wide ? 16 : 8) * vector,
+			    (target & 0xffff) | selector << 16 | type << 40 | (target >> 16) << 48);
 	}
 }
 
@@ -171,7 +172,8 @@ static void compare_cpus(const struct cpu *a, const struct cpu *b, const char *r
 		compare_u64("an x87 register's exponent", run, a->fpu.reg[i].sign_exponent, b->fpu.reg[i].sign_exponent);
 		compare_u64("a segment", run, a->seg[i].selector | a->seg[i].base << 16, b->seg[i].selector | b->seg[i].base << 16);
 	}
-	compare_u64("x87 status", run, a->fpu.status | a->fpu.top << 16 | a->fpu.valid << 20, b->fpu.status | b->fpu.top << 16 | b->fpu.valid << 20);
+	compare_u64("x87 status", run, a->fpu.status | a->fpu.top << 16 | a->fpu.valid << 20,
+		    b->fpu.status | b->fpu.top << 16 | b->fpu.valid << 20);
 	compare_u64("MXCSR", run, a->mxcsr, b->mxcsr);
 	compare_u64("CPL", run, a->cpl, b->cpl);
 	compare_u64("CR0", run, a->cr0, b->cr0);

@@ -1,9 +1,9 @@
 /*
  * A rig for CPU tests: a CPU with 16 MiB of RAM in a chosen mode, flat segments, identity paging, ring 0 (or 3), ready to run snippets.
  *
- * Memory: GDT at RIG_GDT, IDT at RIG_IDT (all zero: any exception escalates to shutdown unless the test fills it), page tables from RIG_TABLES,
- * code at RIG_CODE, stack top at RIG_STACK, free for data from RIG_DATA. Selectors: RIG_CS0/RIG_DS0 (ring 0), RIG_CS3/RIG_DS3 (ring 3),
- * RIG_CODE16/32 of ring 0, RIG_TSS.
+ * Memory: GDT at RIG_GDT, IDT at RIG_IDT (all zero: any exception escalates to shutdown unless the test fills it), page tables from
+ * RIG_TABLES, code at RIG_CODE, stack top at RIG_STACK, free for data from RIG_DATA. Selectors: RIG_CS0/RIG_DS0 (ring 0), RIG_CS3/RIG_DS3
+ * (ring 3), RIG_CODE16/32 of ring 0, RIG_TSS.
  */
 #ifndef XRAY86_TESTS_UNIT_RIG_H
 #define XRAY86_TESTS_UNIT_RIG_H
@@ -33,7 +33,17 @@ enum {
 	RIG_TABLES = 0x80000,
 	RIG_RAM = 16 << 20,
 };
-enum { RIG_CS0 = 0x08, RIG_DS0 = 0x10, RIG_CS3 = 0x1b, RIG_DS3 = 0x23, RIG_CODE16 = 0x28, RIG_DATA16 = 0x30, RIG_CODE32 = 0x38, RIG_CODE64 = 0x40, RIG_TSS = 0x48 };
+enum {
+	RIG_CS0 = 0x08,
+	RIG_DS0 = 0x10,
+	RIG_CS3 = 0x1b,
+	RIG_DS3 = 0x23,
+	RIG_CODE16 = 0x28,
+	RIG_DATA16 = 0x30,
+	RIG_CODE32 = 0x38,
+	RIG_CODE64 = 0x40,
+	RIG_TSS = 0x48
+};
 
 struct rig {
 	struct physmem mem;
@@ -159,12 +169,15 @@ static inline void rig_init(struct rig *rig, enum rig_mode mode)
 
 		for (i = SEG_ES; i <= SEG_GS; i++)
 			cpu->seg[i] = (struct segment){.limit = 0xffff, .attributes = SEGMENT_P | SEGMENT_S | 3};
-		cpu->seg[SEG_CS] = (struct segment){.base = RIG_CODE, .selector = RIG_CODE >> 4, .limit = 0xffff, .attributes = SEGMENT_P | SEGMENT_S | 0xb};
-		cpu->seg[SEG_SS] = (struct segment){.base = 0x10000, .selector = 0x1000, .limit = 0xffff, .attributes = SEGMENT_P | SEGMENT_S | 3};
+		cpu->seg[SEG_CS] = (struct segment){
+			.base = RIG_CODE, .selector = RIG_CODE >> 4, .limit = 0xffff, .attributes = SEGMENT_P | SEGMENT_S | 0xb};
+		cpu->seg[SEG_SS] =
+			(struct segment){.base = 0x10000, .selector = 0x1000, .limit = 0xffff, .attributes = SEGMENT_P | SEGMENT_S | 3};
 	} else {
 		cpu->cr0 |= CR0_PE;
 		rig_load_segments(rig, RIG_CS0, RIG_DS0);
-		cpu->seg[SEG_TR] = (struct segment){.base = RIG_TSS_BASE, .limit = 0xff, .selector = RIG_TSS, .attributes = SEGMENT_P | 0xb};
+		cpu->seg[SEG_TR] =
+			(struct segment){.base = RIG_TSS_BASE, .limit = 0xff, .selector = RIG_TSS, .attributes = SEGMENT_P | 0xb};
 	}
 	if (mode >= RIG_PAGED32) {
 		cpu->cr0 |= CR0_PG | CR0_WP;

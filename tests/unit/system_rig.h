@@ -135,7 +135,7 @@ static inline void expect_plain_fault(struct rig *rig, const void *code, size_t 
 #define EXPECT_PLAIN_FAULT(rig, code, vector) expect_plain_fault(rig, code, sizeof(code) - 1, vector)
 
 /* A fresh rig for one statement or block. */
-#define WITH_RIG(rig, mode) \
+#define WITH_RIG(rig, mode)                                                                                                                \
 	for (struct rig rig##_object, *rig = (system_rig_init(&rig##_object, mode), &rig##_object); rig; rig_deinit(rig), rig = NULL)
 
 #endif

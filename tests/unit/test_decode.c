@@ -80,7 +80,7 @@ static const struct {
 	{8, "f0 48 0f c7 08", DECODE_OK, OP_CMPXCHG16B},
 	{8, "f0 0f c7 c8", DECODE_UD, OP_none}, /* the Pentium's F00F bug */
 	{8, "f0 0f 22 c0", DECODE_UD, OP_none}, /* CR8 on AMD only */
-	{8, "f2 f0 01 00", DECODE_OK, OP_ADD},	/* XACQUIRE */
+	{8, "f2 f0 01 00", DECODE_OK, OP_ADD},  /* XACQUIRE */
 	/* not in 64-bit code, or only there */
 	{4, "06", DECODE_OK, OP_PUSH_SREG},
 	{8, "06", DECODE_UD, OP_none},
@@ -156,11 +156,11 @@ static const struct {
 	{8, "66 0f ae e8", DECODE_UD, OP_none},
 	{8, "0f ae 38", DECODE_OK, OP_CLFLUSH},
 	{8, "66 0f ae 38", DECODE_UD, OP_none}, /* CLFLUSHOPT */
-	{8, "0f ae 20", DECODE_UD, OP_none},	/* XSAVE */
-	{8, "0f c7 f0", DECODE_UD, OP_none},	/* RDRAND */
-	{8, "0f c7 f8", DECODE_UD, OP_none},	/* RDSEED */
+	{8, "0f ae 20", DECODE_UD, OP_none},    /* XSAVE */
+	{8, "0f c7 f0", DECODE_UD, OP_none},    /* RDRAND */
+	{8, "0f c7 f8", DECODE_UD, OP_none},    /* RDSEED */
 	{8, "f3 0f c7 f8", DECODE_UD, OP_none}, /* RDPID */
-	{8, "0f 01 c1", DECODE_UD, OP_none},	/* VMCALL */
+	{8, "0f 01 c1", DECODE_UD, OP_none},    /* VMCALL */
 	{8, "0f 01 c8", DECODE_OK, OP_MONITOR},
 	{8, "0f 01 ca", DECODE_OK, OP_CLAC},
 	{8, "66 0f 01 ca", DECODE_UD, OP_none},
@@ -285,8 +285,8 @@ static void test_addresses(void **state)
 		if (status != DECODE_OK || decoded.base != addresses[i].base || decoded.index != addresses[i].index ||
 		    decoded.scale != addresses[i].scale || decoded.segment != addresses[i].segment ||
 		    decoded.displacement != addresses[i].displacement || decoded.address_size != addresses[i].address_size)
-			fail_msg("%s: status %d base %u index %u scale %u segment %u displacement %lld address size %u", addresses[i].bytes, status,
-				 decoded.base, decoded.index, decoded.scale, decoded.segment, (long long)decoded.displacement,
+			fail_msg("%s: status %d base %u index %u scale %u segment %u displacement %lld address size %u", addresses[i].bytes,
+				 status, decoded.base, decoded.index, decoded.scale, decoded.segment, (long long)decoded.displacement,
 				 decoded.address_size);
 	}
 }
@@ -443,7 +443,8 @@ static void test_table(void **state)
 
 		if (!sets_within(row) || row->op == OP_none || row->op >= OP_COUNT)
 			fail_msg("row %zu (%s)", i, isa_op_names[row->op]);
-		if ((row->attributes & A_LOCK) && isa_operands[row->operand[0]].method != METHOD_E && isa_operands[row->operand[0]].method != METHOD_M)
+		if ((row->attributes & A_LOCK) && isa_operands[row->operand[0]].method != METHOD_E &&
+		    isa_operands[row->operand[0]].method != METHOD_M)
 			fail_msg("row %zu (%s): LOCK without a memory destination", i, isa_op_names[row->op]);
 		for (unsigned k = 0; k < 4; k++) {
 			if (gap && row->operand[k] != OPN_none)
@@ -460,8 +461,8 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_validity),   cmocka_unit_test(test_addresses),  cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_registers),  cmocka_unit_test(test_repeat),     cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_validity),  cmocka_unit_test(test_addresses), cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_registers), cmocka_unit_test(test_repeat),    cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_table),
 	};
 

@@ -79,14 +79,14 @@ static void real_transfers(void **state)
 static void real_to_protected(void **state)
 {
 	static const uint8_t code[] = {
-		0x0f, 0x01, 0x16, 0x00, 0x01, /* lgdt [0x100] */
-		0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0, /* cr0 |= 1 */
-		0x66, 0xea, 0, 0x02, 0x01, 0, RIG_CODE32, 0, /* jmp dword code32:0x10200 */
+		0x0f, 0x01, 0x16, 0x00, 0x01,                         /* lgdt [0x100] */
+		0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22,       0xc0, /* cr0 |= 1 */
+		0x66, 0xea, 0,    0x02, 0x01, 0,    RIG_CODE32, 0,    /* jmp dword code32:0x10200 */
 	};
-	static const uint8_t code32[] = {0xb8, RIG_DS0, 0, 0, 0, 0x8e, 0xd8, /* mov ds, ax */
-					 0xea, 0, 0x03, 0x01, 0, RIG_CODE16, 0};
+	static const uint8_t code32[] = {0xb8, RIG_DS0, 0,    0,    0, 0x8e,       0xd8, /* mov ds, ax */
+					 0xea, 0,       0x03, 0x01, 0, RIG_CODE16, 0};
 	static const uint8_t code16[] = {0x0f, 0x20, 0xc0, 0x24, 0xfe, 0x0f, 0x22, 0xc0, /* cr0 &= ~1 */
-					 0xea, 0, 0x04, 0x00, 0x10, /* jmp 1000:0400 */};
+					 0xea, 0,    0x04, 0x00, 0x10, /* jmp 1000:0400 */};
 	static const uint8_t real[] = {0x31, 0xc0, 0x8e, 0xd8, /* mov ds, 0 */ 0x67, 0x66, 0xa1, 0x00, 0x00, 0x30, 0x00};
 
 	(void)state;
@@ -132,23 +132,23 @@ static void prot_direct_checks(void **state)
 		{0, 0, 13, 0},
 		{0, 3, 13, 0},
 		{0, 0x100, 13, 0x100},
-		{0, 0x104, 13, 0x104}, /* no LDT */
-		{0x00cf93000000ffff, SEL_A, 13, SEL_A}, /* data */
-		{0x00cffb000000ffff, SEL_A, 13, SEL_A}, /* DPL 3 from CPL 0 */
-		{0x00cf9b000000ffff, SEL_A | 3, 13, SEL_A}, /* RPL 3 */
-		{0x00cf1b000000ffff, SEL_A, 11, SEL_A}, /* not present */
+		{0, 0x104, 13, 0x104},                                   /* no LDT */
+		{0x00cf93000000ffff, SEL_A, 13, SEL_A},                  /* data */
+		{0x00cffb000000ffff, SEL_A, 13, SEL_A},                  /* DPL 3 from CPL 0 */
+		{0x00cf9b000000ffff, SEL_A | 3, 13, SEL_A},              /* RPL 3 */
+		{0x00cf1b000000ffff, SEL_A, 11, SEL_A},                  /* not present */
 		{0x0000890000000067 | 0ull << 40, SEL_A | 1, 13, SEL_A}, /* TSS, DPL < RPL */
-		{0x00008b0000000067, SEL_A, 13, SEL_A}, /* busy TSS */
-		{0x0000820000000067, SEL_A, 13, SEL_A}, /* LDT */
-		{0x00008e0000080000, SEL_A, 13, SEL_A}, /* interrupt gate */
-		{0x00000c0000080000, SEL_A, 11, SEL_A}, /* call gate, not present */
-		{0x00008c0000000000, SEL_A, 13, 0}, /* call gate to null */
-		{0x00008c0000100000, SEL_A, 13, RIG_DS0}, /* call gate to data */
-		{0x00008c0001000000, SEL_A, 13, 0x100}, /* call gate beyond the GDT */
-		{0x00409b0000000fff, SEL_A, 13, 0}, /* EIP beyond the limit */
-		{0x00cf9f000000ffff, SEL_A | 3, 0, 0}, /* conforming: RPL is ignored */
-		{0x00cf9a000000ffff, SEL_A, 0, 0}, /* gets accessed */
-		{0x00018c0000081000, SEL_A, 0, 0}, /* call gate to 0x11000 */
+		{0x00008b0000000067, SEL_A, 13, SEL_A},                  /* busy TSS */
+		{0x0000820000000067, SEL_A, 13, SEL_A},                  /* LDT */
+		{0x00008e0000080000, SEL_A, 13, SEL_A},                  /* interrupt gate */
+		{0x00000c0000080000, SEL_A, 11, SEL_A},                  /* call gate, not present */
+		{0x00008c0000000000, SEL_A, 13, 0},                      /* call gate to null */
+		{0x00008c0000100000, SEL_A, 13, RIG_DS0},                /* call gate to data */
+		{0x00008c0001000000, SEL_A, 13, 0x100},                  /* call gate beyond the GDT */
+		{0x00409b0000000fff, SEL_A, 13, 0},                      /* EIP beyond the limit */
+		{0x00cf9f000000ffff, SEL_A | 3, 0, 0},                   /* conforming: RPL is ignored */
+		{0x00cf9a000000ffff, SEL_A, 0, 0},                       /* gets accessed */
+		{0x00018c0000081000, SEL_A, 0, 0},                       /* call gate to 0x11000 */
 	};
 
 	(void)state;
@@ -300,8 +300,8 @@ static void call_gate_long(void **state)
 				uint32_t error;
 			} bad[] = {
 				{0x0001ec0000081000, 0x100ull << 32, SEL_A}, /* something in the second type field */
-				{0x0001e40000081000, 0, SEL_A}, /* 16-bit gate */
-				{0x0001ec0000381000, 0, RIG_CODE32}, /* to code that is not 64-bit */
+				{0x0001e40000081000, 0, SEL_A},              /* 16-bit gate */
+				{0x0001ec0000381000, 0, RIG_CODE32},         /* to code that is not 64-bit */
 			};
 
 			rig_write64(rig, RIG_GDT + SEL_A, bad[i].low);
@@ -327,7 +327,7 @@ static void return_checks(void **state)
 		{0, 0, 0, 0, 13, 0},
 		{0x100, 0, 0, 0, 13, 0x100},
 		{RIG_DS0, 0, 0, 0, 13, RIG_DS0},
-		{SEL_A, 0, 0x00cffb000000ffff, 0, 13, SEL_A}, /* DPL 3, RPL 0 */
+		{SEL_A, 0, 0x00cffb000000ffff, 0, 13, SEL_A},     /* DPL 3, RPL 0 */
 		{SEL_A | 3, 0, 0x00cf9b000000ffff, 0, 13, SEL_A}, /* DPL 0, RPL 3 */
 		{SEL_A | 2, 0, 0x00cfff000000ffff, 0, 13, SEL_A}, /* conforming DPL 3, RPL 2 */
 		{SEL_A, 0, 0x00cf1b000000ffff, 0, 11, SEL_A},
@@ -380,7 +380,7 @@ static void iret_flags(void **state)
 	} cases[] = {
 		{0, 0, 4, 0x003d7fd7 & ~FLAG_VM, 0x003d7fd7 & ~FLAG_VM}, /* all but VM */
 		{0, 0, 2, 0xffffffff, 0x7fd7},
-		{3, 0, 4, 0x003fffff, 0x00254dd7 | FLAG_RF}, /* neither IF nor IOPL nor VIF, VIP */
+		{3, 0, 4, 0x003fffff, 0x00254dd7 | FLAG_RF},                /* neither IF nor IOPL nor VIF, VIP */
 		{3, 3, 4, 0x003fffff & ~FLAG_IOPL, (0x00257fd7 | FLAG_RF)}, /* IF, not IOPL */
 	};
 
@@ -586,7 +586,7 @@ static void syscall_sysret(void **state)
 		EXPECT_PLAIN_FAULT(rig, "\x0f\x05", 6);
 	}
 	WITH_RIG(rig, RIG_COMPAT)
-		EXPECT_PLAIN_FAULT(rig, "\x0f\x05", 6);
+	EXPECT_PLAIN_FAULT(rig, "\x0f\x05", 6);
 	WITH_RIG(rig, RIG_LONG)
 	{
 		to_ring3(rig);
@@ -624,7 +624,7 @@ static void sysenter_sysexit(void **state)
 		assert_int_equal(cpu->cpl, 3);
 	}
 	WITH_RIG(rig, RIG_PAGED32)
-		EXPECT_FAULT(rig, "\x0f\x34", 13, 0);
+	EXPECT_FAULT(rig, "\x0f\x34", 13, 0);
 	WITH_RIG(rig, RIG_REAL)
 	{
 		rig->cpu->sysenter_cs = 8;

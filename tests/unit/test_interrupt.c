@@ -136,15 +136,15 @@ static void prot_bad_gates(void **state)
 		int vector;
 		uint32_t error;
 	} cases[] = {
-		{0, 0, 13, 0x182}, /* not a gate */
-		{0x00000e0000080000, 0, 11, 0x182}, /* not present */
-		{0x00008c0000080000, 0, 13, 0x182}, /* call gate */
-		{0x00008e0000000000, 0, 13, 0}, /* null selector */
-		{0x00008e0001000000, 0, 13, 0x100}, /* beyond the GDT */
-		{0x00008e0000100000, 0, 13, 0x10}, /* data */
+		{0, 0, 13, 0x182},                                  /* not a gate */
+		{0x00000e0000080000, 0, 11, 0x182},                 /* not present */
+		{0x00008c0000080000, 0, 13, 0x182},                 /* call gate */
+		{0x00008e0000000000, 0, 13, 0},                     /* null selector */
+		{0x00008e0001000000, 0, 13, 0x100},                 /* beyond the GDT */
+		{0x00008e0000100000, 0, 13, 0x10},                  /* data */
 		{0x00008e0000500000, 0x00cffb000000ffff, 13, 0x50}, /* code of less privilege */
 		{0x00008e0000500000, 0x00cf1b000000ffff, 11, 0x50}, /* not present */
-		{0x00048e0000500000, 0x00409b000000ffff, 13, 0}, /* EIP beyond the limit */
+		{0x00048e0000500000, 0x00409b000000ffff, 13, 0},    /* EIP beyond the limit */
 	};
 
 	(void)state;
@@ -182,11 +182,11 @@ static void prot_bad_inner_stacks(void **state)
 		{0, 0, 10, 0},
 		{0x100, 0, 10, 0x100},
 		{SEL_A | 3, 0x00cf93000000ffff, 10, SEL_A}, /* RPL */
-		{SEL_A, 0x00cff3000000ffff, 10, SEL_A}, /* DPL */
-		{SEL_A, 0x00cf91000000ffff, 10, SEL_A}, /* read-only */
-		{SEL_A, 0x00cf9b000000ffff, 10, SEL_A}, /* code */
-		{SEL_A, 0x00cf13000000ffff, 12, SEL_A}, /* not present */
-		{SEL_A, 0x004093000000ffff, 12, SEL_A}, /* ESP beyond the limit */
+		{SEL_A, 0x00cff3000000ffff, 10, SEL_A},     /* DPL */
+		{SEL_A, 0x00cf91000000ffff, 10, SEL_A},     /* read-only */
+		{SEL_A, 0x00cf9b000000ffff, 10, SEL_A},     /* code */
+		{SEL_A, 0x00cf13000000ffff, 12, SEL_A},     /* not present */
+		{SEL_A, 0x004093000000ffff, 12, SEL_A},     /* ESP beyond the limit */
 	};
 
 	(void)state;
@@ -440,7 +440,7 @@ static void long_bad_gates(void **state)
 		{0x0000860000080000, 0, 0, 13, 0x182}, /* 16-bit gate */
 		{0x00000e0000080000, 0, 0, 11, 0x182},
 		{0x00008e0000000000, 0, 0, 13, 0},
-		{0x00008e0000380000, 0, 0, 13, RIG_CODE32}, /* not 64-bit code */
+		{0x00008e0000380000, 0, 0, 13, RIG_CODE32},             /* not 64-bit code */
 		{0x00008e0000500000, 0, 0x00ef9b000000ffff, 13, SEL_A}, /* L and D */
 		{0x00008e0000500000, 0, 0x00af1b000000ffff, 11, SEL_A},
 		{0x00008e0000080000, 0x8000, 0, 13, 0}, /* not canonical */

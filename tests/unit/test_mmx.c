@@ -33,15 +33,15 @@ static void test_prefixes(void **state)
 		const char *code;
 		int vector;
 	} cases[] = {
-		{"\xf3\x0f\xfc\xc1", VECTOR_UD},     /* PADDB */
-		{"\xf2\x0f\xfc\xc1", VECTOR_UD},     {"\x66\x0f\x77", VECTOR_UD},	      /* EMMS */
-		{"\xf3\x0f\x77", VECTOR_UD},	     {"\x66\xf3\x0f\x6f\xc1", -1},	      /* MOVDQU: F3 hides 66 */
-		{"\xf2\xf3\x0f\x6f\xc1", -1},	     {"\xf3\xf2\x0f\x6f\xc1", VECTOR_UD},     /* the last of F2 and F3 counts */
-		{"\x0f\x71\xc1\x01", VECTOR_UD},     {"\x0f\x73\xd9\x01", VECTOR_UD},	      /* PSRLDQ is for XMM only */
-		{"\x0f\xe7\xc1", VECTOR_UD},	     {"\x0f\xc5\x03\x01", VECTOR_UD},	      /* MOVNTQ to, PEXTRW from the wrong kind */
-		{"\x66\x0f\x12\xc1", VECTOR_UD},     {"\x66\x0f\x38\x2a\xc1", VECTOR_UD},     /* MOVLPD, MOVNTDQA between registers */
-		{"\x0f\x6c\xc1", VECTOR_UD},	     {"\x0f\x38\x10\xc1", VECTOR_UD},	      /* no such MMX instructions */
-		{"\x66\x0f\x6c\xc1", -1},	     {"\x66\x0f\x38\x10\xc1", -1},
+		{"\xf3\x0f\xfc\xc1", VECTOR_UD},                                      /* PADDB */
+		{"\xf2\x0f\xfc\xc1", VECTOR_UD}, {"\x66\x0f\x77", VECTOR_UD},         /* EMMS */
+		{"\xf3\x0f\x77", VECTOR_UD},     {"\x66\xf3\x0f\x6f\xc1", -1},        /* MOVDQU: F3 hides 66 */
+		{"\xf2\xf3\x0f\x6f\xc1", -1},    {"\xf3\xf2\x0f\x6f\xc1", VECTOR_UD}, /* the last of F2 and F3 counts */
+		{"\x0f\x71\xc1\x01", VECTOR_UD}, {"\x0f\x73\xd9\x01", VECTOR_UD},     /* PSRLDQ is for XMM only */
+		{"\x0f\xe7\xc1", VECTOR_UD},     {"\x0f\xc5\x03\x01", VECTOR_UD},     /* MOVNTQ to, PEXTRW from the wrong kind */
+		{"\x66\x0f\x12\xc1", VECTOR_UD}, {"\x66\x0f\x38\x2a\xc1", VECTOR_UD}, /* MOVLPD, MOVNTDQA between registers */
+		{"\x0f\x6c\xc1", VECTOR_UD},     {"\x0f\x38\x10\xc1", VECTOR_UD},     /* no such MMX instructions */
+		{"\x66\x0f\x6c\xc1", -1},        {"\x66\x0f\x38\x10\xc1", -1},
 	};
 	struct simd_rig s;
 	struct simd_state before;

@@ -29,9 +29,9 @@ static void readable_and_writable(void **state)
 		{0x26f, 0x0606060606060606, false, 0x0606060606060606},
 		{0x250, 0x0606060606060602, true, 0},
 		{0xc0000080, 0xd01, false, 0xd01},
-		{0xc0000080, 0x001, true, 0}, /* LME under paging */
+		{0xc0000080, 0x001, true, 0},      /* LME under paging */
 		{0xc0000080, 0x901, false, 0xd01}, /* LMA is not written */
-		{0xc0000080, 0x1d01, true, 0}, /* SVME */
+		{0xc0000080, 0x1d01, true, 0},     /* SVME */
 		{0xc0000081, 0x0023001000000000, false, 0x0023001000000000},
 		{0xc0000082, 0xffffffff81000000, false, 0xffffffff81000000},
 		{0xc0000082, 0x8000000000000000, true, 0},
@@ -174,10 +174,8 @@ static void features_can_be_switched_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(readable_and_writable),
-		cmocka_unit_test(write_only_and_constant),
-		cmocka_unit_test(time_stamp_counter),
-		cmocka_unit_test(identification),
+		cmocka_unit_test(readable_and_writable),        cmocka_unit_test(write_only_and_constant),
+		cmocka_unit_test(time_stamp_counter),           cmocka_unit_test(identification),
 		cmocka_unit_test(features_can_be_switched_off),
 	};
 

@@ -343,6 +343,52 @@ static void test_mark_after_going_elsewhere(void **state)
 	rig_deinit(&rig);
 }
 
+/* A call while the CPU halts, or stands at a mark, returns, and leaves it there. */
+static void test_call_between_runs(void **state)
+{
+	uint64_t value = 0;
+	unsigned calls = 0;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, RIG_LONG);
+	rig_write(&rig, RIG_CODE + 0x200, "\xb8\x2a\x00\x00\x00\xc3", 6);
+	assert_int_equal(RIG_RUN(&rig, "\xf4", 10), CPU_EXIT_HALT);
+	assert_int_equal(cpu_call(rig.cpu, RIG_CODE + 0x200, 0x18000, 0x7fffffff0000, 1000, &value), CPU_EXIT_MARK);
+	assert_int_equal(value, 42);
+	assert_int_equal(rig_run(&rig, 10), CPU_EXIT_HALT);
+
+	rig.cpu->halted = false;
+	assert_null(cpu_mark(rig.cpu, RIG_CODE + 1, leave, &calls));
+	assert_null(cpu_mark(rig.cpu, RIG_CODE + 0x205, leave, &calls));
+	assert_int_equal(RIG_RUN(&rig, "\x90\x90\xeb\xfe", 10), CPU_EXIT_MARK);
+	cpu_call(rig.cpu, RIG_CODE + 0x200, 0x18000, 0x7fffffff0000, 1000, &value);
+	assert_int_equal(calls, 2);
+	assert_int_equal(rig_run(&rig, 10), CPU_EXIT_DEADLINE);
+	assert_int_equal(calls, 2);
+	rig_deinit(&rig);
+}
+
+/* Data breakpoints that a called function turned off are on again after the call. */
+static void test_breakpoints_after_call(void **state)
+{
+	uint64_t value;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, RIG_LONG);
+	set_gate(&rig, VECTOR_DB, RIG_CODE + 0x100);
+	rig_write(&rig, RIG_CODE + 0x100, "\xeb\xfe", 2);
+	rig.cpu->dr[0] = RIG_DATA;
+	rig.cpu->dr[7] |= 1 | 0xb << 16;
+	rig.cpu->gpr[RDI] = RIG_DATA;
+	rig_write(&rig, RIG_CODE + 0x200, "\x31\xc0\x0f\x23\xf8\x48\x8b\x07\xc3", 9); /* xor eax, eax; mov dr7, rax; mov rax, [rdi]; ret */
+	assert_int_equal(cpu_call(rig.cpu, RIG_CODE + 0x200, 0x18000, 0x7fffffff0000, 1000, &value), CPU_EXIT_MARK);
+	RIG_RUN(&rig, "\x48\x8b\x07\x90\x90\xeb\xfe", 4);
+	assert_int_equal(rig.cpu->rip, RIG_CODE + 0x100);
+	rig_deinit(&rig);
+}
+
 /* A client that stops the CPU while it delivers a fault: the fault comes again, it is not a double one. */
 static void test_stop_in_delivery(void **state)
 {
@@ -402,6 +448,8 @@ int main(void)
 		cmocka_unit_test(test_stop_in_interrupt_shadow),
 		cmocka_unit_test(test_pusha_is_all_or_nothing),
 		cmocka_unit_test(test_mark_after_going_elsewhere),
+		cmocka_unit_test(test_call_between_runs),
+		cmocka_unit_test(test_breakpoints_after_call),
 		cmocka_unit_test(test_stop_in_delivery),
 		cmocka_unit_test(test_breakpoint_in_last_page),
 	};

@@ -25,8 +25,8 @@ static const struct {
 	unsigned length;
 	bool only64;
 } prefixes[] = {
-	{"", 0, false},	       {"\x66", 1, false},     {"\xf2", 1, false},	 {"\xf3", 1, false},	   {"\x66\xf2", 2, false},
-	{"\x66\xf3", 2, false}, {"\x48", 1, true},	{"\x66\x48", 2, true},	 {"\xf2\x48", 2, true}, {"\xf3\x48", 2, true},
+	{"", 0, false},         {"\x66", 1, false}, {"\xf2", 1, false},    {"\xf3", 1, false},    {"\x66\xf2", 2, false},
+	{"\x66\xf3", 2, false}, {"\x48", 1, true},  {"\x66\x48", 2, true}, {"\xf2\x48", 2, true}, {"\xf3\x48", 2, true},
 };
 
 static unsigned put_opcode(uint8_t *bytes, enum isa_map map, unsigned opcode)

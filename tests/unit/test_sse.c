@@ -191,7 +191,7 @@ static void test_sticky_flags(void **state)
 {
 	static const uint8_t code[] = {
 		0xf3, 0x0f, 0x5e, 0xc1, /* DIVSS xmm0, xmm1: 1/3, PE */
-		0x0f, 0xae, 0x1b,	/* STMXCSR [rbx] */
+		0x0f, 0xae, 0x1b,       /* STMXCSR [rbx] */
 		0x0f, 0xae, 0x53, 0x10, /* LDMXCSR [rbx+16]: ZM clear, PE set */
 		0xf3, 0x0f, 0x58, 0xd2, /* ADDSS xmm2, xmm2 */
 		0xf3, 0x0f, 0x5e, 0xd3, /* DIVSS xmm2, xmm3: 2/0, #XM */
@@ -226,9 +226,9 @@ static void test_sticky_flags(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_masked),	      cmocka_unit_test(test_masked_tagged), cmocka_unit_test(test_unmasked),
-		cmocka_unit_test(test_unmasked_tagged), cmocka_unit_test(test_tags),	    cmocka_unit_test(test_fxsave),
-		cmocka_unit_test(test_fxrstor),	      cmocka_unit_test(test_ldmxcsr),	    cmocka_unit_test(test_sticky_flags),
+		cmocka_unit_test(test_masked),          cmocka_unit_test(test_masked_tagged), cmocka_unit_test(test_unmasked),
+		cmocka_unit_test(test_unmasked_tagged), cmocka_unit_test(test_tags),          cmocka_unit_test(test_fxsave),
+		cmocka_unit_test(test_fxrstor),         cmocka_unit_test(test_ldmxcsr),       cmocka_unit_test(test_sticky_flags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

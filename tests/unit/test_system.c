@@ -15,7 +15,7 @@ static void load_checks(void **state)
 		bool ring3;
 		uint16_t selector;
 		uint64_t descriptor; /* at SEL_A */
-		int vector;	     /* 0: loads */
+		int vector;          /* 0: loads */
 		uint32_t error;
 	} cases[] = {
 		{false, false, 0, 0, 0, 0},
@@ -24,19 +24,19 @@ static void load_checks(void **state)
 		{false, false, SEL_A | 4, 0, 13, SEL_A | 4}, /* no LDT */
 		{false, false, SEL_A, 0x00cf93000000ffff, 0, 0},
 		{false, false, SEL_A, 0x00cf92000000ffff, 0, 0},
-		{false, false, SEL_A, 0x00cf9b000000ffff, 0, 0}, /* readable code */
-		{false, false, SEL_A, 0x00cf99000000ffff, 13, SEL_A}, /* execute-only */
-		{false, false, SEL_A, 0x0000820000000fff, 13, SEL_A}, /* LDT */
+		{false, false, SEL_A, 0x00cf9b000000ffff, 0, 0},          /* readable code */
+		{false, false, SEL_A, 0x00cf99000000ffff, 13, SEL_A},     /* execute-only */
+		{false, false, SEL_A, 0x0000820000000fff, 13, SEL_A},     /* LDT */
 		{false, false, SEL_A | 3, 0x00cf93000000ffff, 13, SEL_A}, /* DPL < RPL */
-		{false, false, SEL_A | 3, 0x00cf9f000000ffff, 0, 0}, /* conforming: no privilege */
-		{false, true, SEL_A, 0x00cf93000000ffff, 13, SEL_A}, /* DPL < CPL */
+		{false, false, SEL_A | 3, 0x00cf9f000000ffff, 0, 0},      /* conforming: no privilege */
+		{false, true, SEL_A, 0x00cf93000000ffff, 13, SEL_A},      /* DPL < CPL */
 		{false, false, SEL_A, 0x00cf13000000ffff, 11, SEL_A},
 		{true, false, 0, 0, 13, 0},
 		{true, false, 0x100, 0, 13, 0x100},
 		{true, false, SEL_A, 0x00cf93000000ffff, 0, 0},
 		{true, false, SEL_A | 1, 0x00cf93000000ffff, 13, SEL_A}, /* RPL != CPL */
-		{true, false, SEL_A, 0x00cff3000000ffff, 13, SEL_A}, /* DPL != CPL */
-		{true, false, SEL_A, 0x00cf91000000ffff, 13, SEL_A}, /* read-only */
+		{true, false, SEL_A, 0x00cff3000000ffff, 13, SEL_A},     /* DPL != CPL */
+		{true, false, SEL_A, 0x00cf91000000ffff, 13, SEL_A},     /* read-only */
 		{true, false, SEL_A, 0x00cf9b000000ffff, 13, SEL_A},
 		{true, false, SEL_A, 0x00cf13000000ffff, 12, SEL_A},
 	};
@@ -83,10 +83,10 @@ static void limits(void **state)
 		uint32_t offset;
 		bool faults;
 	} cases[] = {
-		{0x0040930000000fff, 0xffc, false}, {0x0040930000000fff, 0xffd, true},
-		{0x0040970000000fff, 0x1000, false}, {0x0040970000000fff, 0xfff, true}, /* expand-down */
-		{0x0040970000000fff, 0xfffffffd, true}, {0x0000970000000fff, 0xfffd, true}, {0x0000970000000fff, 0xfffc, false},
-		{0x00cf93000000ffff, 0xfffffff0, false},
+		{0x0040930000000fff, 0xffc, false},     {0x0040930000000fff, 0xffd, true},
+		{0x0040970000000fff, 0x1000, false},    {0x0040970000000fff, 0xfff, true}, /* expand-down */
+		{0x0040970000000fff, 0xfffffffd, true}, {0x0000970000000fff, 0xfffd, true},
+		{0x0000970000000fff, 0xfffc, false},    {0x00cf93000000ffff, 0xfffffff0, false},
 	};
 
 	(void)state;
@@ -172,11 +172,11 @@ static void pop_and_pointers(void **state)
 static void privileged_instructions(void **state)
 {
 	static const char codes[][4] = {
-		"\x0f\x20\xc0", "\x0f\x22\xc0", "\x0f\x21\xc0", "\x0f\x23\xc0", /* MOV CR, DR */
-		"\x0f\x06", "\x0f\x01\xf0", "\x0f\x01\x10", "\x0f\x01\x18", /* CLTS, LMSW, LGDT, LIDT */
-		"\x0f\x00\xd0", "\x0f\x00\xd8", "\x0f\x01\x38", "\x0f\x08", "\x0f\x09", /* LLDT, LTR, INVLPG, INVD, WBINVD */
-		"\x0f\x30", "\x0f\x32", "\xf4", "\xfa", "\xfb", "\x0f\x33", /* MSRs, HLT, CLI, STI, RDPMC */
-		"\xec", "\xee", "\xe4\x10", "\xe7\x10", "\x6c", "\x6e", /* ports */
+		"\x0f\x20\xc0", "\x0f\x22\xc0", "\x0f\x21\xc0", "\x0f\x23\xc0",             /* MOV CR, DR */
+		"\x0f\x06",     "\x0f\x01\xf0", "\x0f\x01\x10", "\x0f\x01\x18",             /* CLTS, LMSW, LGDT, LIDT */
+		"\x0f\x00\xd0", "\x0f\x00\xd8", "\x0f\x01\x38", "\x0f\x08",     "\x0f\x09", /* LLDT, LTR, INVLPG, INVD, WBINVD */
+		"\x0f\x30",     "\x0f\x32",     "\xf4",         "\xfa",         "\xfb",     "\x0f\x33", /* MSRs, HLT, CLI, STI, RDPMC */
+		"\xec",         "\xee",         "\xe4\x10",     "\xe7\x10",     "\x6c",     "\x6e",     /* ports */
 	};
 
 	(void)state;
@@ -200,8 +200,8 @@ static void privileged_instructions(void **state)
 
 static void undefined_outside_protected_mode(void **state)
 {
-	static const char codes[][4] = {"\x0f\x00\xd0", "\x0f\x00\xd8", "\x0f\x00\xc0", "\x0f\x00\xc8", "\x0f\x02\xc0", "\x0f\x03\xc0",
-					    "\x0f\x00\xe0", "\x0f\x00\xe8", "\x63\xc0"};
+	static const char codes[][4] = {"\x0f\x00\xd0", "\x0f\x00\xd8", "\x0f\x00\xc0", "\x0f\x00\xc8", "\x0f\x02\xc0",
+					"\x0f\x03\xc0", "\x0f\x00\xe0", "\x0f\x00\xe8", "\x63\xc0"};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
@@ -269,8 +269,12 @@ static void task_register(void **state)
 		int vector;
 		uint32_t error;
 	} cases[] = {
-		{0, 0, 13, 0}, {0, 0x100, 13, 0x100}, {0, SEL_A | 4, 13, SEL_A | 4},
-		{0x00008b0060000067, SEL_A, 13, SEL_A}, {0x0000090060000067, SEL_A, 11, SEL_A}, {0x00cf93000000ffff, SEL_A, 13, SEL_A},
+		{0, 0, 13, 0},
+		{0, 0x100, 13, 0x100},
+		{0, SEL_A | 4, 13, SEL_A | 4},
+		{0x00008b0060000067, SEL_A, 13, SEL_A},
+		{0x0000090060000067, SEL_A, 11, SEL_A},
+		{0x00cf93000000ffff, SEL_A, 13, SEL_A},
 	};
 
 	(void)state;
@@ -301,7 +305,7 @@ static void lar_lsl_verr(void **state)
 		uint64_t descriptor;
 		unsigned rpl;
 		uint32_t rights; /* 0: ZF clear */
-		uint64_t limit;	 /* all-ones: ZF clear */
+		uint64_t limit;  /* all-ones: ZF clear */
 		bool verr, verw;
 	} cases[] = {
 		{0x00cf93000000ffff, 0, 0x00cf9300, 0xffffffff, true, true},
@@ -369,8 +373,8 @@ static void control_checks(void **state)
 		{RIG_LONG, "\x0f\x22\xe0", 0x000016a0, true}, /* LA57: not offered */
 		{RIG_LONG, "\x0f\x22\xe0", 0x000406a0, true}, /* OSXSAVE: not offered */
 		{RIG_LONG, "\x0f\x22\xe0", 0x1000006a0, true},
-		{RIG_LONG, "\x0f\x22\xe0", 0x000206a0, false}, /* PCIDE */
-		{RIG_PAE, "\x0f\x22\xe0", 0x000206a0, true}, /* PCIDE outside IA-32e mode */
+		{RIG_LONG, "\x0f\x22\xe0", 0x000206a0, false},        /* PCIDE */
+		{RIG_PAE, "\x0f\x22\xe0", 0x000206a0, true},          /* PCIDE outside IA-32e mode */
 		{RIG_LONG, "\x0f\x22\xd8", 0x8000000000080000, true}, /* no-flush without PCIDE */
 		{RIG_LONG, "\x0f\x22\xd8", 0x0000400000080000, true}, /* beyond MAXPHYADDR */
 		{RIG_LONG, "\x0f\x22\xd8", 0x0000000000080fff, false},
@@ -401,11 +405,11 @@ static void control_checks(void **state)
 static void enter_long_mode(void **state)
 {
 	static const uint8_t code[] = {
-		0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x20, 0x0f, 0x22, 0xe0, /* cr4 |= PAE */
-		0xb8, 0, 0, 0x08, 0, 0x0f, 0x22, 0xd8, /* cr3 = tables */
-		0xb9, 0x80, 0, 0, 0xc0, 0x0f, 0x32, 0x0d, 0, 1, 0, 0, 0x0f, 0x30, /* efer |= LME */
-		0x0f, 0x20, 0xc0, 0x0d, 0, 0, 0, 0x80, 0x0f, 0x22, 0xc0, /* cr0 |= PG */
-		0xea, 0, 0, 0x02, 0, RIG_CODE64, 0, /* jmp code64:0x20000 */
+		0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x20,       0x0f, 0x22, 0xe0,                            /* cr4 |= PAE */
+		0xb8, 0,    0,    0x08, 0,    0x0f,       0x22, 0xd8,                                  /* cr3 = tables */
+		0xb9, 0x80, 0,    0,    0xc0, 0x0f,       0x32, 0x0d, 0,    1,    0,    0, 0x0f, 0x30, /* efer |= LME */
+		0x0f, 0x20, 0xc0, 0x0d, 0,    0,          0,    0x80, 0x0f, 0x22, 0xc0,                /* cr0 |= PG */
+		0xea, 0,    0,    0x02, 0,    RIG_CODE64, 0,                                           /* jmp code64:0x20000 */
 	};
 
 	(void)state;
@@ -444,7 +448,7 @@ static void debug_registers(void **state)
 	(void)state;
 	WITH_RIG(rig, RIG_LONG)
 	{
-		rig->cpu->gpr[RAX] = 0xffffd7ff; /* no general detect */
+		rig->cpu->gpr[RAX] = 0xffffd7ff;                                     /* no general detect */
 		RIG_RUN(rig, "\x0f\x23\xf8\x0f\x21\xfb\x0f\x23\xf0\x0f\x21\xf1", 4); /* dr7 = rax; rbx = dr7; dr6 = rax; rcx = dr6 */
 		assert_int_equal(rig->cpu->gpr[RBX], 0xffff07ff);
 		assert_int_equal(rig->cpu->gpr[RCX], 0xffffcfff);
@@ -678,8 +682,8 @@ static void invpcid(void **state)
 		uint64_t type, low, high;
 		bool faults;
 	} cases[] = {
-		{0, 0, 0x1000, false}, {1, 0, 0, false}, {2, 0, 0, false}, {3, 0, 0, false}, {4, 0, 0, true},
-		{0, 1, 0, true}, {2, 0x1000, 0, true}, {0, 0, 1ull << 47, true},
+		{0, 0, 0x1000, false}, {1, 0, 0, false}, {2, 0, 0, false},     {3, 0, 0, false},
+		{4, 0, 0, true},       {0, 1, 0, true},  {2, 0x1000, 0, true}, {0, 0, 1ull << 47, true},
 	};
 
 	(void)state;
@@ -703,9 +707,9 @@ static void not_offered(void **state)
 {
 	(void)state;
 	WITH_RIG(rig, RIG_LONG)
-		EXPECT_PLAIN_FAULT(rig, "\x0f\x01\xd0", 6); /* XGETBV */
+	EXPECT_PLAIN_FAULT(rig, "\x0f\x01\xd0", 6); /* XGETBV */
 	WITH_RIG(rig, RIG_LONG)
-		EXPECT_PLAIN_FAULT(rig, "\x0f\x01\xc8", 6); /* MONITOR */
+	EXPECT_PLAIN_FAULT(rig, "\x0f\x01\xc8", 6); /* MONITOR */
 }
 
 int main(void)

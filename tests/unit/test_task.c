@@ -150,11 +150,10 @@ static void interrupt_by_task_gate(void **state)
 static void tss16(void **state)
 {
 	static const uint16_t tss[] = {
-		0, 0, 0, 0, 0, 0, 0, /* link, stacks */
-		0x4000, FLAG_ZF | 2, /* IP, FLAGS */
-		0x100, 0x101, 0x102, 0x103, 0x7000, 0x105, 0x106, 0x107,
-		RIG_DS0, RIG_CS0, RIG_DS0, RIG_DS0, /* ES CS SS DS */
-		0, /* LDT */
+		0,      0,           0,     0,     0,      0,     0,                                                /* link, stacks */
+		0x4000, FLAG_ZF | 2,                                                                                /* IP, FLAGS */
+		0x100,  0x101,       0x102, 0x103, 0x7000, 0x105, 0x106, 0x107, RIG_DS0, RIG_CS0, RIG_DS0, RIG_DS0, /* ES CS SS DS */
+		0,                                                                                                  /* LDT */
 	};
 
 	(void)state;
@@ -188,13 +187,11 @@ static void faults_before(void **state)
 		int vector;
 		uint32_t error;
 	} cases[] = {
-		{0x00008b0060000067, SEL_A, 13, SEL_A}, /* busy */
-		{0x0000090060000067, SEL_A, 11, SEL_A}, /* not present */
-		{0x0000890060000066, SEL_A, 10, SEL_A}, /* too short */
-		{0x0000810060000000, SEL_A, 10, SEL_A},
-		{0x0000850000000000, SEL_A, 13, 0}, /* task gate to null */
-		{0x0000850001000000, SEL_A, 13, 0x100},
-		{0x0000850000080000, SEL_A, 13, RIG_CS0}, /* task gate to code */
+		{0x00008b0060000067, SEL_A, 13, SEL_A},                                           /* busy */
+		{0x0000090060000067, SEL_A, 11, SEL_A},                                           /* not present */
+		{0x0000890060000066, SEL_A, 10, SEL_A},                                           /* too short */
+		{0x0000810060000000, SEL_A, 10, SEL_A}, {0x0000850000000000, SEL_A, 13, 0},       /* task gate to null */
+		{0x0000850001000000, SEL_A, 13, 0x100}, {0x0000850000080000, SEL_A, 13, RIG_CS0}, /* task gate to code */
 		{0x0000050000500000, SEL_A, 11, SEL_A},
 	};
 
@@ -362,14 +359,10 @@ static void none_in_long_mode(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(jump_switches),
-		cmocka_unit_test(call_and_iret),
-		cmocka_unit_test(interrupt_by_task_gate),
-		cmocka_unit_test(tss16),
-		cmocka_unit_test(faults_before),
-		cmocka_unit_test(faults_after),
-		cmocka_unit_test(to_ring3_and_v86),
-		cmocka_unit_test(debug_trap),
+		cmocka_unit_test(jump_switches),          cmocka_unit_test(call_and_iret),
+		cmocka_unit_test(interrupt_by_task_gate), cmocka_unit_test(tss16),
+		cmocka_unit_test(faults_before),          cmocka_unit_test(faults_after),
+		cmocka_unit_test(to_ring3_and_v86),       cmocka_unit_test(debug_trap),
 		cmocka_unit_test(none_in_long_mode),
 	};
 

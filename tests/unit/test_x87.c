@@ -54,7 +54,7 @@ static uint64_t random_fraction(struct fixture *f)
 
 static void random_register(struct fixture *f, uint8_t ret[10])
 {
-	static const uint16_t exponents[] = {0,	     0,	     1,	     2,	     0x7fff, 0x7fff, 0x7ffe, 0x7ffd, 0x3fff,
+	static const uint16_t exponents[] = {0,      0,      1,      2,      0x7fff, 0x7fff, 0x7ffe, 0x7ffd, 0x3fff,
 					     0x3c00, 0x3c01, 0x43fe, 0x43ff, 0x3f80, 0x3f81, 0x407e, 0x407f};
 	uint16_t exponent;
 	uint64_t significand = random_fraction(f) | 1ull << 63;
@@ -91,11 +91,19 @@ static void random_operand(struct fixture *f, int size, uint8_t ret[OPERAND_SIZE
 		for (i = 0; i < 9; i++)
 			ret[i] = below(f, 10) << 4 | below(f, 10);
 	} else if (below(f, 2)) { /* special reals, small integers */
-		static const uint64_t doubles[] = {
-			0, 1, 0xfffffffffffff, 0x10000000000000, 0x3ff0000000000000, 0x7ff0000000000000, 0x7ff0000000000001,
-			0x7ff8000000000000, 0x7fefffffffffffff, 0x4000000000000000, 0x8000000000000000};
-		static const uint32_t singles[] = {
-			0, 1, 0x7fffff, 0x800000, 0x3f800000, 0x7f800000, 0x7f800001, 0x7fc00000, 0x7f7fffff, 0x80000000};
+		static const uint64_t doubles[] = {0,
+						   1,
+						   0xfffffffffffff,
+						   0x10000000000000,
+						   0x3ff0000000000000,
+						   0x7ff0000000000000,
+						   0x7ff0000000000001,
+						   0x7ff8000000000000,
+						   0x7fefffffffffffff,
+						   0x4000000000000000,
+						   0x8000000000000000};
+		static const uint32_t singles[] = {0,          1,          0x7fffff,   0x800000,   0x3f800000,
+						   0x7f800000, 0x7f800001, 0x7fc00000, 0x7f7fffff, 0x80000000};
 
 		if (size == 8)
 			value = doubles[below(f, 11)] ^ (uint64_t)below(f, 2) << 63;
@@ -313,7 +321,7 @@ static void tags(void **state)
 	RIG_RUN(&f->rig, "\xd9\xe8\xd8\xc1\xd9\xca\xdd\xdb", 4);
 	assert_int_equal(cpu->fpu.top, 0);
 	assert_int_equal(cpu->fpu_tag[0], TAG_STACK);
-	assert_int_equal(cpu->fpu_tag[1], TAG_STACK);	/* the sum, exchanged */
+	assert_int_equal(cpu->fpu_tag[1], TAG_STACK);   /* the sum, exchanged */
 	assert_int_equal(cpu->fpu_tag[2], TAG_PRODUCT); /* stored */
 }
 
@@ -553,17 +561,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(every_instruction),
-		TEST(every_instruction_across_pages),
-		TEST(every_instruction_tagged),
-		TEST(tags),
-		TEST(sequences),
-		TEST(conversion_to_integer),
-		TEST(environment_formats),
-		TEST(fxsave_image),
-		TEST(pending_exception),
-		TEST(pending_exception_let_by),
-		TEST(wait_with_task_switched),
+		TEST(every_instruction), TEST(every_instruction_across_pages), TEST(every_instruction_tagged), TEST(tags),
+		TEST(sequences),         TEST(conversion_to_integer),          TEST(environment_formats),      TEST(fxsave_image),
+		TEST(pending_exception), TEST(pending_exception_let_by),       TEST(wait_with_task_switched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
