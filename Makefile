@@ -100,7 +100,7 @@ decoder-kernels: $(BUILD)/tests/decoder/sweep
 	@for kernel in $(BUILD)/kernels/*.elf; do $< --elf $$kernel || exit 1; done
 
 asan:
-	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' CASES=$(ASAN_CASES) test-unit test-metal differential
+	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all' CASES=$(ASAN_CASES) test-unit test-metal differential
 ASAN_CASES ?= 200000
 
 # Fuzz targets: libFuzzer, so Clang (tests/fuzz/).
@@ -113,7 +113,7 @@ $(FUZZ_BUILD)/tests/fuzz/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/libxray86
 fuzz-targets: $(FUZZERS:%=$(FUZZ_BUILD)/tests/fuzz/%)
 
 fuzz:
-	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) FUZZ_BUILD=$(FUZZ_BUILD) CFLAGS='-O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all' fuzz-targets
+	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) FUZZ_BUILD=$(FUZZ_BUILD) CFLAGS='-O1 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all' fuzz-targets
 	@for target in $(FUZZERS); do echo "== $$target"; mkdir -p $(FUZZ_BUILD)/corpus/$$target; \
 		$(FUZZ_BUILD)/tests/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \
 			-artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus/$$target || exit 1; done
@@ -147,6 +147,7 @@ lint: $(BUILD)/libxray86.a compile_commands.json
 install: $(BUILD)/xray86
 	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/xray86
 	install -D -m 644 docs/xray86.1 $(DESTDIR)$(PREFIX)/share/man/man1/xray86.1
+	install -D -m 644 docs/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/xray86
 
 clean:
 	rm -rf $(BUILD)

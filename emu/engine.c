@@ -171,7 +171,6 @@ static void execute_single(struct cpu *cpu, uint64_t until)
 {
 	const struct block *block = block_single(cpu);
 	bool stepping = cpu->eflags & FLAG_TF;
-	uint64_t rep_limit = cpu->rep_limit;
 
 	set_deadline(cpu, cpu_instructions(cpu) + 1);
 	cpu->single = true;
@@ -184,7 +183,7 @@ static void execute_single(struct cpu *cpu, uint64_t until)
 	cpu->eflags &= ~FLAG_RF; /* IRET may set it anew */
 	execute(cpu, block);
 	cpu->single = false;
-	cpu->rep_limit = rep_limit;
+	cpu->rep_limit = cpu->rep_limit_normal;
 	set_deadline(cpu, until);
 	if (stepping && !cpu->step_inhibited)
 		cpu->pending_debug |= DR6_BS;
@@ -202,7 +201,7 @@ static void undo_single(struct cpu *cpu)
 static void leave_single(struct cpu *cpu, uint64_t until)
 {
 	cpu->single = false;
-	cpu->rep_limit = CPU_REP_LIMIT;
+	cpu->rep_limit = cpu->rep_limit_normal;
 	set_deadline(cpu, until);
 }
 

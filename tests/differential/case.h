@@ -2,7 +2,8 @@
  * One case: code, the state it starts from, and what came of it. Both executors take and give these; the native one through memory that it
  * shares with its child, so there are no pointers in them.
  *
- * Memory: all data pages of a case start as a copy of the batch's image (one buffer, pages in the order of `data_regions`), with the case's patches
+ * Memory: all data pages of a case start as a copy of the batch's image (one buffer, pages in the order of `data_regions`), with the
+ * case's patches
  * on top. An outcome lists the 8-byte words that differ from the image afterwards.
  */
 #ifndef XRAY86_TESTS_DIFFERENTIAL_CASE_H
@@ -27,7 +28,18 @@ struct state {
 };
 
 /* Fields of an FXSAVE image. */
-enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_FIP = 8, FX_FDP = 16, FX_MXCSR = 24, FX_MXCSR_MASK = 28, FX_ST = 32, FX_XMM = 160 };
+enum {
+	FX_FCW = 0,
+	FX_FSW = 2,
+	FX_FTW = 4,
+	FX_FOP = 6,
+	FX_FIP = 8,
+	FX_FDP = 16,
+	FX_MXCSR = 24,
+	FX_MXCSR_MASK = 28,
+	FX_ST = 32,
+	FX_XMM = 160
+};
 
 struct patch {
 	uint64_t address;
@@ -40,20 +52,20 @@ enum { MAX_INSTRUCTIONS = 32, MAX_CODE = MAX_INSTRUCTIONS * 15 + 16, MAX_PATCHES
 struct instruction {
 	uint8_t bytes[15];
 	uint8_t length;
-	uint8_t relative;   /* bytes of branch displacement at its end, 0 if it is none */
-	uint8_t target;	    /* index of the instruction branched to (count: the end) */
-	uint16_t row;	    /* index in isa_rows */
+	uint8_t relative; /* bytes of branch displacement at its end, 0 if it is none */
+	uint8_t target;   /* index of the instruction branched to (count: the end) */
+	uint16_t row;     /* index in isa_rows */
 	uint8_t operand_size;
 };
 
 struct test_case {
 	uint64_t number;
 	uint8_t code_size; /* 4 or 8 */
-	uint8_t count;	   /* instructions */
+	uint8_t count;     /* instructions */
 	uint16_t offset;   /* of the code in its pages */
 	uint16_t length;   /* of the code, the final jump included */
 	uint8_t patches;
-	bool skip;	   /* not to be run natively */
+	bool skip;        /* not to be run natively */
 	uint64_t operand; /* linear address of the memory operand of a single instruction, where it is known; else 0 */
 	uint8_t code[MAX_CODE];
 	struct instruction instruction[MAX_INSTRUCTIONS];
@@ -71,7 +83,7 @@ enum { MAX_CHANGES = 160 };
 
 struct outcome {
 	uint8_t kind;
-	uint8_t vector;	    /* OUTCOME_FAULT */
+	uint8_t vector; /* OUTCOME_FAULT */
 	uint32_t error_code;
 	uint64_t cr2; /* #PF */
 	struct state after;

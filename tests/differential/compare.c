@@ -1,9 +1,11 @@
 /*
  * The comparison: compare.h. What is left out against the host, and why, is all here and in undefined.c:
  * - RF, which Linux shows as the fault left it;
- * - the present bit in the error code of a page fault on a kernel address (and in user space's last page), which Linux sets so as not to tell;
+ * - the present bit in the error code of a page fault on a kernel address (and in user space's last page), which Linux sets so as not to
+ * tell;
  * - FCS and FDS: a 64-bit kernel does not keep them; and MXCSR_MASK in FXSAVE's image, which is the processor's own;
- * - FOP, FIP and FDP as FXSAVE gives them, unless an x87 exception is pending: AMD's processors store (and load) them only then, Intel's always. The
+ * - FOP, FIP and FDP as FXSAVE gives them, unless an x87 exception is pending: AMD's processors store (and load) them only then, Intel's
+ * always. The
  *   emulator does as Intel's. FNSTENV and FNSAVE show them in any case.
  */
 #include "tests/differential/compare.h"
@@ -39,7 +41,7 @@ static uint64_t compare_fx(const struct host *host, const struct outcome *a, con
 		uint64_t field;
 		uint8_t at, size;
 	} fields[] = {
-		{DIFFERS_FCW, FX_FCW, 2}, {DIFFERS_FSW, FX_FSW, 2}, {DIFFERS_FTW, FX_FTW, 1},	  {DIFFERS_FOP, FX_FOP, 2},
+		{DIFFERS_FCW, FX_FCW, 2}, {DIFFERS_FSW, FX_FSW, 2}, {DIFFERS_FTW, FX_FTW, 1},     {DIFFERS_FOP, FX_FOP, 2},
 		{DIFFERS_FIP, FX_FIP, 8}, {DIFFERS_FDP, FX_FDP, 8}, {DIFFERS_MXCSR, FX_MXCSR, 4},
 	};
 	uint64_t differs = 0;
@@ -66,7 +68,8 @@ static uint64_t compare_fx(const struct host *host, const struct outcome *a, con
 }
 
 /*
- * With overflow or underflow unmasked, PE says whether the result would be inexact if the exponent were unbounded; the emulator has it from the masked
+ * With overflow or underflow unmasked, PE says whether the result would be inexact if the exponent were unbounded; the emulator has it
+ * from the masked
  * operation, which may find it inexact for its exponent's sake alone (emu/sse.h).
  */
 static bool excess_precision_flag(const struct outcome *native, const struct outcome *emulated)
@@ -117,7 +120,8 @@ static uint64_t compare_registers(const struct host *host, const struct test_cas
 }
 
 /*
- * Faults of which processors choose one or the other. Single instructions are mostly not generated so (prepare_wraps), but sequences come to it:
+ * Faults of which processors choose one or the other. Single instructions are mostly not generated so (prepare_wraps), but sequences come
+ * to it:
  * - 32-bit code: a segment's end, where the emulator's address wraps around at 4 GiB and meets an absent page (SDM vol. 3A 5.3);
  * - 64-bit code: an offset that is not canonical, though the sum with the segment base is: AMD's check both;
  * - an indirect CALL to a non-canonical address with a stack that cannot be written.
@@ -141,14 +145,16 @@ static bool is_ambiguous(const struct test_case *test, const struct outcome *nat
 /* Whether one found the part of an operand before the end of the canonical addresses absent, the other the part behind it not canonical. */
 static bool at_canonical_edge(const struct outcome *native, const struct outcome *emulated)
 {
-	const struct outcome *absent = native->vector == VECTOR_PF ? native : emulated, *other = native->vector == VECTOR_PF ? emulated : native;
+	const struct outcome *absent = native->vector == VECTOR_PF ? native : emulated,
+			     *other = native->vector == VECTOR_PF ? emulated : native;
 	uint64_t bit = 1ull << 47;
 
 	return absent->vector == VECTOR_PF && (other->vector == VECTOR_GP || other->vector == VECTOR_SS) &&
 	       ((absent->cr2 ^ (absent->cr2 + 512)) & bit || (absent->cr2 ^ (absent->cr2 - 512)) & bit);
 }
 
-static uint64_t compare_faults(const struct host *host, const struct test_case *test, const struct outcome *native, const struct outcome *emulated)
+static uint64_t compare_faults(const struct host *host, const struct test_case *test, const struct outcome *native,
+			       const struct outcome *emulated)
 {
 	bool in_parts = host && test->count == 1 && is_accessed_in_parts(&isa_rows[test->instruction[0].row]);
 	uint64_t differs = 0, distance = native->cr2 - emulated->cr2;
@@ -166,7 +172,7 @@ static uint64_t compare_faults(const struct host *host, const struct test_case *
 		codes &= ~(uint32_t)PF_P;
 	if (codes)
 		differs |= DIFFERS_ERROR_CODE;
-	if (distance && !(in_parts && (uint32_t)(distance + 512) <= 1024)) /* which may wrap around, with 32-bit addresses */
+	if (distance && !(in_parts && (uint16_t)(distance + 512) <= 1024)) /* which may wrap around, with 16- or 32-bit addresses */
 		differs |= DIFFERS_CR2;
 	return differs;
 }
@@ -178,10 +184,10 @@ static const struct {
 	uint16_t op;
 	uint8_t size, at, bytes;
 } ignored_bytes[] = {
-	{OP_FNSTENV, 2, 8, 2},	{OP_FNSTENV, 2, 12, 2}, {OP_FNSTENV, 4, 16, 2}, {OP_FNSTENV, 4, 24, 2}, {OP_FNSTENV, 8, 16, 2},
-	{OP_FNSTENV, 8, 24, 2}, {OP_FNSAVE, 2, 8, 2},	{OP_FNSAVE, 2, 12, 2},	{OP_FNSAVE, 4, 16, 2},	{OP_FNSAVE, 4, 24, 2},
-	{OP_FNSAVE, 8, 16, 2},	{OP_FNSAVE, 8, 24, 2},	{OP_FXSAVE, 0, 6, 18},	{OP_FXSAVE, 0, 28, 4},
-	{OP_FXSAVE64, 0, 6, 18}, {OP_FXSAVE64, 0, 28, 4},
+	{OP_FNSTENV, 2, 8, 2},  {OP_FNSTENV, 2, 12, 2}, {OP_FNSTENV, 4, 16, 2},  {OP_FNSTENV, 4, 24, 2},
+	{OP_FNSTENV, 8, 16, 2}, {OP_FNSTENV, 8, 24, 2}, {OP_FNSAVE, 2, 8, 2},    {OP_FNSAVE, 2, 12, 2},
+	{OP_FNSAVE, 4, 16, 2},  {OP_FNSAVE, 4, 24, 2},  {OP_FNSAVE, 8, 16, 2},   {OP_FNSAVE, 8, 24, 2},
+	{OP_FXSAVE, 0, 6, 18},  {OP_FXSAVE, 0, 28, 4},  {OP_FXSAVE64, 0, 6, 18}, {OP_FXSAVE64, 0, 28, 4},
 };
 
 /* Clears in *difference the bytes of the word at address that are not compared. */
@@ -261,7 +267,8 @@ bool compare_is_void(const struct outcome *emulated)
 }
 
 /*
- * Outcomes that are the host's own affair: undefined results; MXCSR's bit 17 (misaligned operands), which only AMD's have; a MASKMOVDQU that faults for
+ * Outcomes that are the host's own affair: undefined results; MXCSR's bit 17 (misaligned operands), which only AMD's have; a MASKMOVDQU
+ * that faults for
  * bytes that it does not store.
  */
 static bool is_incomparable(const struct host *host, const struct test_case *test, const struct outcome *native)

@@ -1,7 +1,8 @@
 /*
  * The emulator as an executor of cases: emulate.h.
  *
- * A case ends with an exception, always: the page at EXIT64/EXIT32 is full of INT3s here, as are the code pages. Each vector has an interrupt gate
+ * A case ends with an exception, always: the page at EXIT64/EXIT32 is full of INT3s here, as are the code pages. Each vector has an
+ * interrupt gate
  * to a HLT of its own at privilege 0, so everything is read back from the frame that the delivery pushed and from the registers.
  */
 #include "tests/differential/emulate.h"

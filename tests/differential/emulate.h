@@ -1,5 +1,6 @@
 /*
- * Runs cases in the emulator: a CPU in long mode at privilege 3, with page tables that give the layout of layout.h, selectors as Linux's, and
+ * Runs cases in the emulator: a CPU in long mode at privilege 3, with page tables that give the layout of layout.h, selectors as Linux's,
+ * and
  * handlers for all exceptions that only stop.
  */
 #ifndef XRAY86_TESTS_DIFFERENTIAL_EMULATE_H

@@ -16,7 +16,7 @@ struct encoder {
 	const struct encode_options *options;
 	struct encoding *out;
 	unsigned length;
-	bool memory;	    /* ModRM names memory */
+	bool memory;         /* ModRM names memory */
 	bool address_prefix; /* 67 */
 	uint8_t prefix[8];
 	unsigned prefixes;

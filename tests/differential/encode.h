@@ -7,14 +7,14 @@
 
 /* A byte string that should be `row`, and where its displacement is. What it really is, only the decoder says. */
 struct encoding {
-	uint8_t bytes[40]; /* immediates and more: longer than any instruction */
+	uint8_t bytes[40];                          /* immediates and more: longer than any instruction */
 	uint8_t displacement_at, displacement_size; /* size 0: none */
 };
 
 /* What the encoder may choose. */
 struct encode_options {
-	unsigned code_size;  /* 4 or 8 */
-	bool in_sequence;    /* registers that sequences use as pointers are not operands, and pointers are only those */
+	unsigned code_size; /* 4 or 8 */
+	bool in_sequence;   /* registers that sequences use as pointers are not operands, and pointers are only those */
 };
 
 /* Registers that sequences keep as pointers into data: encodings in sequences address memory by them and write others. */

@@ -123,14 +123,15 @@ static bool has_prefix(const struct decoded *decoded, const uint8_t *bytes, uint
 bool host_differs(const struct host *host, unsigned code_size, const struct decoded *decoded, const uint8_t *bytes)
 {
 	const struct isa_row *row = decoded->row;
-	bool near_branch = row->attributes & A_F64 && (row->attributes & A_BRANCH || row->op == OP_JMP_INDIRECT || row->op == OP_CALL_INDIRECT ||
-						       row->op == OP_RET || row->op == OP_RET_N);
+	bool near_branch = row->attributes & A_F64 && (row->attributes & A_BRANCH || row->op == OP_JMP_INDIRECT ||
+						       row->op == OP_CALL_INDIRECT || row->op == OP_RET || row->op == OP_RET_N);
 
 	if (row->op == OP_BSF && host->bmi1 && has_prefix(decoded, bytes, 0xf3)) /* TZCNT */
 		return true;
 	if (row->op == OP_BSR && host->abm && has_prefix(decoded, bytes, 0xf3)) /* LZCNT */
 		return true;
-	if (near_branch && host->amd && code_size == 8 && has_prefix(decoded, bytes, 0x66)) /* AMD's are 16 bits wide then; ours are Intel's */
+	if (near_branch && host->amd && code_size == 8 &&
+	    has_prefix(decoded, bytes, 0x66)) /* AMD's are 16 bits wide then; ours are Intel's */
 		return true;
 	if (!host->amd)
 		return false;
@@ -145,8 +146,8 @@ bool host_differs(const struct host *host, unsigned code_size, const struct deco
 
 bool is_accessed_in_parts(const struct isa_row *row)
 {
-	static const uint16_t ops[] = {OP_FNSTENV, OP_FLDENV, OP_FNSAVE, OP_FRSTOR, OP_FXSAVE, OP_FXSAVE64, OP_FXRSTOR, OP_FXRSTOR64,
-				       OP_MASKMOVQ, OP_MASKMOVDQU};
+	static const uint16_t ops[] = {OP_FNSTENV,  OP_FLDENV,  OP_FNSAVE,    OP_FRSTOR,   OP_FXSAVE,
+				       OP_FXSAVE64, OP_FXRSTOR, OP_FXRSTOR64, OP_MASKMOVQ, OP_MASKMOVDQU};
 
 	for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
 		if (row->op == ops[i])

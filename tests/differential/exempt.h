@@ -7,12 +7,12 @@
 enum exemption {
 	EXEMPT_NOT,
 	EXEMPT_NEVER_RUN, /* not run on the host at all */
-	EXEMPT_FAULTS,	  /* privileged: run, but all there is to see is the fault */
+	EXEMPT_FAULTS,    /* privileged: run, but all there is to see is the fault */
 };
 
 struct exempt_row {
 	uint16_t op;
-	uint8_t kind;	    /* enum exemption */
+	uint8_t kind; /* enum exemption */
 	const char *reason;
 	const char *tested; /* the unit test that stands in */
 };
@@ -33,7 +33,10 @@ void host_detect(struct host *ret);
 void host_describe(const struct host *host, char *to, unsigned size);
 /* Whether this very encoding means something else on the host, by its own extensions or where vendors differ. */
 bool host_differs(const struct host *host, unsigned code_size, const struct decoded *decoded, const uint8_t *bytes);
-/* FXSAVE, MASKMOVDQU and the like: which of their parts faults first, and what alignment they want under EFLAGS.AC, is each processor's own. */
+/*
+ * FXSAVE, MASKMOVDQU and the like: which of their parts faults first, and what alignment they want under EFLAGS.AC, is each
+ * processor's own.
+ */
 bool is_accessed_in_parts(const struct isa_row *row);
 /* Whether the host lacks the row. */
 bool host_lacks(const struct host *host, const struct isa_row *row);

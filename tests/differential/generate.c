@@ -1,7 +1,8 @@
 /*
  * Cases of one instruction, and sequences of 8 to 32: generate.h.
  *
- * What an encoding is, the decoder says: a row is asked for, and what comes out of it may well be another (a random prefix can make one); the
+ * What an encoding is, the decoder says: a row is asked for, and what comes out of it may well be another (a random prefix can make one);
+ * the
  * case then counts as the row decoded. Sequences keep a few registers as pointers into the data, branch forward only, and call functions
  * within themselves, so that most run to their end.
  */
@@ -213,8 +214,7 @@ static void generate_single(const struct generator *generator, struct random *ra
 
 static bool fits_sequence(const struct generator *generator, struct random *random, const struct isa_row *row)
 {
-	static const uint16_t unfit[] = {OP_ENTER, OP_BOUND, OP_CLFLUSH, OP_FLDCW, OP_CALL, OP_WRFSBASE, OP_WRGSBASE,
-					 OP_POPA};
+	static const uint16_t unfit[] = {OP_ENTER, OP_BOUND, OP_CLFLUSH, OP_FLDCW, OP_CALL, OP_WRFSBASE, OP_WRGSBASE, OP_POPA};
 
 	if (row->attributes & (A_END | A_CPL0) || exempt_find(row) || is_accessed_in_parts(row))
 		return false;
@@ -224,7 +224,8 @@ static bool fits_sequence(const struct generator *generator, struct random *rand
 	}
 	if ((row->op == OP_DIV || row->op == OP_IDIV || row->op == OP_LEAVE) && !random_percent(random, 20))
 		return false;
-	if (row->attributes & (A_X87 | A_MMX | A_SSE) && !random_percent(random, 30)) /* general instructions are what sequences are about */
+	if (row->attributes & (A_X87 | A_MMX | A_SSE) &&
+	    !random_percent(random, 30)) /* general instructions are what sequences are about */
 		return false;
 	return generator->host.amd || row->undefined == 0; /* undefined.c says why */
 }

@@ -1,6 +1,7 @@
 /* Batches through all executors: harness.h. */
 #include "tests/differential/harness.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,7 @@ static void count_rows(struct harness *harness, const struct test_case *test, co
 /* A mismatching case, put aside until its batch is through, since running it again needs the batch. */
 struct suspect {
 	struct test_case test;
+	uint64_t differs;
 	struct outcome emulated[ENGINE_COUNT];
 };
 
@@ -182,6 +184,8 @@ static struct error *judge(struct harness *harness, struct suspect *suspects, un
 			return err;
 		if (unstable) {
 			harness->unstable++;
+			printf("not repeatable on the host: %" PRIu64 ":%" PRIu64 ", fields %#" PRIx64 "\n", harness->generator.seed, test->number,
+			       suspects[i].differs);
 			continue;
 		}
 		harness->mismatches++;
@@ -196,8 +200,9 @@ static struct error *judge(struct harness *harness, struct suspect *suspects, un
 	return NULL;
 }
 
-static void put_aside(struct harness *harness, unsigned i, struct suspect *suspect)
+static void put_aside(struct harness *harness, unsigned i, uint64_t differs, struct suspect *suspect)
 {
+	suspect->differs = differs;
 	suspect->test = native_batch(harness->native)->test[i];
 	for (unsigned e = 0; e < ENGINE_COUNT; e++) {
 		if (harness->emulator[e])
@@ -230,6 +235,7 @@ struct error *harness_batch(struct harness *harness, uint64_t first, unsigned co
 	generate_batch(harness, first, count);
 	err = run_batch(harness);
 	for (unsigned i = 0; !err && i < batch->count; i++) {
+		uint64_t differs;
 		unsigned a, b;
 
 		if (compare_is_void(outcome_of(harness, harness->emulator[0] ? 1 : 2, i))) {
@@ -238,14 +244,15 @@ struct error *harness_batch(struct harness *harness, uint64_t first, unsigned co
 		}
 		harness->cases++;
 		count_rows(harness, &batch->test[i], &batch->outcome[i]);
-		if (!harness_compare(harness, i, &a, &b))
+		differs = harness_compare(harness, i, &a, &b);
+		if (!differs)
 			continue;
 		if (!suspects)
 			suspects = calloc(BATCH, sizeof(*suspects));
 		if (!suspects)
 			err = error_create("out of memory");
 		else
-			put_aside(harness, i, &suspects[suspect_count++]);
+			put_aside(harness, i, differs, &suspects[suspect_count++]);
 	}
 	if (!err)
 		err = judge(harness, suspects, suspect_count);

@@ -13,10 +13,10 @@ struct harness {
 	struct generator generator;
 	struct native *native;
 	struct emulator *emulator[ENGINE_COUNT]; /* NULL: not asked for */
-	struct outcome *outcome[ENGINE_COUNT];	 /* of the batch */
-	unsigned show;				 /* mismatches still to be shown */
+	struct outcome *outcome[ENGINE_COUNT];   /* of the batch */
+	unsigned show;                           /* mismatches still to be shown */
 	uint64_t cases, mismatches, not_made, not_compared;
-	uint64_t unstable; /* the host gave another result when asked again */
+	uint64_t unstable;    /* the host gave another result when asked again */
 	uint64_t *executed;   /* by row: cases that ran it natively to some effect */
 	uint64_t *mismatched; /* by row of the (last) instruction */
 };

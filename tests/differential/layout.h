@@ -12,7 +12,7 @@
 #define DATA_WRITABLE 0x2000
 #define STACK_BASE 0x30000000 /* two pages with nothing on either side */
 #define STACK_SIZE 0x2000
-#define LOW_BASE 0x8000 /* one page that 16-bit addresses reach */
+#define LOW_BASE 0x8000          /* one page that 16-bit addresses reach */
 #define HIGH_BASE 0x2a2345670000 /* one page above 4 GiB */
 
 /*
@@ -21,7 +21,7 @@
  */
 #define SUPPORT_BASE 0x3d1c7000 /* no address that a corner value leads to */
 #define SUPPORT_SIZE 0x2000
-#define EXIT64 SUPPORT_BASE	       /* a case ends by jumping here ... */
+#define EXIT64 SUPPORT_BASE           /* a case ends by jumping here ... */
 #define EXIT32 (SUPPORT_BASE + 0x800) /* ... or, in compatibility mode, here */
 #define CONTEXT (SUPPORT_BASE + 0x1000)
 

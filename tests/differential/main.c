@@ -31,18 +31,19 @@ static const char usage[] =
 static void list_exempt(void)
 {
 	for (const struct exempt_row *exempt = exempt_rows; exempt->reason; exempt++)
-		printf("%-18s %-11s %-45s %s\n", isa_op_names[exempt->op], exempt->kind == EXEMPT_FAULTS ? "fault only" : "not run", exempt->reason,
-		       exempt->tested);
+		printf("%-18s %-11s %-45s %s\n", isa_op_names[exempt->op], exempt->kind == EXEMPT_FAULTS ? "fault only" : "not run",
+		       exempt->reason, exempt->tested);
 }
 
 /* False: leave with *ret_status. */
 static bool parse(int argc, char **argv, struct arguments *args, int *ret_status)
 {
 	static const struct option options[] = {
-		{"cases", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},   {"row", required_argument, NULL, 'r'},
-		{"mode", required_argument, NULL, 'm'},	 {"sequences", required_argument, NULL, 'q'}, {"engine", required_argument, NULL, 'e'},
-		{"replay", required_argument, NULL, 'p'}, {"show", required_argument, NULL, 'n'},  {"exempt", no_argument, NULL, 'x'},
-		{NULL, 0, NULL, 0},
+		{"cases", required_argument, NULL, 'c'},     {"seed", required_argument, NULL, 's'},
+		{"row", required_argument, NULL, 'r'},       {"mode", required_argument, NULL, 'm'},
+		{"sequences", required_argument, NULL, 'q'}, {"engine", required_argument, NULL, 'e'},
+		{"replay", required_argument, NULL, 'p'},    {"show", required_argument, NULL, 'n'},
+		{"exempt", no_argument, NULL, 'x'},          {NULL, 0, NULL, 0},
 	};
 	int option;
 	char *end;
@@ -175,9 +176,10 @@ int main(int argc, char **argv)
 		show_mismatched(&harness);
 		if (!args.replay && !args.row && !args.mode)
 			never = show_unexecuted(&harness);
-		printf("seed %" PRIu64 ": %" PRIu64 " not made, %" PRIu64 " not comparable, %" PRIu64 " not repeatable on the host\n", args.seed,
-		       harness.not_made, harness.not_compared, harness.unstable);
-		printf("differential: %" PRIu64 " cases, %" PRIu64 " mismatches, %u rows never executed\n", harness.cases, harness.mismatches, never);
+		printf("seed %" PRIu64 ": %" PRIu64 " not made, %" PRIu64 " not comparable, %" PRIu64 " not repeatable on the host\n",
+		       args.seed, harness.not_made, harness.not_compared, harness.unstable);
+		printf("differential: %" PRIu64 " cases, %" PRIu64 " mismatches, %u rows never executed\n", harness.cases,
+		       harness.mismatches, never);
 	} else {
 		fprintf(stderr, "differential: %s\n", err->message);
 	}

@@ -42,8 +42,10 @@ _Static_assert(offsetof(struct state, rflags) == STATE_RFLAGS && offsetof(struct
 		       offsetof(struct state, gs_base) == STATE_GS_BASE && offsetof(struct state, selector) == STATE_SELECTOR &&
 		       offsetof(struct state, fx) == STATE_FX && sizeof(struct state) == STATE_SIZE,
 	       "enter.S relies on these");
-_Static_assert(offsetof(struct native_context, host_rsp) == CONTEXT_HOST_RSP && offsetof(struct native_context, host_fs) == CONTEXT_HOST_FS &&
-		       offsetof(struct native_context, host_mxcsr) == CONTEXT_MXCSR && offsetof(struct native_context, iret) == CONTEXT_IRET,
+_Static_assert(offsetof(struct native_context, host_rsp) == CONTEXT_HOST_RSP &&
+		       offsetof(struct native_context, host_fs) == CONTEXT_HOST_FS &&
+		       offsetof(struct native_context, host_mxcsr) == CONTEXT_MXCSR &&
+		       offsetof(struct native_context, iret) == CONTEXT_IRET,
 	       "enter.S relies on these");
 
 void native_enter(void);
@@ -69,7 +71,7 @@ static struct native_context *context(void)
 void native_collect_signal(const ucontext_t *ucontext)
 {
 	static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-				      REG_R8,  REG_R9,	REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+				      REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
 	struct native_context *now = context();
 	struct outcome *outcome = &now->batch->outcome[now->batch->next];
 	const greg_t *reg = ucontext->uc_mcontext.gregs;
@@ -129,7 +131,8 @@ static void run_case(struct batch *batch, const struct test_case *test, struct o
 
 static bool map_at(uint64_t address, uint64_t size, int protection)
 {
-	void *at = mmap((void *)address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
+	void *at = mmap((void *)address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1,
+			0);
 
 	return at == (void *)address && mprotect(at, size, protection) == 0;
 }
@@ -188,7 +191,8 @@ static bool take_signals(void)
 	static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
 	struct sigaction action = {.sa_sigaction = native_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 	size_t size = 256 << 10;
-	stack_t stack = {.ss_sp = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0), .ss_size = size};
+	stack_t stack = {.ss_sp = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0),
+			 .ss_size = size};
 
 	if (stack.ss_sp == MAP_FAILED || sigaltstack(&stack, NULL) < 0)
 		return false;

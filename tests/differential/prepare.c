@@ -209,8 +209,8 @@ void prepare_patch(struct test_case *test, uint64_t address, const void *bytes, 
 /* How much memory an operand of this type is, about. */
 static unsigned memory_size(const struct decoded *decoded)
 {
-	static const uint8_t sizes[] = {[TYPE_b] = 1, [TYPE_w] = 2, [TYPE_d] = 4, [TYPE_q] = 8, [TYPE_dq] = 16, [TYPE_t] = 10,
-					[TYPE_x] = 16, [TYPE_ss] = 4, [TYPE_sd] = 8, [TYPE_0] = 16};
+	static const uint8_t sizes[] = {[TYPE_b] = 1,  [TYPE_w] = 2,  [TYPE_d] = 4,  [TYPE_q] = 8,  [TYPE_dq] = 16,
+					[TYPE_t] = 10, [TYPE_x] = 16, [TYPE_ss] = 4, [TYPE_sd] = 8, [TYPE_0] = 16};
 
 	for (unsigned i = 0; i < 4; i++) {
 		const struct isa_operand_info *operand = &isa_operands[decoded->row->operand[i]];
@@ -279,7 +279,8 @@ static bool is_mapped(uint64_t address)
 void prepare_memory(struct preparation *p, const struct encoding *encoding, uint64_t at)
 {
 	const struct decoded *d = p->decoded;
-	uint64_t base = prepare_segment_base(p->test, d), mask = address_mask(d), linear_mask = p->test->code_size == 8 ? ~0ull : 0xffffffff;
+	uint64_t base = prepare_segment_base(p->test, d), mask = address_mask(d),
+		 linear_mask = p->test->code_size == 8 ? ~0ull : 0xffffffff;
 	bool any_memory = encoding->displacement_size || d->base != NO_REGISTER || d->index != NO_REGISTER;
 	uint64_t target, offset;
 

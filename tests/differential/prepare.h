@@ -14,9 +14,9 @@ struct preparation {
 	struct random *random;
 	struct test_case *test;
 	const struct decoded *decoded;
-	uint8_t *bytes;		       /* the instruction, to patch immediates in */
-	uint64_t target;	       /* linear address of its ModRM memory operand ... */
-	bool has_target;	       /* ... if it has one that hits the data pages */
+	uint8_t *bytes;  /* the instruction, to patch immediates in */
+	uint64_t target; /* linear address of its ModRM memory operand ... */
+	bool has_target; /* ... if it has one that hits the data pages */
 };
 
 /* Random registers, without regard to the code. gentle: for sequences (exceptions masked, pointers into data pages). */
@@ -30,14 +30,16 @@ void prepare_image(struct random *random, uint8_t *image);
  */
 void prepare_memory(struct preparation *p, const struct encoding *encoding, uint64_t at);
 /* The same by the displacement alone, for sequences. */
-void prepare_displacement(struct random *random, const struct decoded *decoded, const struct encoding *encoding, uint8_t *bytes, uint64_t at);
+void prepare_displacement(struct random *random, const struct decoded *decoded, const struct encoding *encoding, uint8_t *bytes,
+			  uint64_t at);
 /* The linear address of the memory operand of an instruction (decoded again, now that it is as it stays). */
 uint64_t prepare_operand(const struct test_case *test, const struct decoded *decoded);
 /* What the operation needs. */
 void prepare_operation(struct preparation *p);
 
 /*
- * Whether the instruction, in 32-bit code, may access bytes on both sides of the end of a segment of 4 GiB. Processors differ in whether that
+ * Whether the instruction, in 32-bit code, may access bytes on both sides of the end of a segment of 4 GiB. Processors differ in whether
+ * that
  * faults (SDM vol. 3A 5.3).
  */
 bool prepare_wraps(const struct test_case *test, const struct decoded *decoded);

@@ -1,5 +1,6 @@
 /*
- * Random numbers, and values that lean to the corners where implementations differ. One generator a case, seeded by the run's seed and the case's
+ * Random numbers, and values that lean to the corners where implementations differ. One generator a case, seeded by the run's seed and
+ * the case's
  * number, so that any case can be made again alone.
  */
 #ifndef XRAY86_TESTS_DIFFERENTIAL_RANDOM_H

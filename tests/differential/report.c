@@ -11,7 +11,7 @@
 #include "tests/differential/undefined.h"
 
 static const char *const gpr_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					  "r8",	 "r9",	"r10", "r11", "r12", "r13", "r14", "r15"};
+					  "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
 
 static void show_code(const struct test_case *test)
 {
@@ -141,7 +141,8 @@ static void show_before(const struct test_case *test, const uint8_t *image)
 	printf("  before:");
 	for (unsigned i = 0; i < (test->code_size == 8 ? 16 : 8); i++)
 		printf("%s %s=%" PRIx64, i == 8 ? "\n         " : "", gpr_names[i], state->gpr[i]);
-	printf("\n          rflags=%" PRIx64 " fs=%" PRIx64 " gs=%" PRIx64 " fcw=%" PRIx64 " fsw=%" PRIx64 " ftw=%" PRIx64 " mxcsr=%" PRIx64 "\n",
+	printf("\n          rflags=%" PRIx64 " fs=%" PRIx64 " gs=%" PRIx64 " fcw=%" PRIx64 " fsw=%" PRIx64 " ftw=%" PRIx64 " mxcsr=%" PRIx64
+	       "\n",
 	       state->rflags, state->fs_base, state->gs_base, fx_field(state, FX_FCW, 2), fx_field(state, FX_FSW, 2),
 	       fx_field(state, FX_FTW, 1), fx_field(state, FX_MXCSR, 4));
 	if (test->operand)
@@ -154,7 +155,8 @@ void report_mismatch(uint64_t seed, const struct test_case *test, const uint8_t 
 {
 	const struct state *states[3] = {&test->before, &outcomes[0]->after, &outcomes[1]->after};
 
-	printf("mismatch %" PRIu64 ":%" PRIu64 " (%u-bit code, %s against %s)\n", seed, test->number, test->code_size * 8, names[0], names[1]);
+	printf("mismatch %" PRIu64 ":%" PRIu64 " (%u-bit code, %s against %s)\n", seed, test->number, test->code_size * 8, names[0],
+	       names[1]);
 	show_code(test);
 	show_before(test, image);
 	show_outcome(names[0], outcomes[0]);

@@ -1,5 +1,6 @@
 /*
- * What single operations need of the state in order to do something: divisors that do not overflow, counts that end, return addresses that lead
+ * What single operations need of the state in order to do something: divisors that do not overflow, counts that end, return addresses
+ * that lead
  * somewhere, selectors that exist, and values of the formats that they read. One small function each, in a table.
  */
 #include <string.h>
@@ -35,8 +36,21 @@ static uint64_t landing(struct preparation *p)
 
 static uint16_t random_selector(struct random *random)
 {
-	static const uint16_t selectors[] = {SELECTOR_DATA, SELECTOR_DATA, SELECTOR_DATA, SELECTOR_CODE32, SELECTOR_CODE64, 0, 3,
-					     SELECTOR_DATA & ~3, SELECTOR_CODE64 & ~1, 0x08, 0x10, 0x18, 0x13, 0xfff8, 0x2f};
+	static const uint16_t selectors[] = {SELECTOR_DATA,
+					     SELECTOR_DATA,
+					     SELECTOR_DATA,
+					     SELECTOR_CODE32,
+					     SELECTOR_CODE64,
+					     0,
+					     3,
+					     SELECTOR_DATA & ~3,
+					     SELECTOR_CODE64 & ~1,
+					     0x08,
+					     0x10,
+					     0x18,
+					     0x13,
+					     0xfff8,
+					     0x2f};
 
 	return selectors[random_below(random, sizeof(selectors) / sizeof(selectors[0]))];
 }
@@ -86,7 +100,8 @@ static void bit_offset(struct preparation *p)
 {
 	uint64_t offset = (int64_t)(random_below(p->random, 1024)) - 512;
 
-	if (p->decoded->mod != 3 && random_percent(p->random, 90) && p->decoded->reg != p->decoded->base && p->decoded->reg != p->decoded->index)
+	if (p->decoded->mod != 3 && random_percent(p->random, 90) && p->decoded->reg != p->decoded->base &&
+	    p->decoded->reg != p->decoded->index)
 		memcpy(gpr(p, p->decoded->reg), &offset, p->decoded->operand_size);
 }
 
@@ -126,8 +141,8 @@ static void string(struct preparation *p)
 
 static void translate(struct preparation *p)
 {
-	uint64_t target = prepare_target(p->random, 1, p->decoded->address_size) - prepare_segment_base(p->test, p->decoded) -
-			  (*gpr(p, RAX) & 0xff);
+	uint64_t target =
+		prepare_target(p->random, 1, p->decoded->address_size) - prepare_segment_base(p->test, p->decoded) - (*gpr(p, RAX) & 0xff);
 
 	memcpy(gpr(p, RBX), &target, p->decoded->address_size);
 }
@@ -135,7 +150,8 @@ static void translate(struct preparation *p)
 static void bound(struct preparation *p)
 {
 	uint8_t bounds[8];
-	uint64_t value = *gpr(p, p->decoded->reg), low = value - random_below(p->random, 3) + 1, high = value + random_below(p->random, 3) - 1;
+	uint64_t value = *gpr(p, p->decoded->reg), low = value - random_below(p->random, 3) + 1,
+		 high = value + random_below(p->random, 3) - 1;
 	unsigned size = p->decoded->operand_size;
 
 	memcpy(bounds, &low, size);

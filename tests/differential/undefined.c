@@ -2,7 +2,8 @@
  * What the manuals leave undefined: undefined.h.
  *
  * The emulator does what AMD's processors do (Zen 3 is where it was established), so on an AMD host nothing at all is left out. On other
- * hosts the flags that the instruction table calls undefined are not compared, nor the results that undefined_result() names; sequences there
+ * hosts the flags that the instruction table calls undefined are not compared, nor the results that undefined_result() names; sequences
+ * there
  * have no instructions that leave flags undefined, since what one leaves the next would use.
  */
 #include "tests/differential/undefined.h"
@@ -20,7 +21,8 @@ static const struct {
 	{OP_AND, "AF = 0; so for OR, XOR and TEST", "the same"},
 	{OP_MUL, "only CF and OF are written; so for IMUL", "SF and PF of the low half, ZF = AF = 0"},
 	{OP_DIV, "CF and OF stay, AF = 1, SF = ZF = PF = 0; so for IDIV", "by model"},
-	{OP_SHL, "OF as of the last of the shifts by one, AF = 1; so for SHR and SAR", "AF = 0; OF by the first or the last shift, by model"},
+	{OP_SHL, "OF as of the last of the shifts by one, AF = 1; so for SHR and SAR",
+	 "AF = 0; OF by the first or the last shift, by model"},
 	{OP_ROL, "OF as of the last of the rotations by one; so for ROR, RCL and RCR", "by model"},
 	{OP_SHLD, "OF as of the last shift; a word by more than 16 goes on with the second operand; so for SHRD", "by model"},
 	{OP_BT, "only CF is written; so for BTS, BTR and BTC", "the same"},

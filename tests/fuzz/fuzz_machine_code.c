@@ -14,7 +14,7 @@
 #define assert_null(pointer) assert_true(!(pointer))
 #include "tests/unit/rig.h"
 
-enum { HEADER = 9, MAX_CODE = 4096, LIMIT = 3000, VECTORS = 256, COMPARED = 1 << 20 };
+enum { HEADER = 9, MAX_CODE = 4096, LIMIT = 500, REP_LIMIT = 64, VECTORS = 256, COMPARED = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -131,12 +131,13 @@ static void set_up(struct rig *rig, const struct input *input)
 	if (input->user && input->mode != RIG_REAL)
 		rig_load_segments(rig, RIG_CS3, RIG_DS3);
 	fill_registers(rig->cpu, input);
+	rig->cpu->rep_limit = rig->cpu->rep_limit_normal = REP_LIMIT; /* 500 instructions of 65536 iterations each take minutes here */
 }
 
 static void run_in_pieces(struct cpu *cpu, uint64_t until, uint64_t seed)
 {
 	while (cpu_instructions(cpu) < until) {
-		uint64_t next = cpu_instructions(cpu) + 1 + next_random(&seed) % 20;
+		uint64_t next = cpu_instructions(cpu) + 1 + next_random(&seed) % 50;
 
 		if (cpu_run(cpu, next < until ? next : until) != CPU_EXIT_DEADLINE)
 			return;

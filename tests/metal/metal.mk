@@ -26,6 +26,11 @@ metal-images: $(METAL_IMAGES)
 
 test-metal: $(BUILD)/xray86 $(METAL_IMAGES)
 	@tests/metal/run-images $(METAL_TIMEOUT) $(METAL_IMAGES) -- $(BUILD)/xray86 boot
+	@tests/metal/run-images $(METAL_TIMEOUT) $(METAL_IMAGES) -- $(BUILD)/xray86 boot --engine tagged
+
+# The command line, on tiny images that it makes and the ones of here.
+test-cli: $(BUILD)/xray86 $(METAL_IMAGES)
+	@tests/cli/run-cli-tests $(BUILD)/xray86 $(METAL)
 
 # The tests themselves, tested: on another implementation. Needs no emulator of ours; not part of `make test`.
 QEMU = qemu-system-x86_64 -accel tcg -cpu max -display none -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 -no-reboot
@@ -33,4 +38,4 @@ QEMU = qemu-system-x86_64 -accel tcg -cpu max -display none -serial stdio -devic
 test-metal-qemu: $(METAL_IMAGES)
 	@tests/metal/run-images $(METAL_TIMEOUT) $(METAL_IMAGES) -- $(QEMU) -kernel
 
-.PHONY: metal-images test-metal test-metal-qemu
+.PHONY: metal-images test-metal test-metal-qemu test-cli
