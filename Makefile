@@ -24,6 +24,7 @@ help:
 	@echo 'make demo          build, and boot a program that checks long mode from the inside'
 	@echo 'make test          everything that CI runs: unit, metal, decoder and differential tests, sanitizers, fuzzing (installs what it needs)'
 	@echo 'make test-unit     the unit tests alone; make test-metal: the bare-metal programs'
+	@echo 'make test-cli      the command line'
 	@echo 'make differential  random instructions against the host CPU (CASES=, SEED=)'
 	@echo 'make decoder-sweep the decoder against Capstone (SWEEP_SAMPLES=)'
 	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
@@ -114,6 +115,8 @@ fuzz-targets: $(FUZZERS:%=$(FUZZ_BUILD)/tests/fuzz/%)
 
 fuzz:
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) FUZZ_BUILD=$(FUZZ_BUILD) CFLAGS='-O1 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all' fuzz-targets
+	@mkdir -p $(FUZZ_BUILD)/corpus/fuzz_machine_code
+	@tests/fuzz/seed-corpus $(FUZZ_BUILD)/tests/fuzz/fuzz_machine_code $(FUZZ_BUILD)/corpus/fuzz_machine_code
 	@for target in $(FUZZERS); do echo "== $$target"; mkdir -p $(FUZZ_BUILD)/corpus/$$target; \
 		$(FUZZ_BUILD)/tests/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \
 			-artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus/$$target || exit 1; done
