@@ -27,7 +27,7 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* size-byte integers; sizes are compile-time constants wherever these are called. */
+/* size-byte integers; sizes are compile-time constants wherever speed matters. */
 struct value {
 	uint64_t v;
 	tag_t tag;

@@ -52,7 +52,8 @@ struct cpu_state *cpu_state_save(const struct cpu *cpu)
 static bool same_translations(const struct cpu *a, const struct cpu *b)
 {
 	return a->cr0 == b->cr0 && a->cr3 == b->cr3 && a->cr4 == b->cr4 && a->efer == b->efer &&
-	       !memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte)) && !memcmp(a->dr, b->dr, sizeof(a->dr)) && !((a->eflags ^ b->eflags) & FLAG_AC);
+	       !memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte)) && !memcmp(a->dr, b->dr, sizeof(a->dr)) &&
+	       !((a->eflags ^ b->eflags) & FLAG_AC);
 }
 
 void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state)

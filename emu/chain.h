@@ -8,6 +8,12 @@
 #include "emu/access.h"
 #include "emu/block.h"
 
+/* Cuts a near branch's target to the operand size. */
+ALWAYS_INLINE uint64_t cut_rip(uint64_t rip, unsigned size)
+{
+	return size == 2 ? (uint16_t)rip : size == 4 ? (uint32_t)rip : rip;
+}
+
 ALWAYS_INLINE struct jump_cache_entry *jump_cache_slot(struct cpu *cpu, uint64_t rip)
 {
 	return &cpu->jump_cache[(rip ^ rip >> 12) & (JUMP_CACHE_SIZE - 1)];

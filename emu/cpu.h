@@ -243,9 +243,10 @@ struct cpu {
 	uint64_t pending_debug; /* DR6 bits of data/single-step traps to raise after this instruction */
 
 	/* -- engine -- */
-	uint64_t deadline;  /* instruction count at which budget is 0: now = deadline - budget (- current->left inside a block) */
-	uint64_t rep_limit; /* iterations that one execution of a REP string instruction may do: 1 under TF and breakpoints, else the next */
-	uint64_t rep_limit_normal; /* CPU_REP_LIMIT; less for tests that cannot wait */
+	uint64_t deadline; /* instruction count at which budget is 0: now = deadline - budget (- current->left inside a block) */
+	uint64_t
+		rep_limit; /* iterations that one execution of a REP string instruction may do: 1 under TF and breakpoints, else the next */
+	uint64_t rep_limit_normal;     /* CPU_REP_LIMIT; less for tests that cannot wait */
 	struct block_links *link_from; /* link of the block just left that wants to point to the next one, or NULL */
 	unsigned link_slot;
 	struct mark *marks; /* sorted by address */

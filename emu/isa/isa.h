@@ -166,7 +166,6 @@ enum {
 	A_REP = 1 << 15,      /* string instruction: F2/F3 repeat */
 	A_BRANCH = 1 << 16,   /* direct near branch (J operand): lowered with links. Indirect ones and RET have A_END instead */
 	A_STACK = 1 << 17,    /* uses the stack implicitly */
-	A_VEX = 1 << 18,      /* recognised, raises #UD */
 	A_PLUS_CC = 1 << 19,  /* 16 opcodes, condition in the low 4 bits */
 	A_RM_SHIFT = 20,      /* RM(n): ModRM.rm must be n (4 bits: n + 1) */
 	A_O16 = 1 << 24,      /* only with 16-bit operand size ... */

@@ -6,11 +6,6 @@
 #include "emu/isa/isa.h"
 #include "emu/stack.h"
 
-ALWAYS_INLINE uint64_t cut_rip(uint64_t rip, unsigned size)
-{
-	return size == 2 ? (uint16_t)rip : size == 4 ? (uint32_t)rip : rip;
-}
-
 ALWAYS_INLINE uint64_t direct_target(const struct cpu *cpu, const struct insn *insn, unsigned size)
 {
 	return cut_rip(next_rip(cpu, insn) + (uint64_t)insn->imm, size);
@@ -29,16 +24,7 @@ ALWAYS_INLINE struct value return_address(const struct cpu *cpu, const struct in
 static __attribute__((noinline)) const struct insn *call_slow(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t target)
 {
 	check_branch_target(cpu, insn, target);
-	switch (size) {
-	case 2:
-		push_value(cpu, insn, false, 2, return_address(cpu, insn, 2));
-		break;
-	case 4:
-		push_value(cpu, insn, false, 4, return_address(cpu, insn, 4));
-		break;
-	default:
-		push_value(cpu, insn, false, 8, return_address(cpu, insn, 8));
-	}
+	push_value(cpu, insn, false, size, return_address(cpu, insn, size));
 	return chain(cpu, insn, 0, target);
 }
 

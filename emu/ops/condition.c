@@ -6,12 +6,6 @@
 #include "emu/chain.h"
 #include "emu/isa/isa.h"
 
-/* Cuts a near branch's target to the operand size. */
-ALWAYS_INLINE uint64_t cut_rip(uint64_t rip, unsigned size)
-{
-	return size == 2 ? (uint16_t)rip : size == 4 ? (uint32_t)rip : rip;
-}
-
 ALWAYS_INLINE const struct insn *jump_if(struct cpu *cpu, const struct insn *insn, enum producer producer, unsigned condition, unsigned size)
 {
 	uint64_t next = next_rip(cpu, insn);

@@ -13,23 +13,6 @@ static enum segment_index segment_operand(uint16_t offset)
 	return (offset - CPU_OFFSET(seg)) / sizeof(struct segment);
 }
 
-static void write_register(struct cpu *cpu, uint16_t offset, unsigned size, uint64_t v)
-{
-	struct value value = {v, 0};
-
-	switch (size) {
-	case 2:
-		reg_set(cpu, offset, 2, value);
-		break;
-	case 4:
-		reg_set(cpu, offset, 4, value);
-		break;
-	default:
-		reg_set(cpu, offset, 8, value);
-		break;
-	}
-}
-
 /* After MOV SS and POP SS the next instruction runs before interrupts and debug traps are looked at (SDM vol. 3A 6.8.3). */
 static void load_sreg(struct cpu *cpu, enum segment_index index, uint16_t selector)
 {
@@ -42,7 +25,7 @@ static void load_sreg(struct cpu *cpu, enum segment_index index, uint16_t select
 
 static void do_mov_from_sreg_r(struct cpu *cpu, const struct insn *insn)
 {
-	write_register(cpu, insn->op1, insn_operand_size(insn), cpu->seg[segment_operand(insn->op2)].selector);
+	reg_set(cpu, insn->op1, insn_operand_size(insn), (struct value){cpu->seg[segment_operand(insn->op2)].selector, 0});
 }
 
 static void do_mov_from_sreg_m(struct cpu *cpu, const struct insn *insn)

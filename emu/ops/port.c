@@ -26,12 +26,7 @@ static void input(struct cpu *cpu, const struct insn *insn, uint16_t port)
 
 	require_port(cpu, port, size);
 	value.v = port_read(cpu, port, size);
-	if (size == 1)
-		reg_set(cpu, CPU_OFFSET(gpr[RAX]), 1, value);
-	else if (size == 2)
-		reg_set(cpu, CPU_OFFSET(gpr[RAX]), 2, value);
-	else
-		reg_set(cpu, CPU_OFFSET(gpr[RAX]), 4, value);
+	reg_set(cpu, CPU_OFFSET(gpr[RAX]), size, value);
 }
 
 static void output(struct cpu *cpu, const struct insn *insn, uint16_t port)

@@ -136,14 +136,8 @@ ALWAYS_INLINE void enter_frame(struct cpu *cpu, const struct insn *insn, unsigne
 static void do_pushf(struct cpu *cpu, const struct insn *insn)
 {
 	unsigned size = insn_operand_size(insn);
-	struct value value = {cpu_pushf(cpu, size), 0};
 
-	if (size == 2)
-		push_value(cpu, insn, false, 2, value);
-	else if (size == 4)
-		push_value(cpu, insn, false, 4, value);
-	else
-		push_value(cpu, insn, false, 8, value);
+	push_value(cpu, insn, false, size, (struct value){cpu_pushf(cpu, size), 0});
 }
 
 static void do_popf(struct cpu *cpu, const struct insn *insn)
@@ -151,12 +145,7 @@ static void do_popf(struct cpu *cpu, const struct insn *insn)
 	unsigned size = insn_operand_size(insn);
 	struct value value;
 
-	if (size == 2)
-		peek_value(cpu, insn, false, 2, &value);
-	else if (size == 4)
-		peek_value(cpu, insn, false, 4, &value);
-	else
-		peek_value(cpu, insn, false, 8, &value);
+	peek_value(cpu, insn, false, size, &value);
 	cpu_popf(cpu, (uint32_t)value.v, size); /* may raise */
 	stack_pointer_add(cpu, size);
 }

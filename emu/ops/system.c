@@ -7,30 +7,10 @@
 #include "emu/ops/offset.h"
 #include "emu/system.h"
 
-static void write_register(struct cpu *cpu, uint16_t offset, unsigned size, uint64_t v)
-{
-	struct value value = {v, 0};
-
-	switch (size) {
-	case 1:
-		reg_set(cpu, offset, 1, value);
-		break;
-	case 2:
-		reg_set(cpu, offset, 2, value);
-		break;
-	case 4:
-		reg_set(cpu, offset, 4, value);
-		break;
-	default:
-		reg_set(cpu, offset, 8, value);
-		break;
-	}
-}
-
 static void write_pair(struct cpu *cpu, uint64_t value)
 {
-	write_register(cpu, CPU_OFFSET(gpr[RAX]), 4, value);
-	write_register(cpu, CPU_OFFSET(gpr[RDX]), 4, value >> 32);
+	reg_set(cpu, CPU_OFFSET(gpr[RAX]), 4, (struct value){value, 0});
+	reg_set(cpu, CPU_OFFSET(gpr[RDX]), 4, (struct value){value >> 32, 0});
 }
 
 static uint64_t read_pair(const struct cpu *cpu)
@@ -50,7 +30,7 @@ static void destination16(struct cpu *cpu, const struct insn *insn, bool memory,
 	if (memory)
 		store(cpu, insn, ea(cpu, insn, 2, true), 2, (struct value){value, 0});
 	else
-		write_register(cpu, insn->op1, insn_operand_size(insn), value);
+		reg_set(cpu, insn->op1, insn_operand_size(insn), (struct value){value, 0});
 }
 
 static void set_zf(struct cpu *cpu, bool zf)
@@ -86,7 +66,7 @@ static uint64_t control_source(struct cpu *cpu, uint16_t offset)
 static void do_mov_from_cr(struct cpu *cpu, const struct insn *insn)
 {
 	require_cpl0(cpu);
-	write_register(cpu, insn->op1, control_size(cpu), control_read(cpu, insn->op2));
+	reg_set(cpu, insn->op1, control_size(cpu), (struct value){control_read(cpu, insn->op2), 0});
 }
 
 static void do_mov_to_cr(struct cpu *cpu, const struct insn *insn)
@@ -98,7 +78,7 @@ static void do_mov_to_cr(struct cpu *cpu, const struct insn *insn)
 static void do_mov_from_dr(struct cpu *cpu, const struct insn *insn)
 {
 	require_cpl0(cpu);
-	write_register(cpu, insn->op1, control_size(cpu), debug_read(cpu, insn->op2));
+	reg_set(cpu, insn->op1, control_size(cpu), (struct value){debug_read(cpu, insn->op2), 0});
 }
 
 static void do_mov_to_dr(struct cpu *cpu, const struct insn *insn)
@@ -226,7 +206,7 @@ static void do_lar(struct cpu *cpu, const struct insn *insn, bool memory)
 	found = access_rights(cpu, source16(cpu, insn, insn->op2, memory), &rights);
 	set_zf(cpu, found);
 	if (found)
-		write_register(cpu, insn->op1, insn_operand_size(insn), rights);
+		reg_set(cpu, insn->op1, insn_operand_size(insn), (struct value){rights, 0});
 }
 
 static void do_lsl(struct cpu *cpu, const struct insn *insn, bool memory)
@@ -238,7 +218,7 @@ static void do_lsl(struct cpu *cpu, const struct insn *insn, bool memory)
 	found = segment_limit(cpu, source16(cpu, insn, insn->op2, memory), &limit);
 	set_zf(cpu, found);
 	if (found)
-		write_register(cpu, insn->op1, insn_operand_size(insn), limit);
+		reg_set(cpu, insn->op1, insn_operand_size(insn), (struct value){limit, 0});
 }
 
 static void do_verr(struct cpu *cpu, const struct insn *insn, bool memory)
@@ -335,7 +315,7 @@ static void do_rdtscp(struct cpu *cpu, const struct insn *insn)
 	if (!(cpu->features & CPU_FEATURE_RDTSCP))
 		cpu_raise(cpu, VECTOR_UD);
 	write_pair(cpu, read_time_stamp(cpu));
-	write_register(cpu, CPU_OFFSET(gpr[RCX]), 4, cpu->tsc_aux);
+	reg_set(cpu, CPU_OFFSET(gpr[RCX]), 4, (struct value){cpu->tsc_aux, 0});
 }
 
 /* There are no performance counters: any index is a wrong one. */
@@ -350,10 +330,10 @@ static void do_cpuid(struct cpu *cpu, const struct insn *insn)
 	struct cpuid answer = cpuid_query(cpu, cpu->gpr[RAX], cpu->gpr[RCX]);
 
 	(void)insn;
-	write_register(cpu, CPU_OFFSET(gpr[RAX]), 4, answer.eax);
-	write_register(cpu, CPU_OFFSET(gpr[RBX]), 4, answer.ebx);
-	write_register(cpu, CPU_OFFSET(gpr[RCX]), 4, answer.ecx);
-	write_register(cpu, CPU_OFFSET(gpr[RDX]), 4, answer.edx);
+	reg_set(cpu, CPU_OFFSET(gpr[RAX]), 4, (struct value){answer.eax, 0});
+	reg_set(cpu, CPU_OFFSET(gpr[RBX]), 4, (struct value){answer.ebx, 0});
+	reg_set(cpu, CPU_OFFSET(gpr[RCX]), 4, (struct value){answer.ecx, 0});
+	reg_set(cpu, CPU_OFFSET(gpr[RDX]), 4, (struct value){answer.edx, 0});
 }
 
 /* -- bases of FS and GS -- */
@@ -373,7 +353,7 @@ static void require_fsgsbase(struct cpu *cpu)
 static void read_base(struct cpu *cpu, const struct insn *insn, enum segment_index index)
 {
 	require_fsgsbase(cpu);
-	write_register(cpu, insn->op1, insn_operand_size(insn) == 8 ? 8 : 4, read_segment_base(cpu, index));
+	reg_set(cpu, insn->op1, insn_operand_size(insn) == 8 ? 8 : 4, (struct value){read_segment_base(cpu, index), 0});
 }
 
 static void write_base(struct cpu *cpu, const struct insn *insn, enum segment_index index)

@@ -22,7 +22,7 @@ static bool is_eligible(const struct generator *generator, const struct isa_row 
 {
 	const struct exempt_row *exempt = exempt_find(row);
 
-	if (row->attributes & (wide ? A_NO64 : A_ONLY64) || row->attributes & A_VEX)
+	if (row->attributes & (wide ? A_NO64 : A_ONLY64))
 		return false;
 	if (!wide && row->attributes & A_O64)
 		return false;

@@ -185,8 +185,8 @@ static struct error *judge(struct harness *harness, struct suspect *suspects, un
 			return err;
 		if (unstable) {
 			harness->unstable++;
-			printf("not repeatable on the host: %" PRIu64 ":%" PRIu64 ", fields %#" PRIx64 "\n", harness->generator.seed, test->number,
-			       suspects[i].differs);
+			printf("not repeatable on the host: %" PRIu64 ":%" PRIu64 ", fields %#" PRIx64 "\n", harness->generator.seed,
+			       test->number, suspects[i].differs);
 			continue;
 		}
 		harness->mismatches++;

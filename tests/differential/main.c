@@ -128,8 +128,7 @@ static unsigned show_unexecuted(const struct harness *harness)
 	unsigned count = 0;
 
 	for (size_t i = 0; i < isa_row_count; i++) {
-		if (harness->executed[i] || exempt_find(&isa_rows[i]) || isa_rows[i].attributes & A_VEX ||
-		    host_lacks(&harness->generator.host, &isa_rows[i]))
+		if (harness->executed[i] || exempt_find(&isa_rows[i]) || host_lacks(&harness->generator.host, &isa_rows[i]))
 			continue;
 		printf("never executed: ");
 		show_row(i);

@@ -207,7 +207,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size <= HEADER || size > HEADER + MAX_CODE)
 		return 0;
-	input = (struct input){.mode = (data[0] & 0x7f) % (RIG_LONG + 1), .user = data[0] & 0x80, .code = data + HEADER, .size = size - HEADER};
+	input = (struct input){
+		.mode = (data[0] & 0x7f) % (RIG_LONG + 1), .user = data[0] & 0x80, .code = data + HEADER, .size = size - HEADER};
 	memcpy(&input.seed, data + 1, sizeof(input.seed));
 
 	set_up(&blocks, &input);

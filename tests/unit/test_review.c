@@ -25,17 +25,15 @@ static void map_pages(struct rig *rig, const uint64_t *page, unsigned count)
 		rig_write64(rig, RIG_TABLES + 0x4000 + 8 * i, page[i] | 7);
 }
 
-/* A block that ends where its page does goes on in the next linear page, wherever that is mapped now. */
-static void test_fall_through_into_remapped_page(void **state)
+/* Runs from the end of one page into the next, remaps that one, and runs again: the new page's code must run. */
+static void run_into_remapped_page(const uint64_t pages[2])
 {
-	static const uint64_t pages[] = {0x50000, 0x60000};
 	struct rig rig;
 
-	(void)state;
 	rig_init(&rig, RIG_LONG);
 	map_pages(&rig, pages, 2);
 	rig_write(&rig, 0x50ffe, "\x90\x90", 2);
-	rig_write(&rig, 0x60000, "\xb0\x01\xeb\xfa", 4); /* mov al, 1; jmp back to the NOPs */
+	rig_write(&rig, pages[1], "\xb0\x01\xeb\xfa", 4); /* mov al, 1; jmp back to the NOPs */
 	rig_write(&rig, 0x61000, "\xb0\x02\xeb\xfa", 4);
 	rig.cpu->rip = PAGES + 0xffe;
 	rig_run(&rig, 40);
@@ -48,27 +46,22 @@ static void test_fall_through_into_remapped_page(void **state)
 	rig_deinit(&rig);
 }
 
+/* A block that ends where its page does goes on in the next linear page, wherever that is mapped now. */
+static void test_fall_through_into_remapped_page(void **state)
+{
+	static const uint64_t pages[] = {0x50000, 0x60000};
+
+	(void)state;
+	run_into_remapped_page(pages);
+}
+
 /* The same where both linear pages were one physical page when the link could be made. */
 static void test_fall_through_into_same_page(void **state)
 {
 	static const uint64_t pages[] = {0x50000, 0x50000};
-	struct rig rig;
 
 	(void)state;
-	rig_init(&rig, RIG_LONG);
-	map_pages(&rig, pages, 2);
-	rig_write(&rig, 0x50ffe, "\x90\x90", 2);
-	rig_write(&rig, 0x50000, "\xb0\x01\xeb\xfa", 4);
-	rig_write(&rig, 0x61000, "\xb0\x02\xeb\xfa", 4);
-	rig.cpu->rip = PAGES + 0xffe;
-	rig_run(&rig, 40);
-	assert_int_equal(rig.cpu->gpr[RAX], 1);
-	rig_write64(&rig, RIG_TABLES + 0x4008, 0x61000 | 7);
-	cpu_flush_page(rig.cpu, PAGES + 0x1000);
-	rig.cpu->rip = PAGES + 0xffe;
-	rig_run(&rig, 8);
-	assert_int_equal(rig.cpu->gpr[RAX], 2);
-	rig_deinit(&rig);
+	run_into_remapped_page(pages);
 }
 
 /* A jump of 16-bit operand size leads to another page when its code runs at another linear address. */
@@ -83,7 +76,7 @@ static void test_cut_jump_at_alias(void **state)
 	rig_run(&rig, 40);
 	assert_int_equal(rig.cpu->gpr[RAX], 1);
 	rig_write(&rig, RIG_TABLES + 4 * 16, "\x87\x00\x00\x00", 4); /* 64 MiB: physical 0 once more */
-	rig_write(&rig, RIG_TABLES, "\x87\x00\x40\x00", 4);	      /* and 4 MiB at linear 0 */
+	rig_write(&rig, RIG_TABLES, "\x87\x00\x40\x00", 4);          /* and 4 MiB at linear 0 */
 	rig_write(&rig, 0x405003, "\xb0\x02\xeb\xfe", 4);
 	cpu_flush_tlb(rig.cpu);
 	rig.cpu->rip = 0x4005000;
