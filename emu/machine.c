@@ -100,7 +100,11 @@ static struct error *init(struct machine *machine, const struct machine_config *
 		return err;
 	machine_bus_describe(machine, &bus);
 	err = cpu_create(&machine->mem, &bus, &machine->cpu);
-	return err ? err : machine_bus_init(machine, config);
+	if (err)
+		return err;
+	if (config->cpu_features)
+		machine->cpu->features = config->cpu_features;
+	return machine_bus_init(machine, config);
 }
 
 struct error *machine_create(const struct machine_config *config, struct machine **ret)

@@ -37,10 +37,12 @@
 struct machine_config {
 	uint64_t memory;               /* bytes of RAM, a multiple of the page size */
 	const struct console *console; /* NULL: none */
+	bool console_handshake;        /* its input waits until the guest raises RTS; for guests that do when they are ready */
 	int64_t epoch;                 /* what the RTC shows at time 0: seconds since 1970 */
 	bool acpi;                     /* describe the machine by ACPI tables (not with a BIOS, who makes its own) */
 	const void *rom;               /* BIOS, copied; NULL: none */
 	uint64_t rom_size;
+	unsigned cpu_features; /* CPU_FEATURE_* of cpuid.h; 0: CPU_FEATURES_DEFAULT */
 };
 
 /* Why machine_run() came back. */

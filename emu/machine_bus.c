@@ -354,6 +354,7 @@ struct error *machine_bus_init(struct machine *machine, const struct machine_con
 	pic_init(&machine->pic, (struct irq_line){pic_output_changed, machine, 0});
 	pit_init(&machine->pit, clock, irq_line(machine, 0));
 	uart_init(&machine->uart, irq_line(machine, 4), config->console);
+	machine->uart.handshake = config->console_handshake;
 	rtc_init(&machine->rtc, clock, irq_line(machine, 8), config->epoch, machine->low_end, above_4g);
 	i8042_init(&machine->i8042, irq_line(machine, 1), irq_line(machine, 12), &machine->system);
 	acpi_pm_init(&machine->acpi_pm, clock, irq_line(machine, ACPI_SCI), &machine->system);
