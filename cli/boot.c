@@ -238,6 +238,12 @@ static int quit_status(const struct terminal *terminal)
 	return terminal->signal ? EXIT_SIGNAL + terminal->signal : 0;
 }
 
+static void note_panic(const struct panic_watch *watch)
+{
+	fprintf(stderr, "xray86: the guest's kernel panicked (%s)\n",
+		watch->words ? "its last words say why" : "and printed nothing: console=ttyS0 in --append shows why");
+}
+
 static int report(struct machine *machine, enum machine_stop stop, const struct terminal *terminal)
 {
 	switch (stop) {
@@ -253,7 +259,7 @@ static int report(struct machine *machine, enum machine_stop stop, const struct 
 	case MACHINE_STOP_SHUTDOWN:
 		report_crash(machine);
 		return EXIT_XRAY86;
-	case MACHINE_STOP_CPU: /* nobody here sets marks or clients */
+	case MACHINE_STOP_CPU: /* the only mark is the panic's, and there are no clients */
 		fprintf(stderr, "xray86: internal error: the CPU stopped for reason %d\n", machine->cpu_exit);
 		return EXIT_XRAY86;
 	case MACHINE_STOP_NONE:
@@ -264,7 +270,8 @@ static int report(struct machine *machine, enum machine_stop stop, const struct 
 	return 0;
 }
 
-static struct error *run(struct machine *machine, struct terminal *terminal, const struct boot_options *options, int *ret_status)
+static struct error *run(struct machine *machine, struct terminal *terminal, const struct boot_options *options,
+			 struct panic_watch *watch, int *ret_status)
 {
 	struct error *err = terminal_open(terminal);
 	enum machine_stop stop;
@@ -273,9 +280,14 @@ static struct error *run(struct machine *machine, struct terminal *terminal, con
 		return err;
 	progress_start(&terminal->progress, machine, "booting");
 	cpu_set_tagged(machine->cpu, options->tagged);
-	stop = machine_run(machine, options->limit);
+	stop = panic_watch_run(watch, machine, terminal, options->limit);
 	terminal_close(terminal);
-	*ret_status = report(machine, stop, terminal);
+	if (watch->panicked && stop != MACHINE_STOP_QUIT) {
+		note_panic(watch);
+		*ret_status = EXIT_XRAY86;
+	} else {
+		*ret_status = report(machine, stop, terminal);
+	}
 	if (options->digest)
 		report_digest(machine);
 	if (options->stats)
@@ -285,6 +297,7 @@ static struct error *run(struct machine *machine, struct terminal *terminal, con
 
 static struct error *boot(const struct boot_options *options, const struct file *file, int *ret_status)
 {
+	struct panic_watch watch = {0};
 	struct terminal terminal = {0};
 	struct machine_config config = {
 		.memory = options->memory,
@@ -302,9 +315,9 @@ static struct error *boot(const struct boot_options *options, const struct file 
 	if (err)
 		return options->bios ? error_prefix(err, "%s", options->bios) : err;
 	if (options->image)
-		err = boot_load_image(machine, file, options);
+		err = boot_load_image(machine, file, options, &watch);
 	if (!err)
-		err = run(machine, &terminal, options, ret_status);
+		err = run(machine, &terminal, options, &watch, ret_status);
 	machine_destroy(machine);
 	return err;
 }

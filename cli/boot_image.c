@@ -152,7 +152,8 @@ static struct error *load_kernel(struct machine *machine, const struct kernel *k
 	return err;
 }
 
-static struct error *load_linux(struct machine *machine, const struct file *file, const struct boot_options *options)
+static struct error *load_linux(struct machine *machine, const struct file *file, const struct boot_options *options,
+				struct panic_watch *watch)
 {
 	struct kernel kernel;
 	struct error *err = kernel_open(file->data, file->size, &kernel);
@@ -165,6 +166,8 @@ static struct error *load_linux(struct machine *machine, const struct file *file
 		err = error_prefix(err, "%s", options->image);
 	else
 		err = load_kernel(machine, &kernel, options);
+	if (!err)
+		err = panic_watch_start(watch, machine, &kernel);
 	kernel_close(&kernel);
 	return err;
 }
@@ -178,12 +181,13 @@ bool boot_image_is_linux(const struct file *file)
 	return kind == IMAGE_LINUX_BZIMAGE || kind == IMAGE_ELF;
 }
 
-struct error *boot_load_image(struct machine *machine, const struct file *file, const struct boot_options *options)
+struct error *boot_load_image(struct machine *machine, const struct file *file, const struct boot_options *options,
+			      struct panic_watch *watch)
 {
 	enum image_kind kind = image_detect(file->data, file->size);
 
 	if (boot_image_is_linux(file))
-		return load_linux(machine, file, options);
+		return load_linux(machine, file, options, watch);
 	if (kind == IMAGE_MULTIBOOT)
 		return load_multiboot(machine, file, options);
 	return error_create("%s: %s: give a Linux kernel (vmlinuz or vmlinux) or a multiboot one", options->image, image_kind_name(kind));
