@@ -139,8 +139,9 @@ static struct error *set_stats(void *into, const char *value)
 static const struct option_spec option_specs[] = {
 	{"append", "TEXT", "kernel command line; for Linux " KERNEL_DEFAULT_COMMAND_LINE " unless told", set_append},
 	{"trusted-parameters", NULL, "Linux: the parameters listed below, before those of --append", set_trusted},
-	{"initrd", "FILE", "initial ramdisk, as Linux takes it: compressed or not; more than one are put one behind the other.\n"
-			   "multiboot: FILE[,ARGS], a module, whose string is \"FILE ARGS\"",
+	{"initrd", "FILE",
+	 "initial ramdisk, as Linux takes it: compressed or not; more than one are put one behind the other.\n"
+	 "multiboot: FILE[,ARGS], a module, whose string is \"FILE ARGS\"",
 	 set_initrd},
 	{"memory", "SIZE", "RAM, in MiB or with a suffix K, M, G; 256 unless told", set_memory},
 	{"kernel-base", "ADDRESS", "Linux: the virtual address to put the kernel at, as KASLR might; where it was linked for unless told",
@@ -270,8 +271,8 @@ static int report(struct machine *machine, enum machine_stop stop, const struct 
 	return 0;
 }
 
-static struct error *run(struct machine *machine, struct terminal *terminal, const struct boot_options *options,
-			 struct panic_watch *watch, int *ret_status)
+static struct error *run(struct machine *machine, struct terminal *terminal, const struct boot_options *options, struct panic_watch *watch,
+			 int *ret_status)
 {
 	struct error *err = terminal_open(terminal);
 	enum machine_stop stop;

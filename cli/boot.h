@@ -27,7 +27,8 @@ struct boot_options {
 
 /* Whether it is a Linux kernel, as far as its first bytes tell. */
 bool boot_image_is_linux(const struct file *file);
-/* Loads options->image, whose contents `file` holds, by the kind that it is, with its initrds and command line. Starts the watch for Linux. */
+/* Loads options->image, whose contents `file` holds, by the kind that it is, with its initrds and command line. Starts the watch for Linux.
+ */
 struct error *boot_load_image(struct machine *machine, const struct file *file, const struct boot_options *options,
 			      struct panic_watch *watch);
 

@@ -70,7 +70,8 @@ static struct error *load_multiboot_with(struct machine *machine, const struct f
 	struct error *err;
 
 	/* Like QEMU, but without the image's folder: what the guest sees must not depend on where the file is. */
-	if (asprintf(&command_line, "%s%s%s", base_name(options->image), options->append ? " " : "", options->append ? options->append : "") < 0)
+	if (asprintf(&command_line, "%s%s%s", base_name(options->image), options->append ? " " : "",
+		     options->append ? options->append : "") < 0)
 		return error_create("out of memory");
 	boot.command_line = command_line;
 	err = multiboot_load(machine, file->data, image, &boot);

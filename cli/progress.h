@@ -1,6 +1,6 @@
 /*
- * A line on a terminal's stderr that says that something is going on, while nothing else is to be seen: redrawn by progress_tick(), gone after
- * progress_clear(). Not on anything but a terminal. It goes by the host's clock and has no effect on the machine.
+ * A line on a terminal's stderr that says that something is going on, while nothing else is to be seen: redrawn by progress_tick(), gone
+ * after progress_clear(). Not on anything but a terminal. It goes by the host's clock and has no effect on the machine.
  */
 #ifndef XRAY86_CLI_PROGRESS_H
 #define XRAY86_CLI_PROGRESS_H
@@ -12,7 +12,7 @@
 
 struct progress {
 	const struct machine *machine; /* NULL: off */
-	const char *what;	       /* "booting vmlinuz" */
+	const char *what;              /* "booting vmlinuz" */
 	bool shown;
 	uint64_t next; /* when to draw it anew, in milliseconds of the host's clock */
 };

@@ -22,7 +22,7 @@ enum { TERMINAL_OUT = 4096, TERMINAL_IN = 256 };
 struct terminal {
 	struct console console;
 	struct progress progress; /* shown until the first output */
-	uint64_t written;	  /* bytes of output so far */
+	uint64_t written;         /* bytes of output so far */
 	bool raw;
 	struct termios saved;
 	sigset_t saved_signals;
