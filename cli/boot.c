@@ -5,25 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/boot.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "cli/terminal.h"
-#include "emu/machine.h"
-#include "loader/file.h"
-#include "loader/image.h"
-#include "loader/multiboot.h"
 
-enum { MAX_INITRDS = 64, DEFAULT_MEMORY_MIB = 256 };
-
-struct boot_options {
-	const char *image, *bios, *append;
-	const char *initrd[MAX_INITRDS];
-	unsigned initrds;
-	uint64_t memory, limit;
-	int64_t epoch;
-	bool acpi, digest, stats, tagged;
-};
+enum { DEFAULT_MEMORY_MIB = 256 };
 
 /* -- options -- */
 
@@ -43,8 +31,8 @@ static struct error *set_initrd(void *into, const char *value)
 {
 	struct boot_options *options = into;
 
-	if (options->initrds == MAX_INITRDS)
-		return error_create("--initrd %s: more than %d of them", value, MAX_INITRDS);
+	if (options->initrds == BOOT_MAX_INITRDS)
+		return error_create("--initrd %s: more than %d of them", value, BOOT_MAX_INITRDS);
 	options->initrd[options->initrds++] = value;
 	return NULL;
 }
@@ -181,109 +169,6 @@ static struct error *parse_arguments(int argc, char **argv, struct boot_options 
 	return NULL;
 }
 
-/* -- images -- */
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-/* "FILE,ARGS" -> path "FILE" and string "FILE ARGS", both to be freed. */
-static struct error *split_initrd(const char *option, char **ret_path, char **ret_string)
-{
-	size_t length = strcspn(option, ",");
-	const char *args = option + length + (option[length] == ',');
-
-	*ret_path = strndup(option, length);
-	if (asprintf(ret_string, "%.*s%s%s", (int)length, option, *args ? " " : "", args) < 0)
-		*ret_string = NULL;
-	return *ret_path && *ret_string ? NULL : error_create("out of memory");
-}
-
-struct modules {
-	unsigned count;
-	struct file file[MAX_INITRDS];
-	struct multiboot_module module[MAX_INITRDS];
-	char *string[MAX_INITRDS];
-};
-
-static struct error *open_modules(const struct boot_options *options, struct modules *ret)
-{
-	for (unsigned i = 0; i < options->initrds; i++) {
-		char *path;
-		struct error *err = split_initrd(options->initrd[i], &path, &ret->string[i]);
-
-		ret->count++;
-		if (!err)
-			err = file_open(path, &ret->file[i]);
-		free(path);
-		if (err)
-			return err;
-		ret->module[i] = (struct multiboot_module){ret->file[i].data, ret->file[i].size, ret->string[i]};
-	}
-	return NULL;
-}
-
-static void close_modules(struct modules *modules)
-{
-	for (unsigned i = 0; i < modules->count; i++) {
-		file_close(&modules->file[i]);
-		free(modules->string[i]);
-	}
-}
-
-static struct error *load_multiboot_with(struct machine *machine, const struct file *file, const struct multiboot_image *image,
-					 const struct boot_options *options, const struct modules *modules)
-{
-	struct multiboot_boot boot = {.module = modules->module, .modules = modules->count};
-	char *command_line;
-	struct error *err;
-
-	/* Like QEMU, but without the image's folder: what the guest sees must not depend on where the file is. */
-	if (asprintf(&command_line, "%s%s%s", base_name(options->image), *options->append ? " " : "", options->append) < 0)
-		return error_create("out of memory");
-	boot.command_line = command_line;
-	err = multiboot_load(machine, file->data, image, &boot);
-	free(command_line);
-	return err;
-}
-
-static struct error *load_multiboot(struct machine *machine, const struct file *file, const struct boot_options *options)
-{
-	struct modules modules = {0};
-	struct multiboot_image image;
-	struct error *err = multiboot_parse(file->data, file->size, &image);
-
-	if (err)
-		return error_prefix(err, "%s", options->image);
-	err = open_modules(options, &modules);
-	if (!err) {
-		err = load_multiboot_with(machine, file, &image, options, &modules);
-		if (err)
-			err = error_prefix(err, "%s", options->image);
-	}
-	close_modules(&modules);
-	return err;
-}
-
-/* By what the file contains. Other kinds of kernels get their loaders here. */
-static struct error *load_image(struct machine *machine, const struct file *file, const struct boot_options *options)
-{
-	enum image_kind kind = image_detect(file->data, file->size);
-
-	switch (kind) {
-	case IMAGE_MULTIBOOT:
-		return load_multiboot(machine, file, options);
-	case IMAGE_EMPTY:
-	case IMAGE_UNKNOWN:
-		return error_create("%s: %s: give a multiboot kernel", options->image, image_kind_name(kind));
-	default:
-		return error_create("%s: %s is not supported yet: give a multiboot kernel", options->image, image_kind_name(kind));
-	}
-}
-
 /* -- running -- */
 
 static void note_halt(const struct machine *machine)
@@ -360,7 +245,7 @@ static struct error *boot(const struct boot_options *options, const struct file 
 	if (err)
 		return options->bios ? error_prefix(err, "%s", options->bios) : err;
 	if (options->image)
-		err = load_image(machine, file, options);
+		err = boot_load_image(machine, file, options);
 	if (!err)
 		err = run(machine, &terminal, options, ret_status);
 	machine_destroy(machine);

@@ -20,6 +20,7 @@ static struct error *add_low_area(struct machine *machine, const struct machine_
 		return err;
 	acpi_build_tables(tables, ACPI_AREA);
 	physmem_copy_in(&machine->mem, ACPI_AREA, tables, sizeof(tables));
+	machine->acpi_rsdp = ACPI_AREA;
 	return NULL;
 }
 
@@ -75,6 +76,19 @@ unsigned machine_memory_map(const struct machine *machine, struct memory_range *
 	return count;
 }
 
+bool machine_memory_available(const struct machine *machine, uint64_t paddr, uint64_t size)
+{
+	struct memory_range range[MACHINE_MEMORY_RANGES];
+	unsigned count = machine_memory_map(machine, range);
+
+	for (unsigned i = 0; i < count; i++) {
+		if (range[i].type == MEMORY_AVAILABLE && paddr >= range[i].start && size <= range[i].size &&
+		    paddr - range[i].start <= range[i].size - size)
+			return true;
+	}
+	return false;
+}
+
 /* -- making -- */
 
 static struct error *init(struct machine *machine, const struct machine_config *config)
@@ -116,34 +130,6 @@ void machine_destroy(struct machine *machine)
 		cpu_destroy(machine->cpu);
 	physmem_deinit(&machine->mem);
 	free(machine);
-}
-
-static void set_flat(struct cpu *cpu, enum segment_index index, uint16_t selector, uint16_t type)
-{
-	cpu->seg[index] = (struct segment){
-		.limit = UINT32_MAX,
-		.attributes = type | SEGMENT_S | SEGMENT_P | SEGMENT_DB | SEGMENT_G,
-		.selector = selector,
-	};
-}
-
-void machine_enter_protected(struct machine *machine, uint32_t eip, uint32_t eax, uint32_t ebx)
-{
-	enum { CODE_READABLE_ACCESSED = 0xb, DATA_WRITABLE_ACCESSED = 0x3, CODE_SELECTOR = 0x08, DATA_SELECTOR = 0x10 };
-	struct cpu *cpu = machine->cpu;
-
-	cpu->cr0 = CR0_PE | CR0_ET;
-	cpu->cpl = 0;
-	cpu_set_eflags(cpu, 2, UINT32_MAX);
-	for (enum segment_index i = SEG_ES; i <= SEG_GS; i++)
-		set_flat(cpu, i, DATA_SELECTOR, DATA_WRITABLE_ACCESSED);
-	set_flat(cpu, SEG_CS, CODE_SELECTOR, CODE_READABLE_ACCESSED);
-	memset(cpu->gpr, 0, sizeof(cpu->gpr));
-	cpu->gpr[RAX] = eax;
-	cpu->gpr[RBX] = ebx;
-	cpu->rip = eip;
-	cpu_update_paging(cpu);
-	cpu_update_mode(cpu);
 }
 
 /* -- running -- */

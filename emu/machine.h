@@ -62,6 +62,7 @@ struct machine {
 	struct physmem mem;
 	struct cpu *cpu;
 	uint64_t low_end, high_end; /* end of RAM below 4 GiB; above (4 GiB if there is none there) */
+	uint64_t acpi_rsdp;         /* where the ACPI tables' root is, or 0 */
 
 	struct uart uart;
 	struct pic pic;
@@ -99,7 +100,19 @@ void machine_destroy(struct machine *machine);
 /* Runs until the instruction count reaches `until` (UINT64_MAX: without limit) or something stops it. */
 enum machine_stop machine_run(struct machine *machine, uint64_t until);
 
-/* Puts the CPU in 32-bit protected mode with flat segments, interrupts and paging off, as boot loaders leave it. */
+/*
+ * How boot loaders leave the CPU: flat segments, interrupts off, and 32-bit protected mode without paging, or 64-bit mode with the page
+ * tables at cr3. The segment registers are loaded, whatever the descriptor table in memory holds.
+ */
+struct machine_entry {
+	bool long_mode;
+	uint64_t rip, cr3;
+	uint16_t code_selector, data_selector;
+	struct table_register gdt;
+	uint64_t gpr[16]; /* by enum gpr */
+};
+void machine_enter(struct machine *machine, const struct machine_entry *entry);
+/* 32-bit, with selectors 8 and 10h and no GDT. */
 void machine_enter_protected(struct machine *machine, uint32_t eip, uint32_t eax, uint32_t ebx);
 
 /* The memory map that firmware would report (types as in INT 15h AX=E820h). Returns the number of ranges, at most MACHINE_MEMORY_RANGES. */
@@ -109,6 +122,8 @@ struct memory_range {
 	uint32_t type;
 };
 unsigned machine_memory_map(const struct machine *machine, struct memory_range *ret);
+/* Whether all of [paddr, paddr + size) is in one available range of it. */
+bool machine_memory_available(const struct machine *machine, uint64_t paddr, uint64_t size);
 
 /* A 64-bit hash (FNV-1a) of all that the guest could observe of its final state: registers, RAM, instruction count. */
 uint64_t machine_digest(struct machine *machine);

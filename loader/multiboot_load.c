@@ -49,19 +49,6 @@ static uint64_t page_up(uint64_t address)
 
 /* -- what is where -- */
 
-static bool usable(const struct machine *machine, uint64_t paddr, uint64_t size)
-{
-	struct memory_range range[MACHINE_MEMORY_RANGES];
-	unsigned count = machine_memory_map(machine, range);
-
-	for (unsigned i = 0; i < count; i++) {
-		if (range[i].type == MEMORY_AVAILABLE && paddr >= range[i].start && size <= range[i].size &&
-		    paddr - range[i].start <= range[i].size - size)
-			return true;
-	}
-	return false;
-}
-
 static struct error *load_segments(struct machine *machine, const uint8_t *data, const struct multiboot_image *image, uint64_t *ret_end)
 {
 	*ret_end = ONE_MIB;
@@ -69,7 +56,7 @@ static struct error *load_segments(struct machine *machine, const uint8_t *data,
 		const struct multiboot_segment *segment = &image->segment[i];
 		uint64_t end = segment->paddr + segment->memory_size;
 
-		if (!usable(machine, segment->paddr, segment->memory_size))
+		if (!machine_memory_available(machine, segment->paddr, segment->memory_size))
 			return error_create("segment at %#" PRIx64 " to %#" PRIx64 " is not in RAM (which ends at %#" PRIx64
 					    ", with a hole at 0xa0000-0xfffff): give more with --memory",
 					    segment->paddr, end - 1, machine->low_end);
@@ -87,7 +74,7 @@ static struct error *load_modules(struct machine *machine, const struct multiboo
 		const struct multiboot_module *module = &boot->module[i];
 		uint64_t start = page_up(*end);
 
-		if (!usable(machine, start, module->size))
+		if (!machine_memory_available(machine, start, module->size))
 			return error_create("module %u (%s, %zu bytes) does not fit into RAM behind %#" PRIx64 ": give more with --memory",
 					    i + 1, module->string, module->size, start);
 		if (module->size)
@@ -110,7 +97,7 @@ static struct error *place_info(const struct machine *machine, const struct mult
 			low = false;
 	}
 	*ret = low ? INFO_PLACE : page_up(end);
-	if (!usable(machine, *ret, size))
+	if (!machine_memory_available(machine, *ret, size))
 		return error_create("no room for the boot information (%" PRIu64 " bytes) behind %#" PRIx64 ": give more with --memory",
 				    size, end);
 	return NULL;

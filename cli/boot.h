@@ -1,0 +1,25 @@
+/* Between the parts of `xray86 boot`: what was asked for, and putting an image into the machine. */
+#ifndef XRAY86_CLI_BOOT_H
+#define XRAY86_CLI_BOOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "emu/machine.h"
+#include "loader/file.h"
+
+enum { BOOT_MAX_INITRDS = 64 };
+
+struct boot_options {
+	const char *image, *bios, *append;
+	const char *initrd[BOOT_MAX_INITRDS];
+	unsigned initrds;
+	uint64_t memory, limit;
+	int64_t epoch;
+	bool acpi, digest, stats, tagged;
+};
+
+/* Loads options->image, whose contents `file` holds, by the kind that it is, with its initrds and command line. */
+struct error *boot_load_image(struct machine *machine, const struct file *file, const struct boot_options *options);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * A Linux kernel as a file holds it, made ready to be placed in memory: an unmodified bzImage, or the vmlinux that is inside one.
+ *
+ * kernel_open() is pure and takes hostile bytes: afterwards the file parts of all segments lie within `elf`, segments are not larger in
+ * the file than in memory, do not wrap and do not overlap, the entry point is in one of them, and `elf` is followed by the relocations.
+ * What kernel_relocate() changes is the copy in memory.
+ *
+ * x86-64: addresses of the image are __START_KERNEL_map (ffffffff80000000h) + physical; the virtual place and the physical one are
+ * independent. i386: they are PAGE_OFFSET + physical, and go together.
+ */
+#ifndef XRAY86_LOADER_KERNEL_H
+#define XRAY86_LOADER_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+enum kernel_arch { KERNEL_I386, KERNEL_X86_64 };
+
+enum { KERNEL_MAX_SEGMENTS = 32 };
+
+/* A PT_LOAD, as linked. The per-CPU data of x86-64 up to 6.12 are a segment at vaddr 0. */
+struct kernel_segment {
+	uint64_t offset, file_size; /* in the ELF file */
+	uint64_t vaddr, paddr, memory_size;
+};
+
+/* What loaders need of the setup header (Documentation/arch/x86/boot.rst), and its bytes for boot_params. */
+enum { SETUP_HEADER_AT = 0x1f1, SETUP_HEADER_MAX = 0x290 - SETUP_HEADER_AT /* boot_params has other things from there on */ };
+enum { XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1 };
+struct kernel_setup {
+	uint16_t version; /* of the boot protocol: 20fh is 2.15. 0: a bare vmlinux, which has no header; the rest are defaults then */
+	uint16_t xloadflags;
+	uint32_t alignment; /* kernel_alignment: CONFIG_PHYSICAL_ALIGN */
+	uint32_t init_size; /* memory needed from the load address on */
+	uint32_t cmdline_size;    /* longest command line, without the final 0 */
+	uint32_t initrd_addr_max; /* last byte that the initial ramdisk may have */
+	uint16_t size;
+	uint8_t bytes[SETUP_HEADER_MAX]; /* from 1f1h on */
+};
+
+struct kernel {
+	enum kernel_arch arch;
+	const uint8_t *elf; /* the vmlinux; relocated in place by kernel_relocate() */
+	size_t elf_size;
+	const uint8_t *relocations; /* what stands behind it, or NULL */
+	size_t relocation_size;
+	struct kernel_setup setup;
+	unsigned segments;
+	struct kernel_segment segment[KERNEL_MAX_SEGMENTS]; /* by ascending paddr */
+	uint64_t entry;     /* physical, as linked */
+	uint64_t link_base; /* virtual address of the lowest segment, as linked */
+	uint64_t base;      /* virtual address that it has now */
+	uint8_t *owned;     /* memory that elf is in, if it is not the file's */
+};
+
+/* data must outlive *ret, whose elf may be in it. */
+struct error *kernel_open(const uint8_t *data, size_t size, struct kernel *ret);
+/* A zeroed struct kernel is allowed. */
+void kernel_close(struct kernel *kernel);
+
+/* Bytes from the lowest segment's start to the highest one's end, in memory. */
+uint64_t kernel_extent(const struct kernel *kernel);
+
+#endif

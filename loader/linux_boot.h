@@ -1,0 +1,30 @@
+/*
+ * A Linux kernel into a machine: the last step of a boot loader, by the 32- or 64-bit boot protocol, but for the vmlinux inside the bzImage:
+ * what its decompressor would do has been done by kernel_open() and kernel_relocate().
+ *
+ * Physical memory: boot parameters, GDT, page tables and command line stand from 64 KiB on, below 640 KiB; the kernel at the physical
+ * address that it was linked for (i386: at the one that goes with its virtual base); the initial ramdisk at the end of the memory
+ * that it may be in.
+ */
+#ifndef XRAY86_LOADER_LINUX_BOOT_H
+#define XRAY86_LOADER_LINUX_BOOT_H
+
+#include "emu/machine.h"
+#include "loader/kernel.h"
+
+/* A file of the initial ramdisk: a cpio archive, compressed or not. The kernel unpacks one after the other. */
+struct linux_initrd {
+	const uint8_t *data;
+	size_t size;
+};
+
+struct linux_boot {
+	const char *command_line;
+	const struct linux_initrd *initrd;
+	unsigned initrds;
+};
+
+/* Leaves the CPU at the kernel's entry point. */
+struct error *linux_boot(struct machine *machine, const struct kernel *kernel, const struct linux_boot *boot);
+
+#endif
