@@ -50,6 +50,18 @@ static struct error *set_memory(void *into, const char *value)
 	return NULL;
 }
 
+static struct error *set_kernel_base(void *into, const char *value)
+{
+	unsigned long long base;
+	struct error *err = parse_number("kernel-base", value, &base);
+
+	if (!err && !base)
+		err = error_create("--kernel-base %s: give the virtual address of the kernel's text, such as 0xffffffff81000000", value);
+	if (!err)
+		((struct boot_options *)into)->kernel_base = base;
+	return err;
+}
+
 static struct error *set_acpi(void *into, const char *value)
 {
 	bool on = strcmp(value, "on") == 0;
@@ -110,6 +122,8 @@ static const struct option_spec option_specs[] = {
 	{"append", "TEXT", "kernel command line", set_append},
 	{"initrd", "FILE[,ARGS]", "a module for the kernel; may be given again. Its string is \"FILE ARGS\"", set_initrd},
 	{"memory", "SIZE", "RAM, in MiB or with a suffix K, M, G; 256 unless told", set_memory},
+	{"kernel-base", "ADDRESS", "Linux: the virtual address to put the kernel at, as KASLR might; where it was linked for unless told",
+	 set_kernel_base},
 	{"bios", "ROM", "instead of IMAGE: start at the reset vector, in this ROM, which ends at 4 GiB", set_bios},
 	{"acpi", "on|off", "describe the machine to the guest by ACPI tables (not with --bios); on unless told", set_acpi},
 	{"epoch", "SECONDS", "what the guest's clock shows at the start, since 1970; 2026-01-01 00:00 UTC unless told", set_epoch},

@@ -15,6 +15,7 @@ struct boot_options {
 	const char *initrd[BOOT_MAX_INITRDS];
 	unsigned initrds;
 	uint64_t memory, limit;
+	uint64_t kernel_base; /* 0: where it was linked for */
 	int64_t epoch;
 	bool acpi, digest, stats, tagged;
 };

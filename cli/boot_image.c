@@ -145,7 +145,12 @@ static struct error *load_linux(struct machine *machine, const struct file *file
 
 	if (err)
 		return error_prefix(err, "%s", options->image);
-	err = load_kernel(machine, &kernel, options);
+	if (options->kernel_base)
+		err = kernel_relocate(&kernel, options->kernel_base);
+	if (err)
+		err = error_prefix(err, "%s", options->image);
+	else
+		err = load_kernel(machine, &kernel, options);
 	kernel_close(&kernel);
 	return err;
 }

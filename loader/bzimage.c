@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SECTOR = 512, SETUP_SECTS_DEFAULT = 4 };
+enum { SECTOR = 512, SETUP_SECTS_DEFAULT = 4, ALIGNMENT_MIN = 0x2000 /* arch/x86/Kconfig, PHYSICAL_ALIGN */ };
 
 /* Offsets in the file. */
 enum {
@@ -77,6 +77,8 @@ struct error *bzimage_parse(const uint8_t *data, size_t size, struct kernel_setu
 	if (size < SETUP_HEADER_AT + SETUP_HEADER_MAX)
 		return error_create("truncated within its setup header: get the file again");
 	read_setup(data, ret_setup);
+	if (ret_setup->alignment < ALIGNMENT_MIN || (ret_setup->alignment & (ret_setup->alignment - 1)))
+		return error_create("its setup header is damaged (kernel_alignment %#x): get the file again", ret_setup->alignment);
 	start = (uint64_t)((data[SETUP_SECTS] ? data[SETUP_SECTS] : SETUP_SECTS_DEFAULT) + 1) * SECTOR + get32(data + PAYLOAD_OFFSET);
 	length = get32(data + PAYLOAD_LENGTH);
 	if (start > size || length > size - start)

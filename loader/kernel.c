@@ -12,7 +12,7 @@
 static void set_default_setup(struct kernel *kernel)
 {
 	kernel->setup = (struct kernel_setup){
-		.alignment = kernel->arch == KERNEL_X86_64 ? 2 << 20 : 16 << 20,
+		.alignment = 2 << 20,
 		.cmdline_size = 2047,
 		.initrd_addr_max = kernel->arch == KERNEL_X86_64 ? 0x7fffffff : 0x37ffffff,
 	};

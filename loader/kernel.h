@@ -61,6 +61,12 @@ struct error *kernel_open(const uint8_t *data, size_t size, struct kernel *ret);
 /* A zeroed struct kernel is allowed. */
 void kernel_close(struct kernel *kernel);
 
+/*
+ * Moves the kernel to another virtual base, which must be one that KASLR could have chosen. i386: its physical place goes with it.
+ * After an error the kernel is good for kernel_close() only.
+ */
+struct error *kernel_relocate(struct kernel *kernel, uint64_t base);
+
 /* Bytes from the lowest segment's start to the highest one's end, in memory. */
 uint64_t kernel_extent(const struct kernel *kernel);
 
