@@ -45,8 +45,9 @@ bool banner_parse(const char *text, size_t size, struct banner *ret)
 	builder = strstr(release, " (");
 	builder_end = builder ? strstr(builder, ") (") : NULL;
 	version = builder_end ? strstr(builder_end, ") #") : NULL; /* a compiler's version may have parentheses, but no number sign */
-	return version && take(release, builder - release, ret->release, sizeof(ret->release)) && is_release(ret->release) &&
-	       take(builder + 2, builder_end - builder - 2, ret->builder, sizeof(ret->builder)) &&
+	/* A banner without a number is in the image too: init/version.c has one for the first pass of linking. */
+	return version && isdigit((unsigned char)version[3]) && take(release, builder - release, ret->release, sizeof(ret->release)) &&
+	       is_release(ret->release) && take(builder + 2, builder_end - builder - 2, ret->builder, sizeof(ret->builder)) &&
 	       take(version + 2, strlen(version + 2), ret->version, sizeof(ret->version));
 }
 
