@@ -1,0 +1,210 @@
+/* Reading kallsyms: names, addresses, lookups. See kallsyms.h; finding the tables is in kallsyms_find.c. */
+#include "loader/kallsyms.h"
+
+#include <string.h>
+
+#include "loader/kallsyms_tables.h"
+
+/* -- addresses (kallsyms_sym_address()) -- */
+
+uint64_t kallsyms_address(const struct kallsyms *table, unsigned index)
+{
+	const uint8_t *at = table->addresses + (size_t)index * kallsyms_address_size(table->addressing, table->pointer_size);
+	uint64_t address = 0;
+
+	switch (table->addressing) {
+	case KALLSYMS_ABSOLUTE:
+		address = kallsyms_pointer(at, table->pointer_size);
+		if (address >= table->floor)
+			address += table->shift;
+		break;
+	case KALLSYMS_RELATIVE:
+		address = table->base + kallsyms_u32(at);
+		break;
+	case KALLSYMS_RELATIVE_PERCPU:
+		address = kallsyms_u32(at);
+		if (address >> 31)
+			address = table->base + (uint32_t)~address;
+		break;
+	case KALLSYMS_PREL32:
+		address = table->base + (uint64_t)index * sizeof(int32_t) + (int32_t)kallsyms_u32(at);
+		break;
+	}
+	return table->pointer_size == 4 ? (uint32_t)address : address;
+}
+
+bool kallsyms_nearest(const struct kallsyms *table, uint64_t address, unsigned *ret_index)
+{
+	unsigned low = 0, high = table->count;
+
+	/* The addresses below `low` are all at or below the address, those from `high` on above. */
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (kallsyms_address(table, middle) <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low)
+		return false;
+	address = kallsyms_address(table, --low);
+	while (low && kallsyms_address(table, low - 1) == address)
+		low--;
+	*ret_index = low;
+	return true;
+}
+
+/* -- names -- */
+
+/* The compressed name at `offset` in names, cut at the end of the table. */
+struct name {
+	const uint8_t *tokens;
+	size_t count;
+	size_t next; /* offset of the next one */
+};
+
+static struct name get_name(const struct kallsyms *table, size_t offset)
+{
+	size_t length, at = offset;
+
+	if (!kallsyms_name_length(table->names, table->names_size, &at, &length))
+		return (struct name){.next = table->names_size};
+	return (struct name){table->names + at, length, at + length};
+}
+
+static const char *get_token(const struct kallsyms *table, uint8_t token, size_t *ret_length)
+{
+	size_t offset = kallsyms_u16(table->token_index + token * sizeof(uint16_t));
+
+	if (offset >= table->token_table_size) {
+		*ret_length = 0;
+		return "";
+	}
+	*ret_length = strnlen((const char *)table->token_table + offset, table->token_table_size - offset);
+	return (const char *)table->token_table + offset;
+}
+
+/* The type, then the name, which is cut if it is too long. */
+static void expand(const struct kallsyms *table, const struct name *name, struct symbol *ret)
+{
+	size_t length = 0;
+	bool typed = false;
+
+	ret->type = '?';
+	for (size_t i = 0; i < name->count; i++) {
+		size_t count, room = sizeof(ret->name) - 1 - length;
+		const char *token = get_token(table, name->tokens[i], &count);
+
+		if (count && !typed) {
+			ret->type = *token++;
+			count--;
+			typed = true;
+		}
+		if (count > room)
+			count = room;
+		memcpy(ret->name + length, token, count);
+		length += count;
+	}
+	ret->name[length] = '\0';
+}
+
+/* As strcmp(text, name), without the type and without expanding more than is needed. */
+static int compare(const struct kallsyms *table, const char *text, const struct name *name)
+{
+	bool typed = false;
+
+	for (size_t i = 0; i < name->count; i++) {
+		size_t count;
+		const char *token = get_token(table, name->tokens[i], &count);
+
+		for (size_t j = 0; j < count; j++) {
+			if (!typed)
+				typed = true;
+			else if (*text != token[j])
+				return (uint8_t)*text < (uint8_t)token[j] ? -1 : 1;
+			else
+				text++;
+		}
+	}
+	return *text != '\0';
+}
+
+void kallsyms_seek(const struct kallsyms *table, unsigned index, struct kallsyms_cursor *ret)
+{
+	size_t offset = kallsyms_u32(table->markers + index / KALLSYMS_MARKED * sizeof(uint32_t));
+
+	for (unsigned i = 0; i < index % KALLSYMS_MARKED; i++)
+		offset = get_name(table, offset).next;
+	*ret = (struct kallsyms_cursor){index, offset};
+}
+
+bool kallsyms_next(const struct kallsyms *table, struct kallsyms_cursor *cursor, struct symbol *ret)
+{
+	struct name name;
+
+	if (cursor->index >= table->count)
+		return false;
+	name = get_name(table, cursor->offset);
+	expand(table, &name, ret);
+	ret->address = kallsyms_address(table, cursor->index);
+	*cursor = (struct kallsyms_cursor){cursor->index + 1, name.next};
+	return true;
+}
+
+/* -- by name -- */
+
+/* The symbol that is the n-th by name; out of range if the table is damaged. */
+static unsigned get_seq(const struct kallsyms *table, unsigned n)
+{
+	const uint8_t *at = table->seqs + (size_t)n * KALLSYMS_SEQ_SIZE;
+
+	return at[0] << 16 | at[1] << 8 | at[2];
+}
+
+static int compare_nth(const struct kallsyms *table, const char *text, unsigned n)
+{
+	struct kallsyms_cursor cursor;
+	unsigned index = get_seq(table, n);
+	struct name name;
+
+	if (index >= table->count)
+		return 1;
+	kallsyms_seek(table, index, &cursor);
+	name = get_name(table, cursor.offset);
+	return compare(table, text, &name);
+}
+
+/* By seqs_of_names, in which symbols of the same name are sorted by number: the first one. */
+static bool search(const struct kallsyms *table, const char *text, struct kallsyms_cursor *ret)
+{
+	unsigned low = 0, high = table->count;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (compare_nth(table, text, middle) > 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == table->count || compare_nth(table, text, low) != 0)
+		return false;
+	kallsyms_seek(table, get_seq(table, low), ret);
+	return true;
+}
+
+bool kallsyms_next_named(const struct kallsyms *table, struct kallsyms_cursor *cursor, const char *text, struct symbol *ret)
+{
+	/* What the index does not have is looked for in the names themselves: kernels built by Clang with LTO sort by another rule. */
+	if (cursor->index == 0 && table->seqs && search(table, text, cursor))
+		return kallsyms_next(table, cursor, ret);
+	while (cursor->index < table->count) {
+		struct name name = get_name(table, cursor->offset);
+
+		if (!compare(table, text, &name))
+			return kallsyms_next(table, cursor, ret);
+		*cursor = (struct kallsyms_cursor){cursor->index + 1, name.next};
+	}
+	return false;
+}

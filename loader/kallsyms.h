@@ -1,0 +1,76 @@
+/*
+ * kallsyms: the symbol table that a Linux kernel carries for its own use (scripts/kallsyms.c writes it, kernel/kallsyms.c reads it), of
+ * Linux 5.10 to 7.x, read in place: nothing is copied. The same lines as in the kernel's /proc/kallsyms, modules aside.
+ *
+ * Symbols are numbered 0 to count - 1 by ascending address. The tables, all in .rodata:
+ *
+ *   num_syms      how many symbols there are
+ *   names         per symbol a length (ULEB128, one or two bytes) and so many tokens; expanded, the first letter is the symbol's type
+ *   markers       32-bit: where in names the symbols 0, 256, 512, ... begin
+ *   token_table   256 strings, of which names are made
+ *   token_index   16-bit: where in token_table each string begins
+ *   addresses     per symbol, in one of the ways of enum kallsyms_addressing
+ *   seqs_of_names from 6.2 on, and in later 6.1: the symbols' numbers, 3 bytes each, most significant first, sorted by name
+ *
+ * Their order: addresses (then the base), num_syms, names, markers, [seqs_of_names], token_table, token_index up to 6.3;
+ * num_syms, names, markers, token_table, token_index, addresses (then the base), seqs_of_names from 6.4 on. Each is aligned to a pointer's
+ * size, from 6.19 on to 4. Whoever changes that order changes kallsyms_find.c.
+ *
+ * Safe on hostile and on changing bytes: names are cut, addresses are wrong, nothing else happens.
+ */
+#ifndef XRAY86_LOADER_KALLSYMS_H
+#define XRAY86_LOADER_KALLSYMS_H
+
+#include "loader/view.h"
+#include "util/error.h"
+
+enum { KSYM_NAME_LEN = 512 /* with the final 0; 128 before 6.1 */ };
+
+enum kallsyms_addressing {
+	KALLSYMS_ABSOLUTE,        /* pointers (without CONFIG_KALLSYMS_BASE_RELATIVE; 6.19 on: 32 bits, if not relocatable) */
+	KALLSYMS_RELATIVE,        /* 32-bit, unsigned, from the base on */
+	KALLSYMS_RELATIVE_PERCPU, /* CONFIG_KALLSYMS_ABSOLUTE_PERCPU: 0 or more is absolute, -1 - n is base + n */
+	KALLSYMS_PREL32,          /* 32-bit, signed, from its own place on; there is no base (from 6.19 on) */
+};
+
+struct kallsyms {
+	unsigned count;
+	enum kallsyms_addressing addressing;
+	unsigned pointer_size;
+	uint64_t base;         /* what relative addresses are relative to; KALLSYMS_PREL32: where the table is. With the shift */
+	uint64_t shift, floor; /* KALLSYMS_ABSOLUTE: addresses from floor on get the shift */
+	const uint8_t *names, *markers, *token_table, *token_index, *addresses;
+	const uint8_t *seqs; /* seqs_of_names, or NULL */
+	size_t names_size, token_table_size;
+};
+
+struct symbol {
+	uint64_t address;
+	char type; /* as nm(1): T text, D data, R read-only, B bss, A absolute, W weak; small: local */
+	char name[KSYM_NAME_LEN];
+};
+
+/* A place in the list of symbols. Start at a zeroed one, or by kallsyms_seek(). */
+struct kallsyms_cursor {
+	unsigned index;
+	size_t offset; /* in names */
+};
+
+/*
+ * Finds the tables by their structure: no addresses need be known. `shift` is added to all addresses but absolute ones (per-CPU data of
+ * x86-64 up to 6.14), as KASLR does; 0 for memory in which the kernel already is where it is. The view's bytes must outlive *ret, the view
+ * itself need not.
+ */
+struct error *kallsyms_find(const struct view *view, uint64_t shift, struct kallsyms *ret);
+
+/* Tells the symbol at the cursor and moves on; false at the end. */
+bool kallsyms_next(const struct kallsyms *table, struct kallsyms_cursor *cursor, struct symbol *ret);
+/* Tells the next symbol with this name at or behind the cursor and moves behind it; false if there is none. */
+bool kallsyms_next_named(const struct kallsyms *table, struct kallsyms_cursor *cursor, const char *name, struct symbol *ret);
+/* Puts the cursor at a symbol, index < count. */
+void kallsyms_seek(const struct kallsyms *table, unsigned index, struct kallsyms_cursor *ret);
+/* The symbol that an address belongs to: the nearest at or below it, the first of several. false if there is none below. */
+bool kallsyms_nearest(const struct kallsyms *table, uint64_t address, unsigned *ret_index);
+uint64_t kallsyms_address(const struct kallsyms *table, unsigned index);
+
+#endif
