@@ -4,17 +4,24 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "loader/kallsyms.h"
 #include "loader/ksymtab.h"
 
 static const struct symbol_row {
 	const char *name;
 	size_t place; /* in struct landmarks */
-} symbols[] = {
+} exported[] = {
 	{"__per_cpu_offset", offsetof(struct landmarks, per_cpu_offset)},
 	{"this_cpu_off", offsetof(struct landmarks, this_cpu_off)},
 	{"nr_cpu_ids", offsetof(struct landmarks, nr_cpu_ids)},
 	{"__num_online_cpus", offsetof(struct landmarks, online)},
 	{"jiffies_64", offsetof(struct landmarks, jiffies)},
+};
+
+/* These are not, and do without. */
+static const struct symbol_row internal[] = {
+	{"init_top_pgt", offsetof(struct landmarks, root)},
+	{"last_jiffies_update", offsetof(struct landmarks, last_tick)},
 };
 
 static struct error *find_banner(const struct kernel *kernel, struct landmarks *ret)
@@ -31,18 +38,44 @@ static struct error *find_banner(const struct kernel *kernel, struct landmarks *
 	return error_create("the kernel image has no banner (\"Linux version ...\"): is it Linux?");
 }
 
-static struct error *find_symbols(const struct kernel *kernel, struct landmarks *ret)
+static void set(struct landmarks *landmarks, const struct symbol_row *row, uint64_t address)
 {
-	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
-		uint64_t address = ksymtab_find(kernel, symbols[i].name);
+	memcpy((char *)landmarks + row->place, &address, sizeof(address));
+}
+
+static struct error *find_exported(const struct kernel *kernel, struct landmarks *ret)
+{
+	for (size_t i = 0; i < sizeof(exported) / sizeof(exported[0]); i++) {
+		uint64_t address = ksymtab_find(kernel, exported[i].name);
 
 		if (!address)
 			return error_create(
 				"the kernel image does not export %s: xray86 needs one that is built for several CPUs and modules",
-				symbols[i].name);
-		memcpy((char *)ret + symbols[i].place, &address, sizeof(address));
+				exported[i].name);
+		set(ret, &exported[i], address);
 	}
 	return NULL;
+}
+
+static void find_internal(const struct kernel *kernel, struct landmarks *ret)
+{
+	struct kallsyms table;
+	struct error *err;
+	struct view view;
+
+	view_of_kernel(kernel, &view);
+	err = kallsyms_find(&view, 0, &table);
+	if (err) {
+		error_destroy(err); /* a kernel without kallsyms */
+		return;
+	}
+	for (size_t i = 0; i < sizeof(internal) / sizeof(internal[0]); i++) {
+		struct kallsyms_cursor cursor = {0};
+		struct symbol symbol;
+
+		if (kallsyms_next_named(&table, &cursor, internal[i].name, &symbol))
+			set(ret, &internal[i], symbol.address);
+	}
 }
 
 struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
@@ -60,9 +93,10 @@ struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
 	};
 	err = find_banner(kernel, ret);
 	if (!err)
-		err = find_symbols(kernel, ret);
+		err = find_exported(kernel, ret);
 	if (err)
 		return err;
+	find_internal(kernel, ret);
 	jiffies = kernel_bytes(kernel, ret->jiffies, &size);
 	if (!jiffies || size < sizeof(ret->jiffies_at_boot))
 		return error_create("the kernel image has no initial value of jiffies_64");

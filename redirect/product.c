@@ -95,18 +95,24 @@ static struct error *complete_cpus(struct product *product, const struct landmar
 	return NULL;
 }
 
-/* From the count of ticks: it starts at INITIAL_JIFFIES = -300 * HZ in 32 bits (include/linux/jiffies.h), which so tells HZ as well. */
+/*
+ * The count of ticks starts at INITIAL_JIFFIES = -300 * HZ in 32 bits (include/linux/jiffies.h), which so tells HZ as well. It lacks the
+ * part of a boot before the first tick, some tenths of a second: where the time of the last tick is to be had, that is taken.
+ */
 static struct error *complete_uptime(struct product *product, const struct landmarks *landmarks)
 {
 	uint32_t start = -(uint32_t)landmarks->jiffies_at_boot;
-	uint64_t hz = start / 300, now;
+	uint64_t hz = start / 300, now, last_tick;
 
 	if (!hz || start % 300 || landmarks->jiffies_at_boot > UINT32_MAX)
 		return error_create("the kernel image's count of ticks starts at %#llx: not what Linux does",
 				    (unsigned long long)landmarks->jiffies_at_boot);
 	if (!read_symbol(product, landmarks, landmarks->jiffies, 8, &now) || now < landmarks->jiffies_at_boot)
 		return error_create("the count of ticks in the snapshot makes no sense: it is damaged, or of early boot");
-	product->uptime_ms = (now - landmarks->jiffies_at_boot) * 1000 / hz;
+	if (read_symbol(product, landmarks, landmarks->last_tick, 8, &last_tick))
+		product->uptime_ms = last_tick / 1000000;
+	else
+		product->uptime_ms = (now - landmarks->jiffies_at_boot) * 1000 / hz;
 	return NULL;
 }
 

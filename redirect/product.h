@@ -30,7 +30,7 @@ struct product {
 	uint64_t *per_cpu_base; /* __per_cpu_offset[n], which is CPU n's base of GS (i386: FS) in the kernel */
 	unsigned cpus;          /* their number: CPUs that are set up, running or not */
 	unsigned online;
-	uint64_t uptime_ms; /* by the tick counter: without time asleep */
+	uint64_t uptime_ms; /* at the last tick; without time asleep */
 };
 
 /*

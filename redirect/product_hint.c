@@ -37,7 +37,8 @@ static bool read_gate(const struct paging *paging, const struct walk_memory *mem
 
 static bool by_registers(struct snapshot *snapshot, const struct snapshot_cpu *cpu, uint64_t *ret)
 {
-	const struct walk_memory memory = product_peek_memory(snapshot);
+	struct peek peek = {.snapshot = snapshot};
+	const struct walk_memory memory = product_peek_memory(&peek);
 	bool is64 = snapshot->machine == SNAPSHOT_MACHINE_X86_64;
 	struct paging paging;
 	uint64_t handler;
@@ -60,7 +61,8 @@ static bool first_mapped(const struct paging *paging, const struct walk_memory *
 static bool by_trampoline(struct snapshot *snapshot, uint64_t page, uint64_t *ret)
 {
 	static const enum paging_mode modes[] = {PAGING_4LEVEL, PAGING_5LEVEL};
-	const struct walk_memory memory = product_peek_memory(snapshot);
+	struct peek peek = {.snapshot = snapshot};
+	const struct walk_memory memory = product_peek_memory(&peek);
 	struct paging paging;
 	uint64_t last;
 

@@ -9,13 +9,16 @@
 
 enum { CHUNK = 1 << 20 };
 
-/* Banners that are looked into, so that a memory full of forged ones ends too: each costs up to some 20 ms. */
-enum { MAX_CANDIDATES = 500 };
+/*
+ * Banners that are looked into, each at the cost of reading the memory around it (some 20 ms), and pages there that are looked into as page
+ * tables (up to 1 ms if forged): a memory full of forgeries ends too.
+ */
+enum { MAX_CANDIDATES = 500, MAX_TABLES = 20000 };
 
 struct search {
 	struct product *product;
 	const struct landmarks *landmarks;
-	unsigned candidates;
+	unsigned candidates, budget;
 	uint8_t *chunk;
 };
 
@@ -26,7 +29,7 @@ static bool try_candidate(struct search *search, uint64_t paddr, const struct ba
 		return false;
 	search->product->banner = *banner;
 	search->product->banner_paddr = paddr;
-	return product_verify(search->product, search->landmarks);
+	return product_verify(search->product, search->landmarks, &search->budget);
 }
 
 /* -- with landmarks: only places where KASLR can have put the image -- */
@@ -72,19 +75,25 @@ static bool scan_chunk(struct search *search, uint64_t paddr, size_t size)
 	return false;
 }
 
+static bool scan_range(struct search *search, uint64_t start, uint64_t end)
+{
+	while (start < end && search->candidates < MAX_CANDIDATES) {
+		uint64_t size = end - start < CHUNK ? end - start : CHUNK;
+
+		if (snapshot_peek(search->product->snapshot, start, search->chunk, size) && scan_chunk(search, start, size))
+			return true;
+		start += size == CHUNK ? CHUNK - BANNER_MAX : size; /* a banner may lie across two chunks */
+	}
+	return false;
+}
+
 static bool scan(struct search *search, uint64_t from, uint64_t to)
 {
 	uint64_t start, end;
 
-	while (from < to && search->candidates < MAX_CANDIDATES && snapshot_next_data(search->product->snapshot, from, &start, &end)) {
-		uint64_t size;
-
-		if (start >= to)
-			break;
-		size = end - start < CHUNK ? end - start : CHUNK;
-		if (snapshot_peek(search->product->snapshot, start, search->chunk, size) && scan_chunk(search, start, size))
+	for (; from < to && snapshot_next_data(search->product->snapshot, from, &start, &end) && start < to; from = end) {
+		if (scan_range(search, start, end < to ? end : to))
 			return true;
-		from = size == CHUNK ? start + size - BANNER_MAX : end; /* a banner may lie across two chunks */
 	}
 	return false;
 }
@@ -123,7 +132,7 @@ static struct error *not_found(const struct search *search)
 struct error *product_find(struct snapshot *snapshot, const struct landmarks *landmarks, struct product *ret)
 {
 	struct product product = {.snapshot = snapshot};
-	struct search search = {.product = &product, .landmarks = landmarks, .chunk = malloc(CHUNK)};
+	struct search search = {.product = &product, .landmarks = landmarks, .budget = MAX_TABLES, .chunk = malloc(CHUNK)};
 	struct error *err = NULL;
 
 	if (!search.chunk)

@@ -14,8 +14,21 @@
 /* No image is larger than this, so that two places in it are never further apart. */
 #define IMAGE_SPAN (64ull << 20)
 
-/* Memory as the page walker sees it: each entry is read from the file, nothing is kept. */
-struct walk_memory product_peek_memory(struct snapshot *snapshot);
+/*
+ * Memory as page walkers see it while they search: read from the file a page at a time, of which a few are kept. Nothing of it stays in the
+ * snapshot's memory.
+ */
+enum { PEEK_PAGES = 8 };
+struct peek {
+	struct snapshot *snapshot;
+	struct {
+		uint64_t paddr; /* of the page, + 1; 0: none */
+		uint8_t data[4096];
+	} slot[PEEK_PAGES];
+};
+
+/* peek->snapshot must be set, the rest zeroed. */
+struct walk_memory product_peek_memory(struct peek *peek);
 
 /* Translates a supervisor's read. */
 bool product_walk(const struct paging *paging, const struct walk_memory *memory, uint64_t vaddr, uint64_t *ret_paddr);
@@ -25,9 +38,10 @@ bool product_load_root(const struct walk_memory *memory, enum paging_mode mode, 
 
 /*
  * The banner at product->banner_paddr: finds the kernel's page tables in the image around it (with landmarks, where they say), and so
- * proves that it is the kernel's. Fills in paging, x86_64, based, vbase, pbase.
+ * proves that it is the kernel's. Fills in paging, x86_64, based, vbase, pbase. *budget: of pages that may be looked into as page tables,
+ * so that forged ones cost no more than that.
  */
-bool product_verify(struct product *product, const struct landmarks *landmarks);
+bool product_verify(struct product *product, const struct landmarks *landmarks, unsigned *budget);
 
 /* Physical addresses within running kernels' images, the likeliest first. Returns their number. */
 enum { PRODUCT_MAX_HINTS = 8 };

@@ -29,15 +29,26 @@ enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
 #define PDPTE_ADDRESS 0x000ffffffffff000ull
 
-static bool peek(void *opaque, uint64_t paddr, unsigned size, uint64_t *ret)
+static bool read_peeked(void *opaque, uint64_t paddr, unsigned size, uint64_t *ret)
 {
+	struct peek *peek = opaque;
+	uint64_t page = paddr & PAGE_MASK;
+	unsigned slot = page / PAGE_SIZE % PEEK_PAGES;
+
+	if (peek->slot[slot].paddr != page + 1) {
+		peek->slot[slot].paddr = 0;
+		if (!snapshot_peek(peek->snapshot, page, peek->slot[slot].data, PAGE_SIZE))
+			return false;
+		peek->slot[slot].paddr = page + 1;
+	}
 	*ret = 0;
-	return snapshot_peek(opaque, paddr, ret, size);
+	memcpy(ret, peek->slot[slot].data + paddr % PAGE_SIZE, size); /* entries are aligned: they do not cross the page */
+	return true;
 }
 
-struct walk_memory product_peek_memory(struct snapshot *snapshot)
+struct walk_memory product_peek_memory(struct peek *peek)
 {
-	return (struct walk_memory){.opaque = snapshot, .read = peek};
+	return (struct walk_memory){.opaque = peek, .read = read_peeked};
 }
 
 bool product_walk(const struct paging *paging, const struct walk_memory *memory, uint64_t vaddr, uint64_t *ret_paddr)
@@ -69,6 +80,8 @@ bool product_load_root(const struct walk_memory *memory, enum paging_mode mode, 
 /* What is asked of page tables: that they map the banner, and themselves. */
 struct question {
 	const struct landmarks *landmarks;
+	struct snapshot *snapshot;
+	unsigned *budget;
 	struct walk_memory memory;
 	uint64_t banner;      /* physical */
 	uint64_t page_offset; /* i386 */
@@ -137,7 +150,10 @@ static void examine(const struct question *question, const struct format *format
 	if (!has_kernel_entry(question, format, page))
 		return;
 	answer.entries = count_entries(question, format, page);
-	if (answer.entries <= best->entries || !product_load_root(&question->memory, format->mode, root, &answer.paging))
+	if (answer.entries <= best->entries || !*question->budget)
+		return;
+	--*question->budget;
+	if (!product_load_root(&question->memory, format->mode, root, &answer.paging))
 		return;
 	answer.banner_vaddr = find_virtual(question, format, &answer.paging);
 	if (answer.banner_vaddr && maps_itself(question, &answer.paging, answer.banner_vaddr))
@@ -152,23 +168,32 @@ static void examine_page(const struct question *question, uint64_t root, const u
 	}
 }
 
+/* The pages of [start, end), which is page-aligned. */
+static void examine_range(const struct question *question, uint64_t start, uint64_t end, struct answer *best)
+{
+	enum { CHUNK = 16 * PAGE_SIZE };
+	uint8_t chunk[CHUNK];
+
+	while (start < end) {
+		uint64_t size = end - start < CHUNK ? end - start : CHUNK;
+
+		if (snapshot_peek(question->snapshot, start, chunk, size)) {
+			for (uint64_t at = 0; at < size; at += PAGE_SIZE)
+				examine_page(question, start + at, chunk + at, best);
+		}
+		start += size;
+	}
+}
+
 /* All pages of [from, to) that have data in the file. */
 static void examine_all(const struct question *question, uint64_t from, uint64_t to, struct answer *best)
 {
-	enum { CHUNK = 16 * PAGE_SIZE };
-	struct snapshot *snapshot = question->memory.opaque;
-	uint8_t chunk[CHUNK];
 	uint64_t start, end;
 
-	while (from < to && snapshot_next_data(snapshot, from, &start, &end) && start < to) {
-		uint64_t first = start & PAGE_MASK, limit = end < to ? end : to, size = limit - first;
-
-		size = size < CHUNK ? (size + PAGE_SIZE - 1) & PAGE_MASK : CHUNK;
-		if (snapshot_peek(snapshot, first, chunk, size)) {
-			for (uint64_t at = 0; at < size; at += PAGE_SIZE)
-				examine_page(question, first + at, chunk + at, best);
-		}
-		from = first + size;
+	while (from < to && snapshot_next_data(question->snapshot, from, &start, &end) && start < to) {
+		end = ((end < to ? end : to) + PAGE_SIZE - 1) & PAGE_MASK;
+		examine_range(question, start & PAGE_MASK, end, best);
+		from = end;
 	}
 }
 
@@ -200,11 +225,14 @@ static uint64_t lowest_mapped(const struct question *question, const struct answ
 	return vaddr;
 }
 
-bool product_verify(struct product *product, const struct landmarks *landmarks)
+bool product_verify(struct product *product, const struct landmarks *landmarks, unsigned *budget)
 {
+	struct peek peek = {.snapshot = product->snapshot};
 	const struct question question = {
 		.landmarks = landmarks,
-		.memory = product_peek_memory(product->snapshot),
+		.snapshot = product->snapshot,
+		.budget = budget,
+		.memory = product_peek_memory(&peek),
 		.banner = product->banner_paddr,
 		.page_offset = landmarks && !landmarks->x86_64 ? landmarks->link_base - landmarks->link_paddr : PAGE_OFFSET_I386,
 	};
