@@ -40,7 +40,9 @@ static struct error *set_kernel_path(void *into, const char *value)
 static const struct option_spec option_specs[] = {
 	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", set_kernel},
 	{"kernel-path", "DIR[:DIR...]",
-	 "where to look for vmlinuz-RELEASE and boot/vmlinuz-RELEASE,\nbefore /boot and xray86/kernels in the user's cache directory",
+	 "where to look for vmlinuz-RELEASE, boot/vmlinuz-RELEASE and\nusr/lib/modules/RELEASE/vmlinuz, before / and xray86/kernels in "
+	 "the\n"
+	 "user's cache directory",
 	 set_kernel_path},
 	{"json", NULL, "print JSON: addresses are strings, what is not known is null", set_json},
 	{0},

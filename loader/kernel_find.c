@@ -54,31 +54,43 @@ struct search {
 	enum verdict reason;
 };
 
-/* DIR + MIDDLE + RELEASE. false: go on. */
-static bool try_name(struct search *search, const char *directory, size_t length, const char *middle)
-{
-	enum verdict verdict;
-	char *path;
+/* Where a kernel may be in a directory: as in /boot, and as in Debian's packages unpacked (the last: from 6.19 on). */
+static const struct {
+	const char *before, *after; /* the release */
+} names[] = {
+	{"/vmlinuz-", ""},
+	{"/boot/vmlinuz-", ""},
+	{"/usr/lib/modules/", "/vmlinuz"},
+};
 
-	if (asprintf(&path, "%.*s%s%s", (int)length, directory, middle, search->banner->release) < 0)
-		return false;
-	verdict = judge(path, search->banner);
+/* Takes path over. false: go on. */
+static bool try_file(struct search *search, char *path)
+{
+	enum verdict verdict = judge(path, search->banner);
+
 	if (verdict == RIGHT) {
 		search->found = path;
-		return true;
-	}
-	if (verdict != NOT_THERE && !search->passed_over) {
+	} else if (verdict != NOT_THERE && !search->passed_over) {
 		search->passed_over = path;
 		search->reason = verdict;
-		return false;
+	} else {
+		free(path);
 	}
-	free(path);
-	return false;
+	return verdict == RIGHT;
 }
 
 static bool try_directory(struct search *search, const char *directory, size_t length)
 {
-	return length && (try_name(search, directory, length, "/vmlinuz-") || try_name(search, directory, length, "/boot/vmlinuz-"));
+	while (length && directory[length - 1] == '/')
+		length--;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *path;
+
+		if (asprintf(&path, "%.*s%s%s%s", (int)length, directory, names[i].before, search->banner->release, names[i].after) >= 0 &&
+		    try_file(search, path))
+			return true;
+	}
+	return false;
 }
 
 static bool try_path(struct search *search, const char *path)
@@ -86,7 +98,7 @@ static bool try_path(struct search *search, const char *path)
 	while (path) {
 		const char *end = strchrnul(path, ':');
 
-		if (try_directory(search, path, end - path))
+		if (end > path && try_directory(search, path, end - path))
 			return true;
 		path = *end ? end + 1 : NULL;
 	}
@@ -114,17 +126,23 @@ static bool try_cache(struct search *search)
 	return found;
 }
 
-char *kernel_describe_wanted(const struct banner *banner)
+/* For apt-get: Debian's flavours for i386 are 686, 686-pae and rt-686-pae. */
+static const char *architecture(const char *release)
+{
+	return strstr(release, "-686") ? ":i386" : "";
+}
+
+/* The build, and how to get it. To be freed; NULL without memory. */
+static char *describe_wanted(const struct banner *banner)
 {
 	char package[BANNER_MAX], version[BANNER_MAX], *text;
 	int length;
 
 	if (banner_debian_package(banner, package, version))
-		length =
-			asprintf(&text,
-				 "Linux %s, %s: get Debian's package with `apt-get download %s=%s`, unpack it with `dpkg -x %s_*.deb DIR`, "
-				 "and give --kernel-path DIR (or --kernel DIR/boot/vmlinuz-%s)",
-				 banner->release, banner->version, package, version, package, banner->release);
+		length = asprintf(&text,
+				  "Linux %s, %s: get Debian's package with `apt-get download %s%s=%s` (older ones: snapshot.debian.org), "
+				  "unpack it with `dpkg -x %s_*.deb DIR`, and give --kernel-path DIR",
+				  banner->release, banner->version, package, architecture(banner->release), version, package);
 	else
 		length = asprintf(&text, "Linux %s (%s), %s: give the file by --kernel, or its directory by --kernel-path", banner->release,
 				  banner->builder, banner->version);
@@ -133,7 +151,7 @@ char *kernel_describe_wanted(const struct banner *banner)
 
 static struct error *explain(const struct search *search)
 {
-	char *wanted = kernel_describe_wanted(search->banner);
+	char *wanted = describe_wanted(search->banner);
 	struct error *err = error_create("the kernel of the snapshot is not here; needed is %s", wanted ? wanted : search->banner->release);
 
 	free(wanted);
@@ -157,7 +175,7 @@ static struct error *check_file(const char *path, const struct banner *banner, c
 		return *ret_path ? NULL : error_create("out of memory");
 	}
 	file_close(&file);
-	wanted = kernel_describe_wanted(banner);
+	wanted = describe_wanted(banner);
 	err = error_create("%s is not the kernel of the snapshot; needed is %s", path, wanted ? wanted : banner->release);
 	free(wanted);
 	return err;
@@ -170,7 +188,7 @@ struct error *kernel_find(const struct banner *banner, const struct kernel_sourc
 
 	if (sources->file)
 		return check_file(sources->file, banner, ret_path);
-	if (try_path(&search, sources->path) || try_path(&search, "/boot") || try_cache(&search))
+	if (try_path(&search, sources->path) || try_directory(&search, "/", 1) || try_cache(&search))
 		*ret_path = search.found;
 	else
 		err = explain(&search);

@@ -13,12 +13,9 @@ struct kernel_sources {
 
 /*
  * The path of a kernel of that very build, to be freed; or an error that says which build is needed, and how to get it. Looked for are
- * vmlinuz-RELEASE and boot/vmlinuz-RELEASE in the directories of sources->path, then in /boot, then in xray86/kernels in the user's cache
- * directory. What a file is called does not count, but what it says of itself.
+ * vmlinuz-RELEASE, boot/vmlinuz-RELEASE and usr/lib/modules/RELEASE/vmlinuz in the directories of sources->path, in / and in xray86/kernels
+ * in the user's cache directory. What a file is called does not count, but what it says of itself.
  */
 struct error *kernel_find(const struct banner *banner, const struct kernel_sources *sources, char **ret_path);
-
-/* "Linux 6.1.0-9-amd64 (#1 SMP ... Debian 6.1.27-1 ...)" and how to get it, for messages. To be freed; may be NULL without memory. */
-char *kernel_describe_wanted(const struct banner *banner);
 
 #endif

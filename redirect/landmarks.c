@@ -78,11 +78,22 @@ static void find_internal(const struct kernel *kernel, struct landmarks *ret)
 	}
 }
 
+/* The initial value of a variable. */
+static struct error *find_value(const struct kernel *kernel, uint64_t address, unsigned size, const char *name, uint64_t *ret)
+{
+	size_t room;
+	const uint8_t *value = kernel_bytes(kernel, address, &room);
+
+	if (!value || room < size)
+		return error_create("the kernel image has no initial value of %s", name);
+	*ret = 0;
+	memcpy(ret, value, size);
+	return NULL;
+}
+
 struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
 {
 	struct error *err;
-	const uint8_t *jiffies;
-	size_t size;
 
 	*ret = (struct landmarks){
 		.x86_64 = kernel->arch == KERNEL_X86_64,
@@ -94,12 +105,11 @@ struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
 	err = find_banner(kernel, ret);
 	if (!err)
 		err = find_exported(kernel, ret);
-	if (err)
-		return err;
-	find_internal(kernel, ret);
-	jiffies = kernel_bytes(kernel, ret->jiffies, &size);
-	if (!jiffies || size < sizeof(ret->jiffies_at_boot))
-		return error_create("the kernel image has no initial value of jiffies_64");
-	memcpy(&ret->jiffies_at_boot, jiffies, sizeof(ret->jiffies_at_boot));
-	return NULL;
+	if (!err)
+		err = find_value(kernel, ret->jiffies, 8, "jiffies_64", &ret->jiffies_at_boot);
+	if (!err)
+		err = find_value(kernel, ret->per_cpu_offset, ret->x86_64 ? 8 : 4, "__per_cpu_offset", &ret->per_cpu_at_boot);
+	if (!err)
+		find_internal(kernel, ret);
+	return err;
 }

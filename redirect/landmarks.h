@@ -18,6 +18,7 @@ struct landmarks {
 	uint64_t banner_at;
 	uint64_t root;            /* init_top_pgt; 0: product_find() looks for it */
 	uint64_t per_cpu_offset;  /* __per_cpu_offset[] */
+	uint64_t per_cpu_at_boot; /* what its entries are in the image: BOOT_PERCPU_OFFSET */
 	uint64_t this_cpu_off;    /* per-CPU: its own __per_cpu_offset */
 	uint64_t nr_cpu_ids;      /* unsigned: how many entries of __per_cpu_offset[] count */
 	uint64_t online;          /* __num_online_cpus, atomic_t */

@@ -64,14 +64,14 @@ static bool read_symbol(const struct product *product, const struct landmarks *l
 
 /* -- what the image's landmarks tell -- */
 
-/* CPU n's entry of __per_cpu_offset[]; true if its per-CPU area says so too: only then it was set up (setup_per_cpu_areas()). */
+/* CPU n's entry of __per_cpu_offset[]. false: it was not set up (setup_per_cpu_areas()); then its per-CPU area would say the same. */
 static bool read_per_cpu_base(const struct product *product, const struct landmarks *landmarks, unsigned n, uint64_t *ret)
 {
 	size_t size = product->x86_64 ? 8 : 4;
 	uint64_t own;
 
-	return read_symbol(product, landmarks, landmarks->per_cpu_offset, size, ret) &&
-	       read_integer(product, product_relocated(product, landmarks, landmarks->per_cpu_offset) + n * size, size, ret) &&
+	return read_integer(product, product_relocated(product, landmarks, landmarks->per_cpu_offset) + n * size, size, ret) &&
+	       *ret != product_relocated(product, landmarks, landmarks->per_cpu_at_boot) &&
 	       read_integer(product, *ret + product_relocated(product, landmarks, landmarks->this_cpu_off), size, &own) && own == *ret;
 }
 
@@ -79,8 +79,6 @@ static struct error *complete_cpus(struct product *product, const struct landmar
 {
 	uint64_t possible, online;
 
-	if (!landmarks->per_cpu_offset || !landmarks->this_cpu_off)
-		return error_create("the kernel image has no __per_cpu_offset: xray86 needs one that is built for several CPUs");
 	if (!read_symbol(product, landmarks, landmarks->nr_cpu_ids, 4, &possible) || !possible || possible > PRODUCT_MAX_CPUS)
 		return error_create("the number of CPUs in the snapshot makes no sense: it is damaged, or of early boot");
 	product->per_cpu_base = calloc(possible, sizeof(*product->per_cpu_base));

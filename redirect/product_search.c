@@ -11,9 +11,9 @@ enum { CHUNK = 1 << 20 };
 
 /*
  * Banners that are looked into, each at the cost of reading the memory around it (some 20 ms), and pages there that are looked into as page
- * tables (up to 1 ms if forged): a memory full of forgeries ends too.
+ * tables (up to 2 ms if forged): a memory full of forgeries ends too. Real ones have a few dozens of each.
  */
-enum { MAX_CANDIDATES = 500, MAX_TABLES = 20000 };
+enum { MAX_CANDIDATES = 200, MAX_TABLES = 2000 };
 
 struct search {
 	struct product *product;
@@ -103,17 +103,21 @@ static bool look(struct search *search, uint64_t from, uint64_t to)
 	return search->landmarks ? probe(search, from, to) : scan(search, from, to);
 }
 
+/*
+ * Behind the hints first: they are in the text, which the read-only data with the banner follows, so that the first kernel there is theirs,
+ * even if there are remains of another close by.
+ */
 static bool look_everywhere(struct search *search)
 {
 	uint64_t hint[PRODUCT_MAX_HINTS];
 	unsigned hints = product_hints(search->product->snapshot, hint);
 
 	for (unsigned i = 0; i < hints; i++) {
-		bool seen = false; /* hints often agree */
+		bool seen = false;
 
 		for (unsigned j = 0; j < i; j++)
-			seen |= hint[j] - hint[i] + IMAGE_SPAN / 2 < IMAGE_SPAN;
-		if (!seen && look(search, hint[i] > IMAGE_SPAN ? hint[i] - IMAGE_SPAN : 0, hint[i] + IMAGE_SPAN))
+			seen |= hint[j] == hint[i];
+		if (!seen && look(search, hint[i], hint[i] + IMAGE_SPAN))
 			return true;
 	}
 	return look(search, 0, UINT64_MAX);

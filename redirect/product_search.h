@@ -43,7 +43,7 @@ bool product_load_root(const struct walk_memory *memory, enum paging_mode mode, 
  */
 bool product_verify(struct product *product, const struct landmarks *landmarks, unsigned *budget);
 
-/* Physical addresses within running kernels' images, the likeliest first. Returns their number. */
+/* Physical addresses in the text of running kernels, the likeliest first. Returns their number. */
 enum { PRODUCT_MAX_HINTS = 8 };
 unsigned product_hints(struct snapshot *snapshot, uint64_t ret[PRODUCT_MAX_HINTS]);
 

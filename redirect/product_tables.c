@@ -27,7 +27,7 @@ static const struct format {
 };
 enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
-#define PDPTE_ADDRESS 0x000ffffffffff000ull
+#define ENTRY_ADDRESS 0x000ffffffffff000ull
 
 static bool read_peeked(void *opaque, uint64_t paddr, unsigned size, uint64_t *ret)
 {
@@ -51,13 +51,19 @@ struct walk_memory product_peek_memory(struct peek *peek)
 	return (struct walk_memory){.opaque = peek, .read = read_peeked};
 }
 
-bool product_walk(const struct paging *paging, const struct walk_memory *memory, uint64_t vaddr, uint64_t *ret_paddr)
+static bool walk(const struct paging *paging, const struct walk_memory *memory, uint64_t vaddr, struct walk_result *ret)
 {
 	const struct walk_request request = {.linear = vaddr, .access = ACCESS_READ};
-	struct walk_result result;
 	uint32_t error_code;
 
-	if (paging_walk(paging, memory, &request, &result, &error_code) != WALK_OK)
+	return paging_walk(paging, memory, &request, ret, &error_code) == WALK_OK;
+}
+
+bool product_walk(const struct paging *paging, const struct walk_memory *memory, uint64_t vaddr, uint64_t *ret_paddr)
+{
+	struct walk_result result;
+
+	if (!walk(paging, memory, vaddr, &result))
 		return false;
 	*ret_paddr = result.paddr;
 	return true;
@@ -72,7 +78,7 @@ bool product_load_root(const struct walk_memory *memory, enum paging_mode mode, 
 	for (unsigned i = 0; i < 4; i++) {
 		if (!memory->read(memory->opaque, (root & ~31ull) + 8 * i, 8, &ret->pdpte[i]))
 			return false;
-		ret->pdpte[i] &= PDPTE_ADDRESS | PTE_P;
+		ret->pdpte[i] &= ENTRY_ADDRESS | PTE_P;
 	}
 	return true;
 }
@@ -87,17 +93,25 @@ struct question {
 	uint64_t page_offset; /* i386 */
 };
 
-/* The virtual address that is mapped to the banner; 0: none. Of x86-64's 512 possible ones, the first. */
-static uint64_t find_virtual(const struct question *question, const struct format *format, const struct paging *paging)
+/*
+ * i386: the banner's address in the map of all low memory. That has copies of the banner as well: without landmarks, only what may not be
+ * written is taken for the image's read-only data (mark_rodata_ro()).
+ */
+static uint64_t find_virtual32(const struct question *question, const struct paging *paging)
 {
-	uint64_t vaddr, paddr;
+	uint64_t vaddr = question->banner + question->page_offset;
+	struct walk_result result;
 
-	if (!format->x86_64) {
-		vaddr = question->banner + question->page_offset;
-		return vaddr <= UINT32_MAX && product_walk(paging, &question->memory, vaddr, &paddr) && paddr == question->banner ? vaddr
-																  : 0;
-	}
-	vaddr = START_KERNEL_MAP + question->banner % PMD_SIZE;
+	if (vaddr > UINT32_MAX || !walk(paging, &question->memory, vaddr, &result) || result.paddr != question->banner)
+		return 0;
+	return question->landmarks || !result.writable ? vaddr : 0;
+}
+
+/* x86-64: the first of the 512 addresses that the banner can have, of those that are mapped to it. */
+static uint64_t find_virtual64(const struct question *question, const struct paging *paging)
+{
+	uint64_t vaddr = START_KERNEL_MAP + question->banner % PMD_SIZE, paddr;
+
 	for (; vaddr - START_KERNEL_MAP < KERNEL_IMAGE_SIZE; vaddr += PMD_SIZE) {
 		if (product_walk(paging, &question->memory, vaddr, &paddr) && paddr == question->banner)
 			return vaddr;
@@ -139,23 +153,44 @@ struct answer {
 	const struct format *format;
 	struct paging paging;
 	uint64_t banner_vaddr;
+	uint64_t below; /* 5 levels: the table of the kernel's part (level4_kernel_pgt), which looks like a root of 4 levels */
 	unsigned entries;
 };
+
+static uint64_t table_below(const struct format *format, const uint8_t *page)
+{
+	uint64_t entry;
+
+	if (format->mode != PAGING_5LEVEL)
+		return UINT64_MAX;
+	memcpy(&entry, page + PAGE_SIZE - sizeof(entry), sizeof(entry));
+	return entry & ENTRY_ADDRESS;
+}
+
+static bool is_better(const struct answer *answer, const struct answer *best)
+{
+	if (best->format && best->below == answer->paging.root)
+		return false;
+	if (best->format && answer->below == best->paging.root)
+		return answer->entries;
+	return answer->entries > best->entries;
+}
 
 /* Takes the page at `root` as the answer if it is one, and a better one. */
 static void examine(const struct question *question, const struct format *format, uint64_t root, const uint8_t *page, struct answer *best)
 {
-	struct answer answer = {.format = format};
+	struct answer answer = {.format = format, .paging = {.root = root}};
 
 	if (!has_kernel_entry(question, format, page))
 		return;
 	answer.entries = count_entries(question, format, page);
-	if (answer.entries <= best->entries || !*question->budget)
+	answer.below = table_below(format, page);
+	if (!is_better(&answer, best) || !*question->budget)
 		return;
 	--*question->budget;
 	if (!product_load_root(&question->memory, format->mode, root, &answer.paging))
 		return;
-	answer.banner_vaddr = find_virtual(question, format, &answer.paging);
+	answer.banner_vaddr = format->x86_64 ? find_virtual64(question, &answer.paging) : find_virtual32(question, &answer.paging);
 	if (answer.banner_vaddr && maps_itself(question, &answer.paging, answer.banner_vaddr))
 		*best = answer;
 }
