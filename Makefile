@@ -27,6 +27,7 @@ help:
 	@echo 'make test-cli      the command line'
 	@echo 'make differential  random instructions against the host CPU (CASES=, SEED=)'
 	@echo 'make decoder-sweep the decoder against Capstone (SWEEP_SAMPLES=)'
+	@echo 'make snapshots     product VMs with ground truth, dumped (SNAPSHOTS=, tests/snapshots/README.md)'
 	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
 	@echo 'make bench-cpu     speed beside QEMU TCG and Bochs'
@@ -100,6 +101,13 @@ decoder-kernels: $(BUILD)/tests/decoder/sweep
 	tests/decoder/fetch-kernel $(BUILD)/kernels linux-image-cloud-amd64 linux-image-amd64
 	@for kernel in $(BUILD)/kernels/*.elf; do $< --elf $$kernel || exit 1; done
 
+# Memory of product VMs, with what commands printed inside (tests/snapshots/).
+SNAPSHOTS ?= cloud-amd64 amd64 686-pae 686
+
+snapshots:
+	BUILD=$(BUILD) tests/snapshots/make -j 2 $(SNAPSHOTS)
+	BUILD=$(BUILD) tests/snapshots/check $(SNAPSHOTS)
+
 asan:
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all' CASES=$(ASAN_CASES) test-unit test-metal differential
 ASAN_CASES ?= 200000
@@ -155,5 +163,5 @@ install: $(BUILD)/xray86
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help test-unit differential decoder-sweep decoder-kernels asan fuzz-targets fuzz test demo deps lint install clean
+.PHONY: all help test-unit differential decoder-sweep decoder-kernels snapshots asan fuzz-targets fuzz test demo deps lint install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
