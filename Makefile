@@ -104,9 +104,10 @@ decoder-kernels: $(BUILD)/tests/decoder/sweep
 # Memory of product VMs, with what commands printed inside (tests/snapshots/).
 SNAPSHOTS ?= cloud-amd64 amd64 686-pae 686
 
-snapshots:
+snapshots: $(BUILD)/xray86
 	BUILD=$(BUILD) tests/snapshots/make -j 2 $(SNAPSHOTS)
 	BUILD=$(BUILD) tests/snapshots/check $(SNAPSHOTS)
+	BUILD=$(BUILD) tests/snapshots/check-info $< $(SNAPSHOTS)
 
 asan:
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all' CASES=$(ASAN_CASES) test-unit test-metal differential
