@@ -3,7 +3,7 @@
 BUILD ?= build
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize -I. -MMD -MP $(CFLAGS)
-LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2
+LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -ljansson
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -104,9 +104,10 @@ decoder-kernels: $(BUILD)/tests/decoder/sweep
 # Memory of product VMs, with what commands printed inside (tests/snapshots/).
 SNAPSHOTS ?= cloud-amd64 amd64 686-pae 686
 
-snapshots:
+snapshots: $(BUILD)/xray86
 	BUILD=$(BUILD) tests/snapshots/make -j 2 $(SNAPSHOTS)
 	BUILD=$(BUILD) tests/snapshots/check $(SNAPSHOTS)
+	BUILD=$(BUILD) tests/snapshots/check-info $< $(SNAPSHOTS)
 
 asan:
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all' CASES=$(ASAN_CASES) test-unit test-metal differential

@@ -1,0 +1,274 @@
+/* xray86 info: what a snapshot is, and which kernel is in it. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/target.h"
+
+struct info_options {
+	const char *snapshot;
+	struct kernel_sources sources;
+	bool json;
+};
+
+/* -- options -- */
+
+static struct error *set_json(void *into, const char *value)
+{
+	(void)value;
+	((struct info_options *)into)->json = true;
+	return NULL;
+}
+
+static struct error *set_kernel(void *into, const char *value)
+{
+	((struct info_options *)into)->sources.file = value;
+	return NULL;
+}
+
+static struct error *set_kernel_path(void *into, const char *value)
+{
+	((struct info_options *)into)->sources.path = value;
+	return NULL;
+}
+
+static const struct option_spec option_specs[] = {
+	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", set_kernel},
+	{"kernel-path", "DIR[:DIR...]",
+	 "where to look for vmlinuz-RELEASE, boot/vmlinuz-RELEASE and\nusr/lib/modules/RELEASE/vmlinuz, before / and xray86/kernels in "
+	 "the\n"
+	 "user's cache directory",
+	 set_kernel_path},
+	{"json", NULL, "print JSON: addresses are strings, what is not known is null", set_json},
+	{0},
+};
+
+static void print_help(void)
+{
+	puts("usage: xray86 info SNAPSHOT [OPTION...]\n"
+	     "\n"
+	     "Tells what SNAPSHOT, the physical memory of a machine, is: its format (raw, or ELF core as made by QEMU's\n"
+	     "dump-guest-memory and by virsh dump --memory-only), its memory, and the Linux kernel that runs in it. CPU registers\n"
+	     "are not needed. Number of CPUs, per-CPU bases and uptime need the kernel's image; the rest is told without.\n");
+	options_help(option_specs);
+	puts("\n"
+	     "Exit status:\n"
+	     "  0    the kernel was identified (if its image is not found, a note on stderr says which one is needed)\n"
+	     "  125  it was not, or the image given is not of its build\n"
+	     "\n"
+	     "Example: xray86 info machine.elf --kernel-path ~/kernels");
+}
+
+static struct error *parse_arguments(int argc, char **argv, struct info_options *options, bool *ret_help)
+{
+	struct error *err;
+	int others, help;
+
+	*options = (struct info_options){0};
+	err = options_parse(option_specs, options, argc, argv, &others, &help);
+	*ret_help = help;
+	if (err || help)
+		return err;
+	if (others != 1)
+		return error_create("info needs one SNAPSHOT: see xray86 info --help");
+	options->snapshot = argv[1];
+	return NULL;
+}
+
+/* -- in words -- */
+
+static const char *architecture(const struct product *product)
+{
+	return product->x86_64 ? "x86_64" : "i386";
+}
+
+static const char *paging_name(enum paging_mode mode)
+{
+	static const char *const names[] = {
+		[PAGING_OFF] = "off",        [PAGING_32BIT] = "32-bit",   [PAGING_PAE] = "PAE",
+		[PAGING_4LEVEL] = "4-level", [PAGING_5LEVEL] = "5-level",
+	};
+
+	return names[mode];
+}
+
+static uint64_t kaslr_offset(const struct target *target)
+{
+	return target->product.vbase - target->landmarks.link_base;
+}
+
+static void print_size(uint64_t bytes)
+{
+	static const char units[] = "KMGT";
+	unsigned unit = 0;
+
+	while (unit < 3 && bytes >> (10 * (unit + 2)) && !(bytes & ((1ull << (10 * (unit + 2))) - 1)))
+		unit++;
+	printf("%" PRIu64 " %ciB", bytes >> (10 * (unit + 1)), units[unit]);
+}
+
+/* -- as text -- */
+
+#define LABEL "%-15s"
+
+static void print_snapshot(const struct snapshot *snapshot)
+{
+	printf(LABEL "%s, ", "format:", snapshot_format_name(snapshot));
+	if (snapshot->cpus)
+		printf("with the registers of %zu CPU%s\n", snapshot->cpus, snapshot->cpus == 1 ? "" : "s");
+	else
+		puts("without CPU registers");
+	for (size_t i = 0; i < snapshot->extents; i++) {
+		const struct snapshot_extent *extent = &snapshot->extent[i];
+
+		printf(LABEL "%#" PRIx64 " to %#" PRIx64 ", ", i ? "" : "memory:", extent->paddr, extent->paddr + extent->size - 1);
+		print_size(extent->size);
+		putchar('\n');
+	}
+}
+
+static void print_base(const struct target *target)
+{
+	const struct product *product = &target->product;
+
+	if (!product->based)
+		return;
+	printf(LABEL "%#" PRIx64, "virtual base:", product->vbase);
+	if (target->kernel_path)
+		printf(" (KASLR offset %#" PRIx64 ")", kaslr_offset(target));
+	printf("\n" LABEL "%#" PRIx64 "\n", "physical base:", product->pbase);
+}
+
+static void print_completed(const struct target *target)
+{
+	const struct product *product = &target->product;
+
+	printf(LABEL "%s\n", "kernel image:", target->kernel_path);
+	printf(LABEL "%u", "CPUs:", product->online);
+	if (product->cpus != product->online)
+		printf(" online, %u possible", product->cpus);
+	putchar('\n');
+	for (unsigned i = 0; i < product->cpus; i++)
+		printf(LABEL "%#" PRIx64 " (CPU %u)\n", i ? "" : "per-CPU base:", product->per_cpu_base[i], i);
+	printf(LABEL "%" PRIu64 ".%02" PRIu64 " s\n", "uptime:", product->uptime_ms / 1000, product->uptime_ms % 1000 / 10);
+}
+
+static void print_text(const struct target *target)
+{
+	const struct product *product = &target->product;
+
+	print_snapshot(target->snapshot);
+	if (!target->found)
+		return;
+	printf(LABEL "%s\n", "banner:", product->banner.text);
+	printf(LABEL "%s\n", "release:", product->banner.release);
+	printf(LABEL "%s\n", "architecture:", architecture(product));
+	printf(LABEL "%s, root %#" PRIx64 "\n", "paging:", paging_name(product->paging.mode), product->paging.root);
+	print_base(target);
+	if (product->cpus)
+		print_completed(target);
+}
+
+/* -- as JSON -- */
+
+/* Integers of JSON are doubles to many readers: addresses go as text. */
+static json_t *json_hex(uint64_t value)
+{
+	return json_sprintf("%#" PRIx64, value);
+}
+
+static json_t *json_memory(const struct snapshot *snapshot)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < snapshot->extents; i++) {
+		json_array_append_new(list, json_pack("{s:o, s:I}", "start", json_hex(snapshot->extent[i].paddr), "size",
+						      (json_int_t)snapshot->extent[i].size));
+	}
+	return list;
+}
+
+static json_t *json_per_cpu_bases(const struct product *product)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < product->cpus; i++)
+		json_array_append_new(list, json_hex(product->per_cpu_base[i]));
+	return list;
+}
+
+static json_t *json_kernel(const struct target *target)
+{
+	const struct product *product = &target->product;
+
+	if (!target->found)
+		return json_null();
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:s?}", "banner", product->banner.text, "release",
+			 product->banner.release, "version", product->banner.version, "architecture", architecture(product), "paging",
+			 paging_name(product->paging.mode), "page_table_root", json_hex(product->paging.root), "virtual_base",
+			 product->based ? json_hex(product->vbase) : json_null(), "physical_base",
+			 product->based ? json_hex(product->pbase) : json_null(), "kaslr_offset",
+			 target->kernel_path ? json_hex(kaslr_offset(target)) : json_null(), "image", target->kernel_path);
+}
+
+static struct error *print_json(const struct target *target)
+{
+	const struct product *product = &target->product;
+	bool complete = target->found && product->cpus;
+	json_t *json = json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "format", snapshot_format_name(target->snapshot), "memory",
+				 json_memory(target->snapshot), "cpus_with_registers", (json_int_t)target->snapshot->cpus, "kernel",
+				 json_kernel(target), "cpus", complete ? json_integer(product->online) : json_null(), "cpus_possible",
+				 complete ? json_integer(product->cpus) : json_null(), "per_cpu_base",
+				 complete ? json_per_cpu_bases(product) : json_null(), "uptime_seconds",
+				 complete ? json_real(product->uptime_ms / 1000.0) : json_null());
+	bool printed = json && json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) == 0;
+
+	json_decref(json);
+	if (!printed)
+		return error_create("out of memory");
+	putchar('\n');
+	return NULL;
+}
+
+static struct error *print(const struct target *target, bool json)
+{
+	if (json)
+		return print_json(target);
+	print_text(target);
+	return NULL;
+}
+
+struct error *info_command(int argc, char **argv, int *ret_status)
+{
+	struct info_options options;
+	struct error *err, *lack = NULL, *failure;
+	struct target target = {0};
+	bool help;
+
+	(void)ret_status;
+	err = parse_arguments(argc, argv, &options, &help);
+	if (err)
+		return err;
+	if (help) {
+		print_help();
+		return NULL;
+	}
+	err = target_open(options.snapshot, &options.sources, &target, &lack);
+	if (target.snapshot) {
+		failure = print(&target, options.json);
+		if (failure && err)
+			error_destroy(failure);
+		else if (failure)
+			err = failure;
+	}
+	if (lack)
+		fprintf(stderr, "xray86: note: no number of CPUs, per-CPU bases and uptime: %s\n", lack->message);
+	error_destroy(lack);
+	target_close(&target);
+	return err;
+}
