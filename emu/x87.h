@@ -41,6 +41,7 @@ enum {
 	X87_CONTROL_ONES = 1 << 6, /* always reads as one */
 	X87_CONTROL_BITS = 0x1f3f, /* masks, precision, rounding, infinity control */
 	X87_CONTROL_INITIAL = 0x37f,
+	X87_PC_DOUBLE = 2 << 8,
 	X87_RC = 3 << 10,
 	X87_RC_TRUNCATE = 3 << 10,
 };

@@ -14,7 +14,6 @@
 
 #include "emu/cpu.h"
 #include "emu/exception.h"
-#include "emu/sse.h"
 #include "tests/differential/undefined.h"
 
 static bool same_bytes(const struct outcome *a, const struct outcome *b, unsigned at, unsigned size)
@@ -67,20 +66,6 @@ static uint64_t compare_fx(const struct host *host, const struct outcome *a, con
 	return differs;
 }
 
-/*
- * With overflow or underflow unmasked, PE says whether the result would be inexact if the exponent were unbounded; the emulator has it
- * from the masked
- * operation, which may find it inexact for its exponent's sake alone (emu/sse.h).
- */
-static bool excess_precision_flag(const struct outcome *native, const struct outcome *emulated)
-{
-	uint32_t a, b;
-
-	memcpy(&a, native->after.fx + FX_MXCSR, 4);
-	memcpy(&b, emulated->after.fx + FX_MXCSR, 4);
-	return b == (a | MXCSR_PE) && ~a >> MXCSR_MASK_SHIFT & a & (MXCSR_OE | MXCSR_UE);
-}
-
 static uint64_t compare_registers(const struct host *host, const struct test_case *test, const struct outcome *a, const struct outcome *b)
 {
 	uint64_t ignored_flags = FLAG_RF, differs = 0;
@@ -111,8 +96,6 @@ static uint64_t compare_registers(const struct host *host, const struct test_cas
 	if (a->after.gs_base != b->after.gs_base)
 		differs |= DIFFERS_GS_BASE;
 	differs |= compare_fx(host, a, b);
-	if (host && a->vector == VECTOR_XM && excess_precision_flag(a, b))
-		differs &= ~DIFFERS_MXCSR;
 	/* Conversions to MMX registers, MASKMOVQ: AMD's enter MMX state before they fault. */
 	if (host && host->amd && (a->vector == VECTOR_XM || (a->kind == OUTCOME_FAULT && faulting_op(test, a) == OP_MASKMOVQ)))
 		differs &= ~(DIFFERS_FSW | DIFFERS_FTW | DIFFERS_ST_ALL);
