@@ -117,6 +117,7 @@ static void test_fxsave(void **state)
 	static const char *const codes[] = {"\x0f\xae\x03", "\x48\x0f\xae\x03"};
 	struct simd_rig s;
 	struct simd_state before, host, guest;
+	const struct fxsave_image *native;
 	struct fxsave_image image;
 
 	(void)state;
@@ -129,8 +130,10 @@ static void test_fxsave(void **state)
 		memset(s.data, 0xaa, SIMD_DATA_SIZE);
 		assert_int_equal(run_both(&s, code, (unsigned)strlen(code), &host, &guest), -1);
 		assert_true(physmem_copy_out(&s.rig.mem, before.gpr[RBX], &image, sizeof(image)));
-		image.mxcsr_mask = ((struct fxsave_image *)(uintptr_t)before.gpr[RBX])->mxcsr_mask; /* the host's may be wider */
-		assert_memory_equal(&image, (void *)(uintptr_t)before.gpr[RBX], sizeof(image));
+		native = (const struct fxsave_image *)(uintptr_t)before.gpr[RBX];
+		image.mxcsr_mask = native->mxcsr_mask;      /* the host's may be wider */
+		memcpy(image.x87 + 6, native->x87 + 6, 18); /* and it may not store FOP, FIP and FDP (see test_x87) */
+		assert_memory_equal(&image, native, sizeof(image));
 	}
 	simd_rig_deinit(&s);
 }
