@@ -204,6 +204,10 @@ static void generate_single(const struct generator *generator, struct random *ra
 	p.bytes = insn->bytes;
 	prepare_memory(&p, &encoding, test->before.rip);
 	prepare_operation(&p);
+	if (host_copies_wrongly(&generator->host, &decoded)) {
+		test->before.gpr[RSI] &= 0xffff;
+		test->before.gpr[RDI] &= 0xffff;
+	}
 	aim_branch(random, test, insn, branch_bytes(&decoded));
 	generate_assemble(test);
 	decode(generator->isa, test->code_size, insn->bytes, insn->length, &decoded);
@@ -253,7 +257,7 @@ static bool add_instruction(const struct generator *generator, struct random *ra
 	align_displacement(&decoded, &encoding);
 	prepare_displacement(random, &decoded, &encoding, encoding.bytes, *at);
 	set_instruction(insn, &encoding, &decoded);
-	if (!undefined_fits(&generator->host, test, insn))
+	if (!undefined_fits(&generator->host, test, insn) || host_copies_wrongly(&generator->host, &decoded))
 		return false;
 	insn->relative = branch_bytes(&decoded);
 	insn->target = test->count + 1 + random_below(random, 7);

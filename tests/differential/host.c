@@ -1,7 +1,8 @@
 /*
  * The host's processor: host.h.
  *
- * `amd` and the features are what it is; `class` is what is known of its ways with what the SDM leaves undefined, and can be chosen.
+ * `amd`, `zen5` and the features are what it is; `class` is what is known of its ways with what the SDM leaves undefined, and can be
+ * chosen.
  */
 #include "tests/differential/host.h"
 
@@ -37,7 +38,8 @@ void host_detect(struct host *ret)
 	__cpuid(0, a, b, c, d);
 	ret->amd = b == signature_AMD_ebx || b == 0x6f677948 /* Hygon */;
 	__cpuid(1, a, b, c, d);
-	ret->class = !ret->amd ? HOST_OTHER : family(a) < FAMILY_ZEN5 ? HOST_ZEN3 : HOST_ZEN5;
+	ret->zen5 = ret->amd && family(a) >= FAMILY_ZEN5;
+	ret->class = ret->zen5 ? HOST_ZEN5 : ret->amd ? HOST_ZEN3 : HOST_OTHER;
 	ret->sse3 = c & bit_SSE3;
 	ret->ssse3 = c & bit_SSSE3;
 	ret->sse41 = c & bit_SSE4_1;
@@ -122,6 +124,11 @@ bool host_differs(const struct host *host, unsigned code_size, const struct deco
 	if (row->op == OP_MOVSXD && decoded->operand_size == 2) /* AMD's read a doubleword for it, Intel's a word */
 		return true;
 	return row->op == OP_SYSRET && code_size == 4; /* AMD's has it in legacy code too: #GP in place of #UD */
+}
+
+bool host_copies_wrongly(const struct host *host, const struct decoded *decoded)
+{
+	return host->zen5 && decoded->row->op == OP_MOVS && decoded->address_size == 2;
 }
 
 bool is_accessed_in_parts(const struct isa_row *row)

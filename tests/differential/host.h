@@ -9,7 +9,7 @@ enum host_class { HOST_ZEN5, HOST_ZEN3, HOST_OTHER, HOST_CLASSES };
 
 struct host {
 	enum host_class class;
-	bool amd;
+	bool amd, zen5;
 	bool abm;  /* LZCNT */
 	bool bmi1; /* TZCNT */
 	bool sse3, ssse3, sse41, sse42, popcnt, movbe, cx16, invpcid;
@@ -27,6 +27,11 @@ bool host_differs(const struct host *host, unsigned code_size, const struct deco
  * processor's own.
  */
 bool is_accessed_in_parts(const struct isa_row *row);
+/*
+ * Whether it is a copy that the host may get wrong: REP MOVS with 16-bit addresses on Zen 5, where source and destination overlap by less
+ * than a vector and the upper halves of ESI and EDI are not 0. It then copies what it has overwritten before.
+ */
+bool host_copies_wrongly(const struct host *host, const struct decoded *decoded);
 /* Whether the host lacks the row. */
 bool host_lacks(const struct host *host, const struct isa_row *row);
 
