@@ -236,9 +236,9 @@ void segments_drop_inner(struct cpu *cpu)
 	for (unsigned i = 0; i < sizeof(data) / sizeof(data[0]); i++) {
 		struct segment *segment = &cpu->seg[data[i]];
 
-		/* Already null ones keep their base: FS and GS bases of 64-bit mode live on. */
+		/* The base stays: FS and GS bases of 64-bit mode live on. */
 		if ((segment->attributes & SEGMENT_P) && !attributes_conforming(segment->attributes) &&
 		    attributes_dpl(segment->attributes) < cpu->cpl)
-			*segment = (struct segment){0};
+			*segment = (struct segment){.base = segment->base};
 	}
 }
