@@ -7,33 +7,43 @@
 enum { INPUT_POLL_NS = 1000000 };
 
 static const uint64_t KIB = 1 << 10, MIB = 1 << 20, GIB = 1 << 30;
-#define ACPI_AREA 0xe0000u
+enum { TEXT_SCREEN = 0xb8000, TEXT_SCREEN_SIZE = 0x8000, OPTION_AREA = 0xc0000, UPPER_AREA = 0xe0000 };
 
 /* -- memory -- */
 
-static struct error *add_low_area(struct machine *machine, const struct machine_config *config)
-{
-	uint8_t tables[ACPI_TABLES_SIZE];
-	struct error *err = physmem_add_ram(&machine->mem, ACPI_AREA, MIB - ACPI_AREA);
-
-	if (err || !config->acpi)
-		return err;
-	acpi_build_tables(tables, ACPI_AREA);
-	physmem_copy_in(&machine->mem, ACPI_AREA, tables, sizeof(tables));
-	return NULL;
-}
-
-/* The ROM ends at 4 GiB; its last 128 KiB stand below 1 MiB too. */
+/* The ROM ends at 4 GiB; a copy of its last 128 KiB ends at 1 MiB. */
 static struct error *add_rom(struct machine *machine, const uint8_t *rom, uint64_t size)
 {
-	uint64_t alias = size < 128 * KIB ? size : 128 * KIB;
-	struct error *err;
+	uint64_t copied = size < MIB - UPPER_AREA ? size : MIB - UPPER_AREA;
 
 	if (!size || size % PAGE_SIZE || size > 16 * MIB)
 		return error_create("BIOS ROM: size is %llu bytes: it must be a multiple of 4096, at most 16 MiB",
 				    (unsigned long long)size);
-	err = physmem_add_rom(&machine->mem, 4 * GIB - size, rom, size);
-	return err ? err : physmem_add_rom(&machine->mem, MIB - alias, rom + size - alias, alias);
+	physmem_copy_in(&machine->mem, MIB - copied, rom + size - copied, copied);
+	return physmem_add_rom(&machine->mem, 4 * GIB - size, rom, size);
+}
+
+/* What firmware would leave; and the test device's memory, which may be where a large ROM is. */
+static struct error *add_firmware(struct machine *machine, const struct machine_config *config)
+{
+	uint8_t tables[ACPI_TABLES_SIZE];
+
+	if (config->acpi) {
+		acpi_build_tables(tables, UPPER_AREA);
+		physmem_copy_in(&machine->mem, UPPER_AREA, tables, sizeof(tables));
+	}
+	return physmem_add_ram(&machine->mem, TESTDEV_MEMORY, TESTDEV_MEMORY_SIZE);
+}
+
+/*
+ * What is between 640 KiB and 1 MiB: a text screen's memory, which shows nothing but can be read back, and RAM for option ROMs and
+ * firmware. There being no chip set to program, it is always writable.
+ */
+static struct error *add_upper_memory(struct machine *machine)
+{
+	struct error *err = physmem_add_ram(&machine->mem, TEXT_SCREEN, TEXT_SCREEN_SIZE);
+
+	return err ? err : physmem_add_ram(&machine->mem, OPTION_AREA, MIB - OPTION_AREA);
 }
 
 static struct error *add_memory(struct machine *machine, const struct machine_config *config)
@@ -51,16 +61,18 @@ static struct error *add_memory(struct machine *machine, const struct machine_co
 		err = physmem_add_ram(&machine->mem, MIB, low - MIB);
 	if (!err && high)
 		err = physmem_add_ram(&machine->mem, 4 * GIB, high);
+	if (!err)
+		err = add_upper_memory(machine);
 	if (err)
 		return err;
-	return config->rom ? add_rom(machine, config->rom, config->rom_size) : add_low_area(machine, config);
+	return config->rom ? add_rom(machine, config->rom, config->rom_size) : add_firmware(machine, config);
 }
 
 unsigned machine_memory_map(const struct machine *machine, struct memory_range *ret)
 {
 	const struct memory_range range[] = {
 		{0, 640 * KIB, MEMORY_AVAILABLE},
-		{ACPI_AREA, MIB - ACPI_AREA, MEMORY_RESERVED},
+		{UPPER_AREA, MIB - UPPER_AREA, MEMORY_RESERVED},
 		{MIB, machine->low_end - MIB, MEMORY_AVAILABLE},
 		{IOAPIC_BASE, IOAPIC_SIZE, MEMORY_RESERVED},
 		{LAPIC_DEFAULT_BASE, LAPIC_SIZE, MEMORY_RESERVED},

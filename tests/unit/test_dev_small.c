@@ -5,6 +5,7 @@
 #include "emu/dev/debug.h"
 #include "emu/dev/fw_cfg.h"
 #include "emu/dev/i8042.h"
+#include "emu/dev/testdev.h"
 
 static void keyboard_controller(void **state)
 {
@@ -89,6 +90,31 @@ static void debug_ports(void **state)
 	debug_exit_port_ops.write(&debug, 0xf4, 0x1234, 4);
 	assert_int_equal(rig.exits, 1);
 	assert_int_equal(rig.exit_code, 0x1234);
+}
+
+static void set_line(void *opaque, unsigned line, bool level)
+{
+	uint32_t *lines = opaque;
+
+	*lines = level ? *lines | 1u << line : *lines & ~(1u << line);
+}
+
+static void test_device(void **state)
+{
+	struct testdev testdev;
+	uint32_t lines = 0;
+
+	(void)state;
+	testdev_init(&testdev, (struct irq_line){set_line, &lines, 0});
+	for (unsigned i = 0; i < 8; i++)
+		testdev_latch_ops.write(&testdev, 0xe0 + i, 0x11 * (i + 1), 1);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(testdev_latch_ops.read(&testdev, 0xe0 + i, 1), i < 4 ? 0x11 * (i + 1) : 0);
+	testdev_line_ops.write(&testdev, 0x2000, 1, 1);
+	testdev_line_ops.write(&testdev, 0x2017, 1, 1);
+	assert_int_equal(lines, 0x800001);
+	testdev_line_ops.write(&testdev, 0x2000, 0, 1);
+	assert_int_equal(lines, 0x800000);
 }
 
 static uint64_t read_item(struct fw_cfg *fw_cfg, uint16_t key, unsigned bytes)
@@ -189,7 +215,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_controller_wires), cmocka_unit_test(control_ports),
-		cmocka_unit_test(debug_ports),         cmocka_unit_test(firmware_configuration),    cmocka_unit_test(power_management),
+		cmocka_unit_test(debug_ports),
+		cmocka_unit_test(test_device),         cmocka_unit_test(firmware_configuration),    cmocka_unit_test(power_management),
 		cmocka_unit_test(acpi_tables),
 	};
 

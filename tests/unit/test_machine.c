@@ -237,6 +237,26 @@ static void rom_at_the_reset_vector(void **state)
 	assert_int_equal(physmem_read(&machine->mem, 0xffff2, 2), 0xf4e6);
 	assert_int_equal(machine_run(machine, 1000), MACHINE_STOP_DEBUG_EXIT);
 	assert_int_equal(machine->exit_code, 7);
+	/* the copy below 1 MiB is writable, as is the area of option ROMs; the ROM is not */
+	physmem_write(&machine->mem, 0xffff2, 0x1234, 2);
+	assert_int_equal(physmem_read(&machine->mem, 0xffff2, 2), 0x1234);
+	physmem_write(&machine->mem, 0xc0000, 0x1234, 2);
+	assert_int_equal(physmem_read(&machine->mem, 0xc0000, 2), 0x1234);
+	physmem_write(&machine->mem, 0xfffffff2, 0x1234, 2);
+	assert_int_equal(physmem_read(&machine->mem, 0xfffffff2, 2), 0xf4e6);
+	machine_destroy(machine);
+}
+
+static void memory_of_devices(void **state)
+{
+	struct machine *machine = create(NULL);
+
+	(void)state;
+	physmem_write(&machine->mem, 0xb8000, 0x0741, 2); /* a text screen */
+	assert_int_equal(physmem_read(&machine->mem, 0xb8000, 2), 0x0741);
+	assert_int_equal(physmem_read(&machine->mem, 0xa0000, 2), 0xffff);
+	physmem_write(&machine->mem, 0xff00fff8, 0x0123456789abcdef, 8); /* the test device */
+	assert_int_equal(physmem_read(&machine->mem, 0xff00fff8, 8), 0x0123456789abcdef);
 	machine_destroy(machine);
 }
 
@@ -249,6 +269,7 @@ int main(void)
 		cmocka_unit_test(waits_for_input),
 		cmocka_unit_test(refuses_odd_sizes),
 		cmocka_unit_test(rom_at_the_reset_vector),
+		cmocka_unit_test(memory_of_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
