@@ -11,10 +11,10 @@ enum { TEXT_SCREEN = 0xb8000, TEXT_SCREEN_SIZE = 0x8000, OPTION_AREA = 0xc0000, 
 
 /* -- memory -- */
 
-/* The ROM ends at 4 GiB; a copy of its last 128 KiB ends at 1 MiB. */
+/* The ROM ends at 4 GiB; a copy ends at 1 MiB: all of it if it fits there, else of its last 128 KiB. */
 static struct error *add_rom(struct machine *machine, const uint8_t *rom, uint64_t size)
 {
-	uint64_t copied = size < MIB - UPPER_AREA ? size : MIB - UPPER_AREA;
+	uint64_t copied = size <= MIB - OPTION_AREA ? size : MIB - UPPER_AREA;
 
 	if (!size || size % PAGE_SIZE || size > 16 * MIB)
 		return error_create("BIOS ROM: size is %llu bytes: it must be a multiple of 4096, at most 16 MiB",

@@ -58,7 +58,7 @@ enum machine_stop {
 	MACHINE_STOP_CPU,        /* the CPU stopped for somebody else: machine->cpu_exit */
 };
 
-enum { MACHINE_PORT_RANGES = 24 };
+enum { MACHINE_PORT_RANGES = 32 };
 
 struct machine {
 	struct physmem mem;

@@ -266,7 +266,8 @@ static void connect_ports(struct machine *machine)
 	add_ports(machine, PORT_POST, 1, false, &post_port_ops, &machine->debug);
 	add_ports(machine, 0x92, 1, false, &port92_port_ops, &machine->control);
 	add_ports(machine, PORT_DEBUG_CONSOLE, 1, false, &debug_console_port_ops, &machine->debug);
-	add_ports(machine, PORT_TEST386, 1, false, &debug_console_port_ops, &machine->debug);
+	add_ports(machine, PORT_TEST_OUTPUT, 1, false, &debug_console_port_ops, &machine->debug);
+	add_ports(machine, PORT_FIRMWARE_LOG, 1, false, &debug_console_port_ops, &machine->debug);
 	add_ports(machine, PORT_DEBUG_EXIT, 1, true, &debug_exit_port_ops, &machine->debug);
 	add_ports(machine, 0xcf9, 1, false, &portcf9_port_ops, &machine->control);
 	add_ports(machine, 0x510, 2, true, &fw_cfg_port_ops, &machine->fw_cfg);

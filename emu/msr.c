@@ -82,6 +82,14 @@ static bool write_ignored(struct cpu *cpu, const struct msr *msr, uint32_t index
 	return true;
 }
 
+/* Commands: nothing to do, but only the bits of mask exist. */
+static bool write_command(struct cpu *cpu, const struct msr *msr, uint32_t index, uint64_t value)
+{
+	(void)cpu;
+	(void)index;
+	return !(value & ~msr->mask);
+}
+
 static bool read_bus(struct cpu *cpu, const struct msr *msr, uint32_t index, uint64_t *ret)
 {
 	(void)msr;
@@ -197,7 +205,7 @@ static const struct msr msrs[] = {
 	{0x017, 0x017, 0, 0, 0, read_constant, write_nothing},                    /* IA32_PLATFORM_ID */
 	{0x01b, 0x01b, CPU_FEATURE_APIC, 0, 0, read_bus, write_bus},              /* IA32_APIC_BASE */
 	{0x048, 0x048, CPU_FEATURE_SPEC_CTRL, FIELD(spec_ctrl), 7, NULL, NULL},   /* IA32_SPEC_CTRL: IBRS, STIBP, SSBD */
-	{0x049, 0x049, CPU_FEATURE_SPEC_CTRL, 0, 0, read_nothing, write_ignored}, /* IA32_PRED_CMD */
+	{0x049, 0x049, CPU_FEATURE_SPEC_CTRL, 0, 1, read_nothing, write_command}, /* IA32_PRED_CMD: IBPB */
 	{0x079, 0x079, 0, 0, 0, read_nothing, write_ignored},                     /* IA32_BIOS_UPDT_TRIG */
 	{0x08b, 0x08b, 0, 0, 0x21ull << 32, read_constant, write_ignored},        /* IA32_BIOS_SIGN_ID: microcode revision */
 	{0x0fe, 0x0fe, 0, 0, 0x508, read_constant, write_nothing},                /* IA32_MTRRCAP: WC, fixed, 8 variable */

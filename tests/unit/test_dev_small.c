@@ -83,8 +83,11 @@ static void debug_ports(void **state)
 	dev_rig_init(&rig);
 	debug_console_port_ops.write(&debug, 0xe9, 'a', 1);
 	debug_console_port_ops.write(&debug, 0xf1, 'b', 1);
-	assert_string_equal(rig.output, "ab");
+	debug_console_port_ops.write(&debug, 0x402, 'c', 1);
+	assert_string_equal(rig.output, "abc");
 	assert_int_equal(debug_console_port_ops.read(&debug, 0xe9, 1), 0xe9);
+	assert_int_equal(debug_console_port_ops.read(&debug, 0x402, 1), 0xe9);
+	assert_int_equal(debug_console_port_ops.read(&debug, 0xf1, 1), 0xff);
 	post_port_ops.write(&debug, 0x80, 0x42, 1);
 	assert_int_equal(post_port_ops.read(&debug, 0x80, 1), 0x42);
 	debug_exit_port_ops.write(&debug, 0xf4, 0x1234, 4);

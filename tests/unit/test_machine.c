@@ -247,6 +247,29 @@ static void rom_at_the_reset_vector(void **state)
 	machine_destroy(machine);
 }
 
+/* Where the copy of a ROM begins. */
+static void rom_below_1_mib(void **state)
+{
+	static const struct {
+		unsigned size, start;
+	} cases[] = {{64 << 10, 0xf0000}, {256 << 10, 0xc0000}, {512 << 10, 0xe0000}};
+	static uint8_t rom[512 << 10];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rom); i += 4096)
+		rom[i] = 1;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct machine_config config = {.memory = 4 << 20, .rom = rom, .rom_size = cases[i].size};
+		struct machine *machine;
+
+		assert_null(machine_create(&config, &machine));
+		assert_int_equal(physmem_read(&machine->mem, cases[i].start, 1), 1);
+		if (cases[i].start > 0xc0000)
+			assert_int_equal(physmem_read(&machine->mem, cases[i].start - 4096, 1), 0);
+		machine_destroy(machine);
+	}
+}
+
 static void memory_of_devices(void **state)
 {
 	struct machine *machine = create(NULL);
@@ -269,6 +292,7 @@ int main(void)
 		cmocka_unit_test(waits_for_input),
 		cmocka_unit_test(refuses_odd_sizes),
 		cmocka_unit_test(rom_at_the_reset_vector),
+		cmocka_unit_test(rom_below_1_mib),
 		cmocka_unit_test(memory_of_devices),
 	};
 
