@@ -264,6 +264,7 @@ static void connect_ports(struct machine *machine)
 	add_ports(machine, 0x60, 1, false, &i8042_port_ops, &machine->i8042);
 	add_ports(machine, 0x64, 1, false, &i8042_port_ops, &machine->i8042);
 	add_ports(machine, PORT_POST, 1, false, &post_port_ops, &machine->debug);
+	add_ports(machine, PORT_POST_PS1, 1, false, &post_port_ops, &machine->debug);
 	add_ports(machine, 0x92, 1, false, &port92_port_ops, &machine->control);
 	add_ports(machine, PORT_DEBUG_CONSOLE, 1, false, &debug_console_port_ops, &machine->debug);
 	add_ports(machine, PORT_TEST_OUTPUT, 1, false, &debug_console_port_ops, &machine->debug);

@@ -17,6 +17,7 @@ static void post_write(void *opaque, uint16_t port, uint32_t value, unsigned siz
 	(void)port;
 	(void)size;
 	debug->post_code = value;
+	debug->posted = true;
 }
 
 const struct port_ops post_port_ops = {post_read, post_write};

@@ -88,7 +88,9 @@ static void debug_ports(void **state)
 	assert_int_equal(debug_console_port_ops.read(&debug, 0xe9, 1), 0xe9);
 	assert_int_equal(debug_console_port_ops.read(&debug, 0x402, 1), 0xe9);
 	assert_int_equal(debug_console_port_ops.read(&debug, 0xf1, 1), 0xff);
+	assert_false(debug.posted);
 	post_port_ops.write(&debug, 0x80, 0x42, 1);
+	assert_true(debug.posted);
 	assert_int_equal(post_port_ops.read(&debug, 0x80, 1), 0x42);
 	debug_exit_port_ops.write(&debug, 0xf4, 0x1234, 4);
 	assert_int_equal(rig.exits, 1);
