@@ -4,12 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emu/dev/firmware.h"
+
 enum { INPUT_POLL_NS = 1000000 };
 
 static const uint64_t KIB = 1 << 10, MIB = 1 << 20, GIB = 1 << 30;
-enum { TEXT_SCREEN = 0xb8000, TEXT_SCREEN_SIZE = 0x8000, OPTION_AREA = 0xc0000, UPPER_AREA = 0xe0000 };
+enum { TEXT_SCREEN = 0xb8000, TEXT_SCREEN_SIZE = 0x8000, OPTION_AREA = 0xc0000, UPPER_AREA = 0xe0000, MP_TABLES = 0xf0000 };
 
 /* -- memory -- */
+
+static void place(struct machine *machine, uint64_t paddr, const void *data, uint64_t size)
+{
+	physmem_copy_in(&machine->mem, paddr, data, size); /* to RAM that is there */
+}
 
 /* The ROM ends at 4 GiB; a copy ends at 1 MiB: all of it if it fits there, else of its last 128 KiB. */
 static struct error *add_rom(struct machine *machine, const uint8_t *rom, uint64_t size)
@@ -19,18 +26,26 @@ static struct error *add_rom(struct machine *machine, const uint8_t *rom, uint64
 	if (!size || size % PAGE_SIZE || size > 16 * MIB)
 		return error_create("BIOS ROM: size is %llu bytes: it must be a multiple of 4096, at most 16 MiB",
 				    (unsigned long long)size);
-	physmem_copy_in(&machine->mem, MIB - copied, rom + size - copied, copied);
+	place(machine, MIB - copied, rom + size - copied, copied);
 	return physmem_add_rom(&machine->mem, 4 * GIB - size, rom, size);
 }
 
 /* What firmware would leave; and the test device's memory, which may be where a large ROM is. */
 static struct error *add_firmware(struct machine *machine, const struct machine_config *config)
 {
-	uint8_t tables[ACPI_TABLES_SIZE];
+	static const uint8_t iret = BIOS_IRET;
+	uint8_t vectors[BIOS_VECTORS_SIZE], data[BIOS_DATA_SIZE], mp[MP_TABLES_SIZE], tables[ACPI_TABLES_SIZE];
 
+	firmware_build_vectors(vectors);
+	place(machine, 0, vectors, sizeof(vectors));
+	place(machine, BIOS_DUMMY_HANDLER, &iret, sizeof(iret));
+	firmware_build_data_area(data);
+	place(machine, BIOS_DATA_AREA, data, sizeof(data));
+	firmware_build_mp_tables(mp, MP_TABLES);
+	place(machine, MP_TABLES, mp, sizeof(mp));
 	if (config->acpi) {
 		acpi_build_tables(tables, UPPER_AREA);
-		physmem_copy_in(&machine->mem, UPPER_AREA, tables, sizeof(tables));
+		place(machine, UPPER_AREA, tables, sizeof(tables));
 	}
 	return physmem_add_ram(&machine->mem, TESTDEV_MEMORY, TESTDEV_MEMORY_SIZE);
 }

@@ -3,6 +3,7 @@
 #include "emu/dev/acpi.h"
 #include "emu/dev/control.h"
 #include "emu/dev/debug.h"
+#include "emu/dev/firmware.h"
 #include "emu/dev/fw_cfg.h"
 #include "emu/dev/i8042.h"
 #include "emu/dev/testdev.h"
@@ -122,6 +123,62 @@ static void test_device(void **state)
 	assert_int_equal(lines, 0x800000);
 }
 
+/* -- what firmware leaves in memory -- */
+
+static uint8_t sum(const uint8_t *bytes, size_t size)
+{
+	uint8_t total = 0;
+
+	while (size--)
+		total += *bytes++;
+	return total;
+}
+
+static uint16_t word_at(const uint8_t *bytes)
+{
+	return bytes[0] | bytes[1] << 8;
+}
+
+static void firmware_memory(void **state)
+{
+	uint8_t vectors[BIOS_VECTORS_SIZE], data[BIOS_DATA_SIZE];
+
+	(void)state;
+	firmware_build_vectors(vectors);
+	for (unsigned i = 0; i < 256; i++)
+		assert_int_equal((word_at(vectors + 4 * i + 2) << 4) + word_at(vectors + 4 * i), BIOS_DUMMY_HANDLER);
+	firmware_build_data_area(data);
+	assert_int_equal(word_at(data), 0x3f8);
+	assert_int_equal(word_at(data + 0x0e), 0); /* no EBDA */
+	assert_int_equal(word_at(data + 0x13), 640);
+	assert_int_equal(word_at(data + 0x63), 0x3d4);
+}
+
+static void mp_tables(void **state)
+{
+	static const uint8_t sizes[] = {20, 8, 8, 8, 8};
+	uint8_t area[MP_TABLES_SIZE];
+	const uint8_t *table = area + 16, *at = table + 44;
+	unsigned inputs = 0, entries = 0;
+
+	(void)state;
+	firmware_build_mp_tables(area, 0xf0000);
+	assert_memory_equal(area, "_MP_\x10\0\x0f\0", 8);
+	assert_int_equal(sum(area, 16), 0);
+	assert_memory_equal(table, "PCMP", 4);
+	assert_int_equal(sum(table, word_at(table + 4)), 0);
+	for (; at < table + word_at(table + 4); at += sizes[at[0]], entries++) {
+		assert_in_range(at[0], 0, 4);
+		if (at[0] == 3 && at[1] == 0) { /* vectored interrupts: each to an input of its own */
+			assert_int_equal(inputs >> at[7] & 1, 0);
+			inputs |= 1u << at[7];
+		}
+	}
+	assert_ptr_equal(at, table + word_at(table + 4));
+	assert_int_equal(entries, word_at(table + 34));
+	assert_int_equal(inputs, 0xfffe);
+}
+
 static uint64_t read_item(struct fw_cfg *fw_cfg, uint16_t key, unsigned bytes)
 {
 	uint64_t value = 0;
@@ -181,15 +238,6 @@ static uint32_t get32(const uint8_t *at)
 	return value;
 }
 
-static uint8_t sum(const uint8_t *at, size_t size)
-{
-	uint8_t total = 0;
-
-	while (size--)
-		total += *at++;
-	return total;
-}
-
 static void acpi_tables(void **state)
 {
 	static const char *const signature[2] = {"FACP", "APIC"};
@@ -221,6 +269,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_controller_wires), cmocka_unit_test(control_ports),
 		cmocka_unit_test(debug_ports),
+		cmocka_unit_test(firmware_memory),
+		cmocka_unit_test(mp_tables),
 		cmocka_unit_test(test_device),         cmocka_unit_test(firmware_configuration),    cmocka_unit_test(power_management),
 		cmocka_unit_test(acpi_tables),
 	};

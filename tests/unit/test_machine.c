@@ -275,6 +275,9 @@ static void memory_of_devices(void **state)
 	struct machine *machine = create(NULL);
 
 	(void)state;
+	assert_int_equal(physmem_read(&machine->mem, 0xfff53, 1), 0xcf); /* the IRET of all real-mode vectors */
+	assert_int_equal(physmem_read(&machine->mem, 0x413, 2), 640);
+	assert_int_equal(physmem_read(&machine->mem, 0xf0000, 4), '_' | 'M' << 8 | 'P' << 16 | '_' << 24);
 	physmem_write(&machine->mem, 0xb8000, 0x0741, 2); /* a text screen */
 	assert_int_equal(physmem_read(&machine->mem, 0xb8000, 2), 0x0741);
 	assert_int_equal(physmem_read(&machine->mem, 0xa0000, 2), 0xffff);
