@@ -9,56 +9,64 @@
 enum { INPUT_POLL_NS = 1000000 };
 
 static const uint64_t KIB = 1 << 10, MIB = 1 << 20, GIB = 1 << 30;
-enum { TEXT_SCREEN = 0xb8000, TEXT_SCREEN_SIZE = 0x8000, OPTION_AREA = 0xc0000, UPPER_AREA = 0xe0000, MP_TABLES = 0xf0000 };
+#define ACPI_AREA 0xe0000u
+enum { TEXT_SCREEN = 0xb8000, TEXT_SCREEN_SIZE = 0x8000, OPTION_AREA = 0xc0000, MP_TABLES = 0xf0000 };
 
 /* -- memory -- */
 
-static void place(struct machine *machine, uint64_t paddr, const void *data, uint64_t size)
+static struct error *add_low_area(struct machine *machine, const struct machine_config *config)
 {
-	physmem_copy_in(&machine->mem, paddr, data, size); /* to RAM that is there */
+	uint8_t tables[ACPI_TABLES_SIZE];
+	struct error *err = physmem_add_ram(&machine->mem, ACPI_AREA, MIB - ACPI_AREA);
+
+	if (err || !config->acpi)
+		return err;
+	acpi_build_tables(tables, ACPI_AREA);
+	physmem_copy_in(&machine->mem, ACPI_AREA, tables, sizeof(tables));
+	return NULL;
 }
 
-/* The ROM ends at 4 GiB; a copy ends at 1 MiB: all of it if it fits there, else of its last 128 KiB. */
+/*
+ * The ROM ends at 4 GiB; a copy ends at 1 MiB: all of it if it fits there, else of its last 128 KiB. There being no chip set to program,
+ * the copy is always writable.
+ */
 static struct error *add_rom(struct machine *machine, const uint8_t *rom, uint64_t size)
 {
-	uint64_t copied = size <= MIB - OPTION_AREA ? size : MIB - UPPER_AREA;
+	uint64_t copied = size <= MIB - OPTION_AREA ? size : MIB - ACPI_AREA;
+	struct error *err;
 
 	if (!size || size % PAGE_SIZE || size > 16 * MIB)
 		return error_create("BIOS ROM: size is %llu bytes: it must be a multiple of 4096, at most 16 MiB",
 				    (unsigned long long)size);
-	place(machine, MIB - copied, rom + size - copied, copied);
+	err = physmem_add_ram(&machine->mem, ACPI_AREA, MIB - ACPI_AREA);
+	if (err)
+		return err;
+	physmem_copy_in(&machine->mem, MIB - copied, rom + size - copied, copied);
 	return physmem_add_rom(&machine->mem, 4 * GIB - size, rom, size);
 }
 
-/* What firmware would leave; and the test device's memory, which may be where a large ROM is. */
-static struct error *add_firmware(struct machine *machine, const struct machine_config *config)
-{
-	static const uint8_t iret = BIOS_IRET;
-	uint8_t vectors[BIOS_VECTORS_SIZE], data[BIOS_DATA_SIZE], mp[MP_TABLES_SIZE], tables[ACPI_TABLES_SIZE];
-
-	firmware_build_vectors(vectors);
-	place(machine, 0, vectors, sizeof(vectors));
-	place(machine, BIOS_DUMMY_HANDLER, &iret, sizeof(iret));
-	firmware_build_data_area(data);
-	place(machine, BIOS_DATA_AREA, data, sizeof(data));
-	firmware_build_mp_tables(mp, MP_TABLES);
-	place(machine, MP_TABLES, mp, sizeof(mp));
-	if (config->acpi) {
-		acpi_build_tables(tables, UPPER_AREA);
-		place(machine, UPPER_AREA, tables, sizeof(tables));
-	}
-	return physmem_add_ram(&machine->mem, TESTDEV_MEMORY, TESTDEV_MEMORY_SIZE);
-}
-
-/*
- * What is between 640 KiB and 1 MiB: a text screen's memory, which shows nothing but can be read back, and RAM for option ROMs and
- * firmware. There being no chip set to program, it is always writable.
- */
+/* A text screen's memory, which shows nothing but can be read back, and RAM where option ROMs would be. */
 static struct error *add_upper_memory(struct machine *machine)
 {
 	struct error *err = physmem_add_ram(&machine->mem, TEXT_SCREEN, TEXT_SCREEN_SIZE);
 
-	return err ? err : physmem_add_ram(&machine->mem, OPTION_AREA, MIB - OPTION_AREA);
+	return err ? err : physmem_add_ram(&machine->mem, OPTION_AREA, ACPI_AREA - OPTION_AREA);
+}
+
+/* What firmware would leave besides ACPI tables; and the test device's memory, which may be where a large ROM is. */
+static struct error *add_firmware(struct machine *machine)
+{
+	static const uint8_t iret = BIOS_IRET;
+	uint8_t vectors[BIOS_VECTORS_SIZE], data[BIOS_DATA_SIZE], mp[MP_TABLES_SIZE];
+
+	firmware_build_vectors(vectors);
+	physmem_copy_in(&machine->mem, 0, vectors, sizeof(vectors));
+	physmem_copy_in(&machine->mem, BIOS_DUMMY_HANDLER, &iret, sizeof(iret));
+	firmware_build_data_area(data);
+	physmem_copy_in(&machine->mem, BIOS_DATA_AREA, data, sizeof(data));
+	firmware_build_mp_tables(mp, MP_TABLES);
+	physmem_copy_in(&machine->mem, MP_TABLES, mp, sizeof(mp));
+	return physmem_add_ram(&machine->mem, TESTDEV_MEMORY, TESTDEV_MEMORY_SIZE);
 }
 
 static struct error *add_memory(struct machine *machine, const struct machine_config *config)
@@ -80,14 +88,15 @@ static struct error *add_memory(struct machine *machine, const struct machine_co
 		err = add_upper_memory(machine);
 	if (err)
 		return err;
-	return config->rom ? add_rom(machine, config->rom, config->rom_size) : add_firmware(machine, config);
+	err = config->rom ? add_rom(machine, config->rom, config->rom_size) : add_low_area(machine, config);
+	return err || config->rom ? err : add_firmware(machine);
 }
 
 unsigned machine_memory_map(const struct machine *machine, struct memory_range *ret)
 {
 	const struct memory_range range[] = {
 		{0, 640 * KIB, MEMORY_AVAILABLE},
-		{UPPER_AREA, MIB - UPPER_AREA, MEMORY_RESERVED},
+		{ACPI_AREA, MIB - ACPI_AREA, MEMORY_RESERVED},
 		{MIB, machine->low_end - MIB, MEMORY_AVAILABLE},
 		{IOAPIC_BASE, IOAPIC_SIZE, MEMORY_RESERVED},
 		{LAPIC_DEFAULT_BASE, LAPIC_SIZE, MEMORY_RESERVED},
