@@ -41,7 +41,7 @@ static bool write_field(struct cpu *cpu, const struct msr *msr, uint32_t index, 
 
 static bool write_canonical(struct cpu *cpu, const struct msr *msr, uint32_t index, uint64_t value)
 {
-	if (!linear_canonical(cpu, value))
+	if (!base_canonical(cpu, value))
 		return false;
 	*field_of(cpu, msr, index) = value;
 	return true;
@@ -130,7 +130,7 @@ static bool write_efer(struct cpu *cpu, const struct msr *msr, uint32_t index, u
 static bool write_fs_gs_base(struct cpu *cpu, const struct msr *msr, uint32_t index, uint64_t value)
 {
 	(void)msr;
-	if (!linear_canonical(cpu, value))
+	if (!base_canonical(cpu, value))
 		return false;
 	write_segment_base(cpu, index == 0xc0000100 ? SEG_FS : SEG_GS, value);
 	return true;
