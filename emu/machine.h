@@ -6,8 +6,8 @@
  * and console input is the same run.
  *
  * Physical memory: RAM from 0 to 640 KiB and from 1 MiB up, below a hole at 3-4 GiB, then on from 4 GiB; B8000h-BFFFFh and
- * C0000h-FFFFFh are RAM too, though not described as usable: from E0000h on with the ACPI tables, or the end of the BIOS ROM if there is one,
- * whose last byte then also stands at 4 GiB - 1.
+ * C0000h-FFFFFh are RAM too, though not described as usable: from E0000h on with the ACPI tables, or the end of the BIOS ROM if there is
+ * one, whose last byte then also stands at 4 GiB - 1.
  */
 #ifndef XRAY86_EMU_MACHINE_H
 #define XRAY86_EMU_MACHINE_H

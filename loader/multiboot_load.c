@@ -3,8 +3,9 @@
  * state" and 3.3 "Boot information format").
  *
  * Memory: segments at their addresses, modules behind the highest of them, each on a page boundary. The boot information, with the strings
- * and the memory map, is one piece at 9000h, or behind the modules if a segment lies there. A GDT that fits the segment registers goes with it:
- * the specification lets GDTR be invalid, but kernels that reload a segment register before they have a table of their own do run elsewhere.
+ * and the memory map, is one piece at 9000h, or behind the modules if a segment lies there. A GDT that fits the segment registers goes with
+ * it: the specification lets GDTR be invalid, but kernels that reload a segment register before they have a table of their own do run
+ * elsewhere.
  */
 #include "loader/multiboot.h"
 

@@ -29,17 +29,17 @@ void firmware_build_data_area(uint8_t area[BIOS_DATA_SIZE])
 	enum { FPU = 1 << 1, COLOR_80X25 = 2 << 4, ONE_SERIAL_PORT = 1 << 9 };
 
 	memset(area, 0, BIOS_DATA_SIZE);
-	put16(area + 0x00, 0x3f8);                              /* ports of COM1 */
+	put16(area + 0x00, 0x3f8);                               /* ports of COM1 */
 	put16(area + 0x10, FPU | COLOR_80X25 | ONE_SERIAL_PORT); /* equipment */
-	put16(area + 0x13, 640);                                /* KiB of base memory */
-	put16(area + 0x1a, 0x1e);                               /* keyboard buffer: next character to take, */
-	put16(area + 0x1c, 0x1e);                               /* and free place */
-	area[0x49] = 3;                                         /* video mode */
-	put16(area + 0x4a, 80);                                 /* columns */
-	put16(area + 0x4c, 0x1000);                             /* bytes of a screen */
-	put16(area + 0x60, 0x0607);                             /* cursor shape */
-	put16(area + 0x63, 0x3d4);                              /* port of the CRT controller */
-	put16(area + 0x80, 0x1e);                               /* keyboard buffer: start and end */
+	put16(area + 0x13, 640);                                 /* KiB of base memory */
+	put16(area + 0x1a, 0x1e);                                /* keyboard buffer: next character to take, */
+	put16(area + 0x1c, 0x1e);                                /* and free place */
+	area[0x49] = 3;                                          /* video mode */
+	put16(area + 0x4a, 80);                                  /* columns */
+	put16(area + 0x4c, 0x1000);                              /* bytes of a screen */
+	put16(area + 0x60, 0x0607);                              /* cursor shape */
+	put16(area + 0x63, 0x3d4);                               /* port of the CRT controller */
+	put16(area + 0x80, 0x1e);                                /* keyboard buffer: start and end */
 	put16(area + 0x82, 0x3e);
 	area[0x84] = 24; /* rows less one */
 	area[0x85] = 16; /* lines of a character */

@@ -1,6 +1,6 @@
 /*
- * What a PC's firmware leaves in memory, besides ACPI tables, that old-style kernels look at: real mode's interrupt vectors, the BIOS data area
- * at 400h, and the tables of the Intel MultiProcessor Specification 1.4. There is no BIOS behind it: every INT comes back at once.
+ * What a PC's firmware leaves in memory, besides ACPI tables, that old-style kernels look at: real mode's interrupt vectors, the BIOS data
+ * area at 400h, and the tables of the Intel MultiProcessor Specification 1.4. There is no BIOS behind it: every INT comes back at once.
  */
 #ifndef XRAY86_EMU_DEV_FIRMWARE_H
 #define XRAY86_EMU_DEV_FIRMWARE_H
@@ -14,7 +14,7 @@ enum { BIOS_DUMMY_HANDLER = 0xfff53, BIOS_IRET = 0xcf }; /* an IRET where PC BIO
 void firmware_build_vectors(uint8_t vectors[BIOS_VECTORS_SIZE]);
 /* 640 KiB of base memory, one serial port, a colour text screen of 80 by 25; no EBDA and no disk. */
 void firmware_build_data_area(uint8_t area[BIOS_DATA_SIZE]);
-/* The floating pointer structure and the configuration table, which the guest sees at physical `address` (16-byte aligned, in F0000h-FFFFFh). */
+/* Floating pointer structure and configuration table, which the guest sees at physical `address`: 16-byte aligned, in F0000h-FFFFFh. */
 void firmware_build_mp_tables(uint8_t area[MP_TABLES_SIZE], uint32_t address);
 
 #endif

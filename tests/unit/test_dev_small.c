@@ -268,9 +268,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_controller_wires), cmocka_unit_test(control_ports),
-		cmocka_unit_test(debug_ports),
-		cmocka_unit_test(firmware_memory),
-		cmocka_unit_test(mp_tables),
+		cmocka_unit_test(debug_ports),         cmocka_unit_test(firmware_memory),           cmocka_unit_test(mp_tables),
 		cmocka_unit_test(test_device),         cmocka_unit_test(firmware_configuration),    cmocka_unit_test(power_management),
 		cmocka_unit_test(acpi_tables),
 	};

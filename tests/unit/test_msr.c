@@ -224,8 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(readable_and_writable),        cmocka_unit_test(write_only_and_constant),
-		cmocka_unit_test(canonical_by_capability),
-		cmocka_unit_test(prediction_command),
+		cmocka_unit_test(canonical_by_capability),      cmocka_unit_test(prediction_command),
 		cmocka_unit_test(time_stamp_counter),           cmocka_unit_test(identification),
 		cmocka_unit_test(features_can_be_switched_off),
 	};
