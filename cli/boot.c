@@ -232,6 +232,7 @@ static void note_halt(const struct machine *machine)
 
 	fprintf(stderr, "xray86: the guest halted for good at RIP %#" PRIx64 " (%s)\n", machine->cpu->rip,
 		enabled ? "no timer is set and no input can come" : "interrupts are disabled");
+	report_post_code(machine);
 }
 
 static int quit_status(const struct terminal *terminal)
@@ -251,6 +252,7 @@ static int report(struct machine *machine, enum machine_stop stop, const struct 
 	case MACHINE_STOP_DEBUG_EXIT:
 		return (machine->exit_code << 1 | 1) & 0xff;
 	case MACHINE_STOP_LIMIT:
+		report_post_code(machine);
 		return EXIT_LIMIT;
 	case MACHINE_STOP_QUIT:
 		return quit_status(terminal);
