@@ -64,7 +64,7 @@ static void find_internal(const struct kernel *kernel, struct landmarks *ret)
 	struct view view;
 
 	view_of_kernel(kernel, &view);
-	err = kallsyms_find(&view, 0, &table);
+	err = kallsyms_find(&view, &table);
 	if (err) {
 		error_destroy(err); /* a kernel without kallsyms */
 		return;
