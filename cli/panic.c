@@ -30,7 +30,7 @@ struct error *panic_watch_start(struct panic_watch *watch, struct machine *machi
 
 	*watch = (struct panic_watch){0};
 	view_of_kernel(kernel, &view);
-	err = kallsyms_find(&view, 0, &table);
+	err = kallsyms_find(&view, &table);
 	if (err) {
 		error_destroy(err); /* it has no symbols */
 		return NULL;
