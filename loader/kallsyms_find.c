@@ -19,9 +19,9 @@ enum {
 	MAX_SYMBOLS = 1 << 22,
 	MAX_MARKED_BYTES = KALLSYMS_MARKED * (KSYM_NAME_LEN + 2), /* 256 names */
 	MIN_MARKED_BYTES = KALLSYMS_MARKED * 2,
-	MIN_MARKERS = 2, /* a kernel of less than 257 symbols is none */
-	MAX_WORK = 1 << 27, /* steps of search; a kernel takes some millions */
-	ANCHOR_WORK = 4096, /* what looking at an anchor counts for */
+	MIN_MARKERS = 2,              /* a kernel of less than 257 symbols is none */
+	MAX_WORK = 1 << 27,           /* steps of search; a kernel takes some millions */
+	ANCHOR_WORK = 4096,           /* what looking at an anchor counts for */
 	MAX_TOKEN_TABLE = UINT16_MAX, /* token_index is 16 bits wide */
 	KERNEL_IMAGE_SIZE = 1 << 30,  /* the most that an image can take on x86 */
 };
@@ -35,10 +35,10 @@ struct finder {
 	const struct view *view;
 	const struct view_piece *piece;
 	uint32_t work_left;
-	size_t tokens, tokens_end;                      /* token_table */
+	size_t tokens, tokens_end; /* token_table */
 	size_t token_index;
 	size_t num_syms, names, names_end, markers; /* num_syms: where the number stands */
-	size_t seqs;                                    /* 0: not there */
+	size_t seqs;                                /* 0: not there */
 	unsigned count;
 };
 
@@ -118,6 +118,12 @@ static bool find_token_index(struct finder *finder, size_t digits)
 
 /* -- names and markers -- */
 
+/* Is `at` where the marker of symbol `index` says that its name begins? */
+static bool check_marker(const struct finder *finder, unsigned index, size_t at)
+{
+	return get32(finder, finder->markers + index / KALLSYMS_MARKED * sizeof(uint32_t)) == at;
+}
+
 /* Walks the names against the markers, of which there are enough for finder->count. */
 static bool check_names(struct finder *finder)
 {
@@ -127,8 +133,7 @@ static bool check_names(struct finder *finder)
 	for (unsigned i = 0; i < finder->count; i++) {
 		size_t length;
 
-		if (i % KALLSYMS_MARKED == 0 && (get32(finder, finder->markers + i / KALLSYMS_MARKED * sizeof(uint32_t)) != at ||
-						 !work(finder, KALLSYMS_MARKED)))
+		if (i % KALLSYMS_MARKED == 0 && !(check_marker(finder, i, at) && work(finder, KALLSYMS_MARKED)))
 			return false;
 		if (!kallsyms_name_length(names, size, &at, &length) || !length || length > KSYM_NAME_LEN)
 			return false;
@@ -243,9 +248,8 @@ struct arrangement {
 };
 
 static const struct arrangement arrangements[] = {
-	{KALLSYMS_RELATIVE, true, true},         {KALLSYMS_RELATIVE_PERCPU, true, true},
-	{KALLSYMS_PREL32, true, false},          {KALLSYMS_ABSOLUTE, true, false},
-	{KALLSYMS_RELATIVE, false, true},        {KALLSYMS_RELATIVE_PERCPU, false, true},
+	{KALLSYMS_RELATIVE, true, true},   {KALLSYMS_RELATIVE_PERCPU, true, true}, {KALLSYMS_PREL32, true, false},
+	{KALLSYMS_ABSOLUTE, true, false},  {KALLSYMS_RELATIVE, false, true},       {KALLSYMS_RELATIVE_PERCPU, false, true},
 	{KALLSYMS_ABSOLUTE, false, false},
 };
 
@@ -408,7 +412,8 @@ static enum progress find_in_piece(struct finder *finder, struct kallsyms *ret)
 static const char *const reasons[] = {
 	[NO_TOKENS] = "no symbol table (kallsyms) in it: was it built without CONFIG_KALLSYMS?",
 	[NO_NAMES] = "its symbol table (kallsyms) has a token table, but no names that go with it: damaged, or of a kind that is not known",
-	[NO_ADDRESSES] = "its symbol table (kallsyms) has names, but no addresses that go with them: damaged, or of a kind that is not known",
+	[NO_ADDRESSES] =
+		"its symbol table (kallsyms) has names, but no addresses that go with them: damaged, or of a kind that is not known",
 };
 
 struct error *kallsyms_find(const struct view *view, struct kallsyms *ret)

@@ -145,8 +145,8 @@ bool symbols_next(const struct symbols *symbols, struct symbols_cursor *cursor, 
 {
 	const struct kallsyms *table = &symbols->table;
 
-	if (cursor->extra < symbols->extras && (cursor->table.index == table->count || symbols->extra[cursor->extra].address <
-												kallsyms_address(table, cursor->table.index))) {
+	if (cursor->extra < symbols->extras &&
+	    (cursor->table.index == table->count || symbols->extra[cursor->extra].address < kallsyms_address(table, cursor->table.index))) {
 		get_extra(&symbols->extra[cursor->extra++], ret);
 		return true;
 	}

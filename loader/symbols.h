@@ -1,5 +1,6 @@
 /*
- * A kernel's symbols: kallsyms, and the exported ones that it lacks (data on i386: see exports.h), by name and by address. Sorted by address.
+ * A kernel's symbols: kallsyms, and the exported ones that it lacks (data on i386: see exports.h), by name and by address. Sorted by
+ * address.
  */
 #ifndef XRAY86_LOADER_SYMBOLS_H
 #define XRAY86_LOADER_SYMBOLS_H

@@ -32,12 +32,18 @@ struct rig_layout {
 };
 
 static const struct rig_layout rig_layouts[] = {
-	{"5.10 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, false}, {"5.10 i386", 4, 4, false, KALLSYMS_RELATIVE, false},
-	{"6.1 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, true},   {"6.1 i386", 4, 4, false, KALLSYMS_RELATIVE, true},
-	{"6.12 amd64", 8, 8, true, KALLSYMS_RELATIVE_PERCPU, true},   {"6.12 i386", 4, 4, true, KALLSYMS_RELATIVE, true},
-	{"6.18 amd64", 8, 8, true, KALLSYMS_RELATIVE, true},          {"7.0 amd64", 8, 4, true, KALLSYMS_PREL32, true},
-	{"7.0 i386", 4, 4, true, KALLSYMS_PREL32, true},              {"absolute amd64", 8, 8, false, KALLSYMS_ABSOLUTE, false},
-	{"absolute i386", 4, 4, false, KALLSYMS_ABSOLUTE, true},      {"absolute amd64, new order", 8, 8, true, KALLSYMS_ABSOLUTE, true},
+	{"5.10 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, false},
+	{"5.10 i386", 4, 4, false, KALLSYMS_RELATIVE, false},
+	{"6.1 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, true},
+	{"6.1 i386", 4, 4, false, KALLSYMS_RELATIVE, true},
+	{"6.12 amd64", 8, 8, true, KALLSYMS_RELATIVE_PERCPU, true},
+	{"6.12 i386", 4, 4, true, KALLSYMS_RELATIVE, true},
+	{"6.18 amd64", 8, 8, true, KALLSYMS_RELATIVE, true},
+	{"7.0 amd64", 8, 4, true, KALLSYMS_PREL32, true},
+	{"7.0 i386", 4, 4, true, KALLSYMS_PREL32, true},
+	{"absolute amd64", 8, 8, false, KALLSYMS_ABSOLUTE, false},
+	{"absolute i386", 4, 4, false, KALLSYMS_ABSOLUTE, true},
+	{"absolute amd64, new order", 8, 8, true, KALLSYMS_ABSOLUTE, true},
 	{"absolute i386, new order", 4, 4, true, KALLSYMS_ABSOLUTE, true},
 };
 enum { RIG_LAYOUTS = sizeof(rig_layouts) / sizeof(rig_layouts[0]) };

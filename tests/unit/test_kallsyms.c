@@ -295,7 +295,8 @@ static void refuses_what_does_not_agree(void **state)
 		rig.image[table.names - rig.image]++;
 		assert_refused(&rig, "no names");
 		rig_make(&rig, &rig_layouts[i]);
-		rig.image[table.addresses - rig.image + 300 * (rig.layout->addressing == KALLSYMS_ABSOLUTE ? rig.layout->pointer_size : 4) + 2] ^= 0x80;
+		rig.image[table.addresses - rig.image + 300 * (rig.layout->addressing == KALLSYMS_ABSOLUTE ? rig.layout->pointer_size : 4) +
+			  2] ^= 0x80;
 		assert_refused(&rig, "no addresses");
 		rig_make(&rig, &rig_layouts[i]);
 		strcpy(rig.symbol[rig.absolutes + 1].name, "__text");
@@ -383,7 +384,8 @@ static void gives_up(void **state)
 		memcpy(bytes + i, "0\0001\0002\0003\0004\0005\0006\0007\0008\0009", SIZE - i < 20 ? SIZE - i : 20);
 	rig.view.piece[0] = (struct view_piece){rig.view.base, SIZE, bytes, SIZE};
 	assert_refused(&rig, "no symbol table");
-	/* Names of three tokens, so that a walk from anywhere agrees with markers 1024 apart; each word is also a number, of 10103h symbols. */
+	/* Names of three tokens, so that a walk from anywhere agrees with markers 1024 apart; each word is also a number, of 10103h
+	 * symbols. */
 	for (size_t i = 0; i < SIZE; i += 4)
 		memcpy(bytes + i, "\3\1\1", 4);
 	tokens = rig.end - (table.token_table - rig.image);
