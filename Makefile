@@ -166,4 +166,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help test-unit differential decoder-sweep decoder-kernels snapshots asan fuzz-targets fuzz test demo deps lint install clean
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)
