@@ -125,6 +125,7 @@ fuzz-targets: $(FUZZERS:%=$(FUZZ_BUILD)/tests/fuzz/%)
 fuzz:
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) FUZZ_BUILD=$(FUZZ_BUILD) CFLAGS='-O1 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all' fuzz-targets
 	@mkdir -p $(FUZZ_BUILD)/corpus/fuzz_machine_code
+	@tests/fuzz/seed-kernels $(FUZZ_BUILD)/corpus/fuzz_kernel
 	@tests/fuzz/seed-corpus $(FUZZ_BUILD)/tests/fuzz/fuzz_machine_code $(FUZZ_BUILD)/corpus/fuzz_machine_code
 	@for target in $(FUZZERS); do echo "== $$target"; mkdir -p $(FUZZ_BUILD)/corpus/$$target; \
 		$(FUZZ_BUILD)/tests/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \

@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/report.h"
 #include "cli/terminal.h"
+#include "loader/kernel_parameters.h"
 
 enum { DEFAULT_MEMORY_MIB = 256 };
 
@@ -60,6 +61,23 @@ static struct error *set_kernel_base(void *into, const char *value)
 	if (!err)
 		((struct boot_options *)into)->kernel_base = base;
 	return err;
+}
+
+static struct error *set_cpu(void *into, const char *value)
+{
+	const struct cpu_model *model = cpu_model_find(value);
+
+	if (!model)
+		return error_create("--cpu %s: not one of those that xray86 boot --help lists", value);
+	((struct boot_options *)into)->cpu = model;
+	return NULL;
+}
+
+static struct error *set_trusted(void *into, const char *value)
+{
+	(void)value;
+	((struct boot_options *)into)->trusted = true;
+	return NULL;
 }
 
 static struct error *set_acpi(void *into, const char *value)
@@ -119,12 +137,17 @@ static struct error *set_stats(void *into, const char *value)
 }
 
 static const struct option_spec option_specs[] = {
-	{"append", "TEXT", "kernel command line", set_append},
-	{"initrd", "FILE[,ARGS]", "a module for the kernel; may be given again. Its string is \"FILE ARGS\"", set_initrd},
+	{"append", "TEXT", "kernel command line; for Linux " KERNEL_DEFAULT_COMMAND_LINE " unless told", set_append},
+	{"trusted-parameters", NULL, "Linux: the parameters listed below, before those of --append", set_trusted},
+	{"initrd", "FILE",
+	 "initial ramdisk, as Linux takes it: compressed or not; more than one are put one behind the other.\n"
+	 "multiboot: FILE[,ARGS], a module, whose string is \"FILE ARGS\"",
+	 set_initrd},
 	{"memory", "SIZE", "RAM, in MiB or with a suffix K, M, G; 256 unless told", set_memory},
 	{"kernel-base", "ADDRESS", "Linux: the virtual address to put the kernel at, as KASLR might; where it was linked for unless told",
 	 set_kernel_base},
 	{"bios", "ROM", "instead of IMAGE: start at the reset vector, in this ROM, which ends at 4 GiB", set_bios},
+	{"cpu", "MODEL", "the processor, as listed below", set_cpu},
 	{"acpi", "on|off", "describe the machine to the guest by ACPI tables (not with --bios); on unless told", set_acpi},
 	{"epoch", "SECONDS", "what the guest's clock shows at the start, since 1970; 2026-01-01 00:00 UTC unless told", set_epoch},
 	{"max-instructions", "N", "stop after N instructions (with idle time, at 1 ns an instruction), status 124", set_limit},
@@ -135,26 +158,44 @@ static const struct option_spec option_specs[] = {
 	{0},
 };
 
+static const char *arch_note(unsigned arches)
+{
+	return arches == FOR_ALL ? "" : arches == FOR_I386 ? " (32-bit kernels)" : " (64-bit kernels)";
+}
+
+static void print_lists(void)
+{
+	puts("\nProcessors (--cpu); the first is the default:");
+	for (const struct cpu_model *model = cpu_models; model->name; model++)
+		printf("  %-24s  %s\n", model->name, model->summary);
+	puts("\nParameters of a trusted kernel (--trusted-parameters):");
+	for (const struct kernel_parameter *parameter = trusted_parameters; parameter->text; parameter++)
+		printf("  %-24s  %s%s\n", parameter->text, parameter->reason, arch_note(parameter->arches));
+}
+
 static void print_help(void)
 {
 	puts("usage: xray86 boot IMAGE [OPTION...]\n"
 	     "       xray86 boot --bios ROM [OPTION...]\n"
 	     "\n"
-	     "Boots IMAGE, a multiboot kernel (32- or 64-bit ELF, or any file whose header has load addresses),\n"
-	     "in an emulated PC. The first serial port (3F8h) is on stdin and stdout; so is the output of ports E9h\n"
-	     "and F1h. In a terminal, Ctrl-A x stops the machine and Ctrl-A h lists the keys.\n"
+	     "Boots IMAGE in an emulated PC: a Linux kernel (vmlinuz or vmlinux, 32- or 64-bit), or a multiboot one (32- or\n"
+	     "64-bit ELF, or any file whose header has load addresses). The first serial port (3F8h) is on stdin and\n"
+	     "stdout; so is the output of ports E9h and F1h. In a terminal, Ctrl-A x stops the machine and Ctrl-A h lists\n"
+	     "the keys.\n"
 	     "\n"
 	     "The same image, options and input give the same run: time is counted in instructions.\n");
 	options_help(option_specs);
+	print_lists();
 	puts("\n"
 	     "Exit status:\n"
 	     "  0             the guest powered off, reset, or halted for good (that is noted on stderr)\n"
 	     "  (V << 1) | 1  the guest wrote V to port F4h (isa-debug-exit), low 8 bits\n"
 	     "  124           --max-instructions was reached\n"
-	     "  125           xray86 failed, or the guest had a triple fault (reported with registers and code)\n"
+	     "  125           xray86 failed, or the guest's Linux kernel panicked, or it had a triple fault (reported\n"
+	     "                with registers and code)\n"
 	     "  128 + N       xray86 was ended by signal N\n"
 	     "\n"
-	     "Example: xray86 boot kernel.elf --append 'console=ttyS0' --initrd ramdisk.img --memory 512");
+	     "Example: xray86 boot /boot/vmlinuz-6.1.0-13-amd64 --initrd ramdisk.img --append 'console=ttyS0 quiet'");
 }
 
 static struct error *parse_arguments(int argc, char **argv, struct boot_options *options, bool *ret_help)
@@ -167,7 +208,7 @@ static struct error *parse_arguments(int argc, char **argv, struct boot_options 
 		.limit = UINT64_MAX,
 		.epoch = RTC_DEFAULT_EPOCH,
 		.acpi = true,
-		.append = "",
+		.cpu = &cpu_models[0],
 	};
 	err = options_parse(option_specs, options, argc, argv, &others, &help);
 	*ret_help = help;
@@ -178,8 +219,8 @@ static struct error *parse_arguments(int argc, char **argv, struct boot_options 
 	options->image = others ? argv[1] : NULL;
 	if (!options->image == !options->bios)
 		return error_create("boot needs an IMAGE or --bios ROM%s: see xray86 boot --help", options->image ? ", not both" : "");
-	if (options->bios && (options->initrds || *options->append))
-		return error_create("--append and --initrd go with an IMAGE, not with --bios");
+	if (options->bios && (options->initrds || options->append || options->trusted || options->kernel_base))
+		return error_create("--append, --initrd and the options for Linux go with an IMAGE, not with --bios");
 	return NULL;
 }
 
@@ -191,11 +232,18 @@ static void note_halt(const struct machine *machine)
 
 	fprintf(stderr, "xray86: the guest halted for good at RIP %#" PRIx64 " (%s)\n", machine->cpu->rip,
 		enabled ? "no timer is set and no input can come" : "interrupts are disabled");
+	report_post_code(machine);
 }
 
 static int quit_status(const struct terminal *terminal)
 {
 	return terminal->signal ? EXIT_SIGNAL + terminal->signal : 0;
+}
+
+static void note_panic(const struct panic_watch *watch)
+{
+	fprintf(stderr, "xray86: the guest's kernel panicked (%s)\n",
+		watch->words ? "its last words say why" : "and printed nothing: console=ttyS0 in --append shows why");
 }
 
 static int report(struct machine *machine, enum machine_stop stop, const struct terminal *terminal)
@@ -204,6 +252,7 @@ static int report(struct machine *machine, enum machine_stop stop, const struct 
 	case MACHINE_STOP_DEBUG_EXIT:
 		return (machine->exit_code << 1 | 1) & 0xff;
 	case MACHINE_STOP_LIMIT:
+		report_post_code(machine);
 		return EXIT_LIMIT;
 	case MACHINE_STOP_QUIT:
 		return quit_status(terminal);
@@ -213,7 +262,7 @@ static int report(struct machine *machine, enum machine_stop stop, const struct 
 	case MACHINE_STOP_SHUTDOWN:
 		report_crash(machine);
 		return EXIT_XRAY86;
-	case MACHINE_STOP_CPU: /* nobody here sets marks or clients */
+	case MACHINE_STOP_CPU: /* the only mark is the panic's, and there are no clients */
 		fprintf(stderr, "xray86: internal error: the CPU stopped for reason %d\n", machine->cpu_exit);
 		return EXIT_XRAY86;
 	case MACHINE_STOP_NONE:
@@ -224,17 +273,24 @@ static int report(struct machine *machine, enum machine_stop stop, const struct 
 	return 0;
 }
 
-static struct error *run(struct machine *machine, struct terminal *terminal, const struct boot_options *options, int *ret_status)
+static struct error *run(struct machine *machine, struct terminal *terminal, const struct boot_options *options, struct panic_watch *watch,
+			 int *ret_status)
 {
 	struct error *err = terminal_open(terminal);
 	enum machine_stop stop;
 
 	if (err)
 		return err;
+	progress_start(&terminal->progress, machine, "booting");
 	cpu_set_tagged(machine->cpu, options->tagged);
-	stop = machine_run(machine, options->limit);
+	stop = panic_watch_run(watch, machine, terminal, options->limit);
 	terminal_close(terminal);
-	*ret_status = report(machine, stop, terminal);
+	if (watch->panicked && stop != MACHINE_STOP_QUIT) {
+		note_panic(watch);
+		*ret_status = EXIT_XRAY86;
+	} else {
+		*ret_status = report(machine, stop, terminal);
+	}
 	if (options->digest)
 		report_digest(machine);
 	if (options->stats)
@@ -244,14 +300,17 @@ static struct error *run(struct machine *machine, struct terminal *terminal, con
 
 static struct error *boot(const struct boot_options *options, const struct file *file, int *ret_status)
 {
+	struct panic_watch watch = {0};
 	struct terminal terminal = {0};
 	struct machine_config config = {
 		.memory = options->memory,
 		.console = &terminal.console, /* filled in by terminal_open() */
+		.console_handshake = options->image && boot_image_is_linux(file),
 		.epoch = options->epoch,
 		.acpi = options->acpi && !options->bios,
 		.rom = options->bios ? file->data : NULL,
 		.rom_size = file->size,
+		.cpu_features = options->cpu->features,
 	};
 	struct machine *machine;
 	struct error *err = machine_create(&config, &machine);
@@ -259,9 +318,9 @@ static struct error *boot(const struct boot_options *options, const struct file 
 	if (err)
 		return options->bios ? error_prefix(err, "%s", options->bios) : err;
 	if (options->image)
-		err = boot_load_image(machine, file, options);
+		err = boot_load_image(machine, file, options, &watch);
 	if (!err)
-		err = run(machine, &terminal, options, ret_status);
+		err = run(machine, &terminal, options, &watch, ret_status);
 	machine_destroy(machine);
 	return err;
 }

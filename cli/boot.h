@@ -5,22 +5,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/panic.h"
+#include "emu/cpu_model.h"
 #include "emu/machine.h"
 #include "loader/file.h"
 
 enum { BOOT_MAX_INITRDS = 64 };
 
 struct boot_options {
-	const char *image, *bios, *append;
+	const char *image, *bios;
+	const char *append; /* NULL: not given */
 	const char *initrd[BOOT_MAX_INITRDS];
 	unsigned initrds;
 	uint64_t memory, limit;
 	uint64_t kernel_base; /* 0: where it was linked for */
 	int64_t epoch;
+	const struct cpu_model *cpu;
 	bool acpi, digest, stats, tagged;
+	bool trusted; /* Linux: the trusted kernel's parameters before `append` */
 };
 
-/* Loads options->image, whose contents `file` holds, by the kind that it is, with its initrds and command line. */
-struct error *boot_load_image(struct machine *machine, const struct file *file, const struct boot_options *options);
+/* Whether it is a Linux kernel, as far as its first bytes tell. */
+bool boot_image_is_linux(const struct file *file);
+/* Loads options->image, whose contents `file` holds, by the kind that it is, with its initrds and command line. Starts the watch for Linux.
+ */
+struct error *boot_load_image(struct machine *machine, const struct file *file, const struct boot_options *options,
+			      struct panic_watch *watch);
 
 #endif

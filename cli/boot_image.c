@@ -5,6 +5,7 @@
 
 #include "cli/boot.h"
 #include "loader/image.h"
+#include "loader/kernel_parameters.h"
 #include "loader/linux_boot.h"
 #include "loader/multiboot.h"
 
@@ -69,7 +70,8 @@ static struct error *load_multiboot_with(struct machine *machine, const struct f
 	struct error *err;
 
 	/* Like QEMU, but without the image's folder: what the guest sees must not depend on where the file is. */
-	if (asprintf(&command_line, "%s%s%s", base_name(options->image), *options->append ? " " : "", options->append) < 0)
+	if (asprintf(&command_line, "%s%s%s", base_name(options->image), options->append ? " " : "",
+		     options->append ? options->append : "") < 0)
 		return error_create("out of memory");
 	boot.command_line = command_line;
 	err = multiboot_load(machine, file->data, image, &boot);
@@ -123,22 +125,36 @@ static void close_initrds(struct initrds *initrds)
 		file_close(&initrds->file[i]);
 }
 
+/* To be freed. NULL: out of memory. */
+static char *make_command_line(const struct kernel *kernel, const struct boot_options *options)
+{
+	if (options->trusted)
+		return trusted_command_line(kernel->arch, options->append ? options->append : "");
+	return strdup(options->append ? options->append : KERNEL_DEFAULT_COMMAND_LINE);
+}
+
 static struct error *load_kernel(struct machine *machine, const struct kernel *kernel, const struct boot_options *options)
 {
 	struct initrds initrds = {0};
 	struct error *err = open_initrds(options, &initrds);
-	struct linux_boot boot = {.command_line = options->append, .initrd = initrds.initrd, .initrds = initrds.count};
+	struct linux_boot boot = {.initrd = initrds.initrd, .initrds = initrds.count};
+	char *command_line = make_command_line(kernel, options);
 
+	boot.command_line = command_line;
+	if (!err && !command_line)
+		err = error_create("out of memory");
 	if (!err) {
 		err = linux_boot(machine, kernel, &boot);
 		if (err)
 			err = error_prefix(err, "%s", options->image);
 	}
+	free(command_line);
 	close_initrds(&initrds);
 	return err;
 }
 
-static struct error *load_linux(struct machine *machine, const struct file *file, const struct boot_options *options)
+static struct error *load_linux(struct machine *machine, const struct file *file, const struct boot_options *options,
+				struct panic_watch *watch)
 {
 	struct kernel kernel;
 	struct error *err = kernel_open(file->data, file->size, &kernel);
@@ -151,24 +167,29 @@ static struct error *load_linux(struct machine *machine, const struct file *file
 		err = error_prefix(err, "%s", options->image);
 	else
 		err = load_kernel(machine, &kernel, options);
+	if (!err)
+		err = panic_watch_start(watch, machine, &kernel);
 	kernel_close(&kernel);
 	return err;
 }
 
 /* -- any -- */
 
-struct error *boot_load_image(struct machine *machine, const struct file *file, const struct boot_options *options)
+bool boot_image_is_linux(const struct file *file)
 {
 	enum image_kind kind = image_detect(file->data, file->size);
 
-	switch (kind) {
-	case IMAGE_MULTIBOOT:
+	return kind == IMAGE_LINUX_BZIMAGE || kind == IMAGE_ELF;
+}
+
+struct error *boot_load_image(struct machine *machine, const struct file *file, const struct boot_options *options,
+			      struct panic_watch *watch)
+{
+	enum image_kind kind = image_detect(file->data, file->size);
+
+	if (boot_image_is_linux(file))
+		return load_linux(machine, file, options, watch);
+	if (kind == IMAGE_MULTIBOOT)
 		return load_multiboot(machine, file, options);
-	case IMAGE_LINUX_BZIMAGE:
-	case IMAGE_ELF:
-		return load_linux(machine, file, options);
-	default:
-		return error_create("%s: %s: give a Linux kernel (vmlinuz or vmlinux) or a multiboot one", options->image,
-				    image_kind_name(kind));
-	}
+	return error_create("%s: %s: give a Linux kernel (vmlinuz or vmlinux) or a multiboot one", options->image, image_kind_name(kind));
 }

@@ -175,7 +175,14 @@ void report_crash(const struct machine *machine)
 	print_flags(cpu);
 	print_segments(cpu);
 	print_control(cpu);
+	report_post_code(machine);
 	print_instructions(cpu);
+}
+
+void report_post_code(const struct machine *machine)
+{
+	if (machine->debug.posted)
+		fprintf(stderr, "last POST code %02Xh\n", machine->debug.post_code);
 }
 
 /* -- digest and statistics -- */

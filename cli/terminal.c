@@ -21,6 +21,9 @@ static void flush(struct terminal *terminal)
 {
 	size_t done = 0;
 
+	if (terminal->out_used)
+		progress_clear(&terminal->progress);
+	terminal->written += terminal->out_used;
 	while (done < terminal->out_used && !terminal->quit) {
 		ssize_t wrote = write(STDOUT_FILENO, terminal->out + done, terminal->out_used - done);
 
@@ -109,6 +112,7 @@ static int read_bytes(void *opaque, uint8_t *to, size_t size)
 	size_t count;
 
 	flush(terminal);
+	progress_tick(&terminal->progress);
 	look(terminal, 0);
 	if (terminal->quit)
 		return CONSOLE_QUIT;
@@ -126,6 +130,7 @@ static void wait_for_input(void *opaque)
 	struct terminal *terminal = opaque;
 
 	flush(terminal);
+	progress_clear(&terminal->progress); /* it is the user's turn */
 	while (!terminal->quit && !terminal->eof && !terminal->in_used)
 		look(terminal, -1);
 }
@@ -177,6 +182,7 @@ struct error *terminal_open(struct terminal *terminal)
 void terminal_close(struct terminal *terminal)
 {
 	flush(terminal);
+	progress_clear(&terminal->progress);
 	if (terminal->raw)
 		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->saved);
 	if (terminal->signal == SIGPIPE) /* the one that write() left pending must not strike now */

@@ -10,8 +10,10 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <termios.h>
 
+#include "cli/progress.h"
 #include "emu/dev/console.h"
 #include "util/error.h"
 
@@ -19,6 +21,8 @@ enum { TERMINAL_OUT = 4096, TERMINAL_IN = 256 };
 
 struct terminal {
 	struct console console;
+	struct progress progress; /* shown until the first output */
+	uint64_t written;         /* bytes of output so far */
 	bool raw;
 	struct termios saved;
 	sigset_t saved_signals;

@@ -9,6 +9,7 @@ _xray86()
 	fi
 	case $previous in
 	--acpi) COMPREPLY=($(compgen -W 'on off' -- "$current")) && return ;;
+	--cpu) COMPREPLY=($(compgen -W 'x86-64 x86-64-la57 i686' -- "$current")) && return ;;
 	--engine) COMPREPLY=($(compgen -W 'plain tagged' -- "$current")) && return ;;
 	esac
 	case $current in

@@ -185,7 +185,8 @@ static void execute_single(struct cpu *cpu, uint64_t until)
 	cpu->single = false;
 	cpu->rep_limit = cpu->rep_limit_normal;
 	set_deadline(cpu, until);
-	if (stepping && !cpu->step_inhibited)
+	/* MOV SS is not stepped over: the next instruction is the first that traps, and an INTn there does not. */
+	if (stepping && !cpu->step_inhibited && !cpu->debug_shadow)
 		cpu->pending_debug |= DR6_BS;
 }
 

@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emu/dev/firmware.h"
+
 enum { INPUT_POLL_NS = 1000000 };
 
 static const uint64_t KIB = 1 << 10, MIB = 1 << 20, GIB = 1 << 30;
 #define ACPI_AREA 0xe0000u
+enum { TEXT_SCREEN = 0xb8000, TEXT_SCREEN_SIZE = 0x8000, OPTION_AREA = 0xc0000, MP_TABLES = 0xf0000 };
 
 /* -- memory -- */
 
@@ -24,17 +27,47 @@ static struct error *add_low_area(struct machine *machine, const struct machine_
 	return NULL;
 }
 
-/* The ROM ends at 4 GiB; its last 128 KiB stand below 1 MiB too. */
+/*
+ * The ROM ends at 4 GiB; a copy ends at 1 MiB: all of it if it fits there, else of its last 128 KiB. There being no chip set to program,
+ * the copy is always writable.
+ */
 static struct error *add_rom(struct machine *machine, const uint8_t *rom, uint64_t size)
 {
-	uint64_t alias = size < 128 * KIB ? size : 128 * KIB;
+	uint64_t copied = size <= MIB - OPTION_AREA ? size : MIB - ACPI_AREA;
 	struct error *err;
 
 	if (!size || size % PAGE_SIZE || size > 16 * MIB)
 		return error_create("BIOS ROM: size is %llu bytes: it must be a multiple of 4096, at most 16 MiB",
 				    (unsigned long long)size);
-	err = physmem_add_rom(&machine->mem, 4 * GIB - size, rom, size);
-	return err ? err : physmem_add_rom(&machine->mem, MIB - alias, rom + size - alias, alias);
+	err = physmem_add_ram(&machine->mem, ACPI_AREA, MIB - ACPI_AREA);
+	if (err)
+		return err;
+	physmem_copy_in(&machine->mem, MIB - copied, rom + size - copied, copied);
+	return physmem_add_rom(&machine->mem, 4 * GIB - size, rom, size);
+}
+
+/* A text screen's memory, which shows nothing but can be read back, and RAM where option ROMs would be. */
+static struct error *add_upper_memory(struct machine *machine)
+{
+	struct error *err = physmem_add_ram(&machine->mem, TEXT_SCREEN, TEXT_SCREEN_SIZE);
+
+	return err ? err : physmem_add_ram(&machine->mem, OPTION_AREA, ACPI_AREA - OPTION_AREA);
+}
+
+/* What firmware would leave besides ACPI tables; and the test device's memory, which may be where a large ROM is. */
+static struct error *add_firmware(struct machine *machine)
+{
+	static const uint8_t iret = BIOS_IRET;
+	uint8_t vectors[BIOS_VECTORS_SIZE], data[BIOS_DATA_SIZE], mp[MP_TABLES_SIZE];
+
+	firmware_build_vectors(vectors);
+	physmem_copy_in(&machine->mem, 0, vectors, sizeof(vectors));
+	physmem_copy_in(&machine->mem, BIOS_DUMMY_HANDLER, &iret, sizeof(iret));
+	firmware_build_data_area(data);
+	physmem_copy_in(&machine->mem, BIOS_DATA_AREA, data, sizeof(data));
+	firmware_build_mp_tables(mp, MP_TABLES);
+	physmem_copy_in(&machine->mem, MP_TABLES, mp, sizeof(mp));
+	return physmem_add_ram(&machine->mem, TESTDEV_MEMORY, TESTDEV_MEMORY_SIZE);
 }
 
 static struct error *add_memory(struct machine *machine, const struct machine_config *config)
@@ -52,9 +85,12 @@ static struct error *add_memory(struct machine *machine, const struct machine_co
 		err = physmem_add_ram(&machine->mem, MIB, low - MIB);
 	if (!err && high)
 		err = physmem_add_ram(&machine->mem, 4 * GIB, high);
+	if (!err)
+		err = add_upper_memory(machine);
 	if (err)
 		return err;
-	return config->rom ? add_rom(machine, config->rom, config->rom_size) : add_low_area(machine, config);
+	err = config->rom ? add_rom(machine, config->rom, config->rom_size) : add_low_area(machine, config);
+	return err || config->rom ? err : add_firmware(machine);
 }
 
 unsigned machine_memory_map(const struct machine *machine, struct memory_range *ret)
@@ -100,7 +136,11 @@ static struct error *init(struct machine *machine, const struct machine_config *
 		return err;
 	machine_bus_describe(machine, &bus);
 	err = cpu_create(&machine->mem, &bus, &machine->cpu);
-	return err ? err : machine_bus_init(machine, config);
+	if (err)
+		return err;
+	if (config->cpu_features)
+		machine->cpu->features = config->cpu_features;
+	return machine_bus_init(machine, config);
 }
 
 struct error *machine_create(const struct machine_config *config, struct machine **ret)

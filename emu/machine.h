@@ -5,8 +5,9 @@
  * CPU up to the next event, then lets the devices act, so events happen exactly on their instruction, and a run with the same configuration
  * and console input is the same run.
  *
- * Physical memory: RAM from 0 to 640 KiB and from 1 MiB up, below a hole at 3-4 GiB, then on from 4 GiB; E0000h-FFFFFh is RAM with the
- * ACPI tables, or the end of the BIOS ROM if there is one, whose last byte then also stands at 4 GiB - 1.
+ * Physical memory: RAM from 0 to 640 KiB and from 1 MiB up, below a hole at 3-4 GiB, then on from 4 GiB; B8000h-BFFFFh and
+ * C0000h-FFFFFh are RAM too, though not described as usable: from E0000h on with the ACPI tables, or the end of the BIOS ROM if there is
+ * one, whose last byte then also stands at 4 GiB - 1.
  */
 #ifndef XRAY86_EMU_MACHINE_H
 #define XRAY86_EMU_MACHINE_H
@@ -27,6 +28,7 @@
 #include "emu/dev/pic.h"
 #include "emu/dev/pit.h"
 #include "emu/dev/rtc.h"
+#include "emu/dev/testdev.h"
 #include "emu/dev/uart.h"
 #include "mmu/physmem.h"
 #include "util/error.h"
@@ -37,10 +39,12 @@
 struct machine_config {
 	uint64_t memory;               /* bytes of RAM, a multiple of the page size */
 	const struct console *console; /* NULL: none */
+	bool console_handshake;        /* its input waits until the guest raises RTS; for guests that do when they are ready */
 	int64_t epoch;                 /* what the RTC shows at time 0: seconds since 1970 */
 	bool acpi;                     /* describe the machine by ACPI tables (not with a BIOS, who makes its own) */
 	const void *rom;               /* BIOS, copied; NULL: none */
 	uint64_t rom_size;
+	unsigned cpu_features; /* CPU_FEATURE_* of cpuid.h; 0: CPU_FEATURES_DEFAULT */
 };
 
 /* Why machine_run() came back. */
@@ -56,7 +60,7 @@ enum machine_stop {
 	MACHINE_STOP_CPU,        /* the CPU stopped for somebody else: machine->cpu_exit */
 };
 
-enum { MACHINE_PORT_RANGES = 24 };
+enum { MACHINE_PORT_RANGES = 32 };
 
 struct machine {
 	struct physmem mem;
@@ -75,6 +79,7 @@ struct machine {
 	struct control_ports control;
 	struct debug_ports debug;
 	struct fw_cfg fw_cfg;
+	struct testdev testdev;
 	struct system_control system;
 	struct port_range port[MACHINE_PORT_RANGES];
 	unsigned port_ranges;

@@ -70,12 +70,16 @@ static void pic_output_changed(void *opaque, unsigned line, bool level)
 	update_interrupt_line(machine);
 }
 
-/* An ISA interrupt line goes to both controllers; the PIT's is input 2 of the I/O APIC (an override in the MADT says so). */
+/*
+ * An ISA interrupt line goes to both controllers; the PIT's is input 2 of the I/O APIC (an override in the MADT says so). Lines above the
+ * 8259s' 16 end at the I/O APIC.
+ */
 static void isa_irq(void *opaque, unsigned irq, bool level)
 {
 	struct machine *machine = opaque;
 
-	pic_set_irq(&machine->pic, irq, level);
+	if (irq < 16)
+		pic_set_irq(&machine->pic, irq, level);
 	ioapic_set_irq(&machine->ioapic, irq == 0 ? 2 : irq, level);
 }
 
@@ -260,12 +264,16 @@ static void connect_ports(struct machine *machine)
 	add_ports(machine, 0x60, 1, false, &i8042_port_ops, &machine->i8042);
 	add_ports(machine, 0x64, 1, false, &i8042_port_ops, &machine->i8042);
 	add_ports(machine, PORT_POST, 1, false, &post_port_ops, &machine->debug);
+	add_ports(machine, PORT_POST_PS1, 1, false, &post_port_ops, &machine->debug);
 	add_ports(machine, 0x92, 1, false, &port92_port_ops, &machine->control);
 	add_ports(machine, PORT_DEBUG_CONSOLE, 1, false, &debug_console_port_ops, &machine->debug);
-	add_ports(machine, PORT_TEST386, 1, false, &debug_console_port_ops, &machine->debug);
+	add_ports(machine, PORT_TEST_OUTPUT, 1, false, &debug_console_port_ops, &machine->debug);
+	add_ports(machine, PORT_FIRMWARE_LOG, 1, false, &debug_console_port_ops, &machine->debug);
 	add_ports(machine, PORT_DEBUG_EXIT, 1, true, &debug_exit_port_ops, &machine->debug);
 	add_ports(machine, 0xcf9, 1, false, &portcf9_port_ops, &machine->control);
 	add_ports(machine, 0x510, 2, true, &fw_cfg_port_ops, &machine->fw_cfg);
+	add_ports(machine, TESTDEV_LATCH, 8, false, &testdev_latch_ops, &machine->testdev);
+	add_ports(machine, TESTDEV_LINES, TESTDEV_LINE_COUNT, false, &testdev_line_ops, &machine->testdev);
 }
 
 /* -- the CPU's view -- */
@@ -354,10 +362,12 @@ struct error *machine_bus_init(struct machine *machine, const struct machine_con
 	pic_init(&machine->pic, (struct irq_line){pic_output_changed, machine, 0});
 	pit_init(&machine->pit, clock, irq_line(machine, 0));
 	uart_init(&machine->uart, irq_line(machine, 4), config->console);
+	machine->uart.handshake = config->console_handshake;
 	rtc_init(&machine->rtc, clock, irq_line(machine, 8), config->epoch, machine->low_end, above_4g);
 	i8042_init(&machine->i8042, irq_line(machine, 1), irq_line(machine, 12), &machine->system);
 	acpi_pm_init(&machine->acpi_pm, clock, irq_line(machine, ACPI_SCI), &machine->system);
 	fw_cfg_init(&machine->fw_cfg, machine->low_end + above_4g);
+	testdev_init(&machine->testdev, irq_line(machine, 0));
 	machine->control = (struct control_ports){.system = &machine->system};
 	machine->debug = (struct debug_ports){.console = config->console, .system = &machine->system};
 	connect_ports(machine);

@@ -41,7 +41,7 @@ static bool write_field(struct cpu *cpu, const struct msr *msr, uint32_t index, 
 
 static bool write_canonical(struct cpu *cpu, const struct msr *msr, uint32_t index, uint64_t value)
 {
-	if (!linear_canonical(cpu, value))
+	if (!base_canonical(cpu, value))
 		return false;
 	*field_of(cpu, msr, index) = value;
 	return true;
@@ -80,6 +80,14 @@ static bool write_ignored(struct cpu *cpu, const struct msr *msr, uint32_t index
 	(void)index;
 	(void)value;
 	return true;
+}
+
+/* Commands: nothing to do, but only the bits of mask exist. */
+static bool write_command(struct cpu *cpu, const struct msr *msr, uint32_t index, uint64_t value)
+{
+	(void)cpu;
+	(void)index;
+	return !(value & ~msr->mask);
 }
 
 static bool read_bus(struct cpu *cpu, const struct msr *msr, uint32_t index, uint64_t *ret)
@@ -122,7 +130,7 @@ static bool write_efer(struct cpu *cpu, const struct msr *msr, uint32_t index, u
 static bool write_fs_gs_base(struct cpu *cpu, const struct msr *msr, uint32_t index, uint64_t value)
 {
 	(void)msr;
-	if (!linear_canonical(cpu, value))
+	if (!base_canonical(cpu, value))
 		return false;
 	write_segment_base(cpu, index == 0xc0000100 ? SEG_FS : SEG_GS, value);
 	return true;
@@ -197,7 +205,7 @@ static const struct msr msrs[] = {
 	{0x017, 0x017, 0, 0, 0, read_constant, write_nothing},                    /* IA32_PLATFORM_ID */
 	{0x01b, 0x01b, CPU_FEATURE_APIC, 0, 0, read_bus, write_bus},              /* IA32_APIC_BASE */
 	{0x048, 0x048, CPU_FEATURE_SPEC_CTRL, FIELD(spec_ctrl), 7, NULL, NULL},   /* IA32_SPEC_CTRL: IBRS, STIBP, SSBD */
-	{0x049, 0x049, CPU_FEATURE_SPEC_CTRL, 0, 0, read_nothing, write_ignored}, /* IA32_PRED_CMD */
+	{0x049, 0x049, CPU_FEATURE_SPEC_CTRL, 0, 1, read_nothing, write_command}, /* IA32_PRED_CMD: IBPB */
 	{0x079, 0x079, 0, 0, 0, read_nothing, write_ignored},                     /* IA32_BIOS_UPDT_TRIG */
 	{0x08b, 0x08b, 0, 0, 0x21ull << 32, read_constant, write_ignored},        /* IA32_BIOS_SIGN_ID: microcode revision */
 	{0x0fe, 0x0fe, 0, 0, 0x508, read_constant, write_nothing},                /* IA32_MTRRCAP: WC, fixed, 8 variable */

@@ -4,6 +4,8 @@
  */
 #include "emu/segment.h"
 
+#include "emu/cpuid.h"
+
 void raise_selector(struct cpu *cpu, enum vector vector, uint16_t selector, unsigned ext)
 {
 	cpu_raise_code(cpu, vector, (selector & ~SELECTOR_RPL) | ext);
@@ -55,6 +57,13 @@ struct segment segment_of(const struct descriptor *d)
 	};
 }
 
+bool base_canonical(const struct cpu *cpu, uint64_t base)
+{
+	unsigned unused = cpu->features & CPU_FEATURE_LA57 ? 7 : 16;
+
+	return (uint64_t)((int64_t)(base << unused) >> unused) == base;
+}
+
 struct segment segment_of_system(struct cpu *cpu, const struct descriptor *d)
 {
 	struct segment segment = segment_of(d);
@@ -65,7 +74,7 @@ struct segment segment_of_system(struct cpu *cpu, const struct descriptor *d)
 	high = system_read(cpu, d->address + 8, 8);
 	segment.base |= high << 32;
 	/* What would be the type field of a second descriptor must be 0 (SDM vol. 3A 3.5.2). */
-	if (high >> 40 & 0x1f || !linear_canonical(cpu, segment.base))
+	if (high >> 40 & 0x1f || !base_canonical(cpu, segment.base))
 		raise_selector(cpu, VECTOR_GP, d->selector, 0);
 	return segment;
 }
@@ -236,9 +245,9 @@ void segments_drop_inner(struct cpu *cpu)
 	for (unsigned i = 0; i < sizeof(data) / sizeof(data[0]); i++) {
 		struct segment *segment = &cpu->seg[data[i]];
 
-		/* Already null ones keep their base: FS and GS bases of 64-bit mode live on. */
+		/* The base stays: FS and GS bases of 64-bit mode live on. */
 		if ((segment->attributes & SEGMENT_P) && !attributes_conforming(segment->attributes) &&
 		    attributes_dpl(segment->attributes) < cpu->cpl)
-			*segment = (struct segment){0};
+			*segment = (struct segment){.base = segment->base};
 	}
 }

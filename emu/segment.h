@@ -95,6 +95,12 @@ static inline bool linear_canonical(const struct cpu *cpu, uint64_t linear)
 	return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
 }
 
+/*
+ * Whether a register for linear addresses (a segment's or table's base, an MSR) may have this value, and INVPCID may name it: that goes by
+ * what the processor can do, 57 bits with 5-level paging, on or not. What it cannot use now faults when it is used.
+ */
+bool base_canonical(const struct cpu *cpu, uint64_t base);
+
 /* Raises vector with selector's index and TI, and ext (0 or 1: met while delivering an event from outside the program). */
 _Noreturn void raise_selector(struct cpu *cpu, enum vector vector, uint16_t selector, unsigned ext);
 

@@ -32,7 +32,8 @@ void sse_set_mxcsr(struct cpu *cpu, uint32_t value)
 	cpu_update_mode(cpu);
 }
 
-bool sse_tiny(__m128i result, enum lanes lanes)
+/* Whether one of them is denormal. */
+static bool is_tiny(__m128i result, enum lanes lanes)
 {
 	static const unsigned counts[] = {[LANES_PS] = 4, [LANES_SS] = 1, [LANES_PD] = 2, [LANES_SD] = 1};
 	union xmm r;
@@ -68,21 +69,37 @@ uint32_t sse_trap_begin(struct cpu *cpu)
  * SDM vol. 1, 11.5.3: exceptions found before computing (invalid, denormal, divide by zero) that are unmasked keep the others from being
  * looked for. All that were found show in the flags, masked or not.
  */
-void sse_trap_end(struct cpu *cpu, const struct insn *insn, uint32_t begun, bool tiny)
+static const uint32_t found_before = MXCSR_IE | MXCSR_DE | MXCSR_ZE;
+
+/* Merges an operation's flags into those before it and raises what is unmasked of them. */
+static void merge(struct cpu *cpu, const struct insn *insn, uint32_t begun, uint32_t flags)
 {
-	const uint32_t before = MXCSR_IE | MXCSR_DE | MXCSR_ZE;
-	uint32_t flags = host_mxcsr_get() & MXCSR_FLAGS;
 	uint32_t traps = unmasked(cpu);
 
-	if (tiny && (traps & MXCSR_UE))
-		flags |= MXCSR_UE;
-	if (flags & traps & before)
-		flags &= before;
+	if (flags & traps & found_before)
+		flags &= found_before;
 	host_mxcsr_set(begun | flags);
 	if (!(flags & traps))
 		return;
 	cpu->current = insn;
 	cpu_raise(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? VECTOR_XM : VECTOR_UD);
+}
+
+void sse_trap_end(struct cpu *cpu, const struct insn *insn, uint32_t begun)
+{
+	merge(cpu, insn, begun, host_mxcsr_get() & MXCSR_FLAGS);
+}
+
+void sse_trap_end_arithmetic(struct cpu *cpu, const struct insn *insn, uint32_t begun, enum sse_operation operation, enum lanes lanes,
+			     __m128i a, __m128i b, __m128i result)
+{
+	uint32_t flags = host_mxcsr_get() & MXCSR_FLAGS, traps = unmasked(cpu);
+
+	if (traps & MXCSR_UE && is_tiny(result, lanes))
+		flags |= MXCSR_UE;
+	if (flags & traps & (MXCSR_OE | MXCSR_UE) && flags & MXCSR_PE && !sse_inexact(cpu, operation, lanes, a, b, result))
+		flags &= ~(uint32_t)MXCSR_PE;
+	merge(cpu, insn, begun, flags);
 }
 
 void sse_misaligned(struct cpu *cpu, const struct insn *insn)

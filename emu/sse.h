@@ -56,19 +56,25 @@ static inline uint32_t host_mxcsr_get(void)
 /* The elements of a result that are new and floating-point. */
 enum lanes { LANES_NONE, LANES_PS, LANES_SS, LANES_PD, LANES_SD };
 
-/* Whether one of them is denormal. */
-bool sse_tiny(__m128i result, enum lanes lanes);
+/* Operations whose result may overflow or underflow, but for SSE_OTHER. SSE_NARROW: doubles to singles. */
+enum sse_operation { SSE_OTHER, SSE_ADD, SSE_SUB, SSE_ADDSUB, SSE_HADD, SSE_HSUB, SSE_MUL, SSE_DIV, SSE_NARROW };
 
 /*
  * One operation with unmasked exceptions. begin: clears the flags, so that the operation's own are seen, and returns what end needs.
- * end: merges them, or raises #XM (#UD without CR4.OSXMMEXCPT) if an unmasked one is among them; so it comes before any commit. tiny: the
- * result, or a part of it, is denormal, which is an underflow, exact or not, where underflow is unmasked.
- *
- * One thing is not as in hardware: PE beside an unmasked overflow or underflow is what the masked operation makes of it, though with the
- * exponent unbounded the result might be exact.
+ * end: merges them, or raises #XM (#UD without CR4.OSXMMEXCPT) if an unmasked one is among them; so it comes before any commit.
+ * The second form is for results that may overflow or underflow: a denormal one is an underflow, exact or not, where underflow is unmasked,
+ * and PE beside an unmasked overflow or underflow is another matter (sse_inexact()).
  */
 uint32_t sse_trap_begin(struct cpu *cpu);
-void sse_trap_end(struct cpu *cpu, const struct insn *insn, uint32_t begun, bool tiny);
+void sse_trap_end(struct cpu *cpu, const struct insn *insn, uint32_t begun);
+void sse_trap_end_arithmetic(struct cpu *cpu, const struct insn *insn, uint32_t begun, enum sse_operation operation, enum lanes lanes,
+			     __m128i a, __m128i b, __m128i result);
+
+/*
+ * Whether the operation on a and b, of which the masked result is given, raises PE: an element with an unmasked overflow or underflow by
+ * what its value would be if the exponent were unbounded. (sse_precision.c)
+ */
+bool sse_inexact(struct cpu *cpu, enum sse_operation operation, enum lanes lanes, __m128i a, __m128i b, __m128i result);
 
 /* #GP(0) for a 16-byte operand that is not aligned. */
 _Noreturn void sse_misaligned(struct cpu *cpu, const struct insn *insn);

@@ -29,7 +29,7 @@ void require_no_umip(struct cpu *cpu)
 
 void load_table(struct cpu *cpu, struct table_register *table, uint64_t base, uint16_t limit)
 {
-	if (cpu_code64(cpu) && !linear_canonical(cpu, base))
+	if (cpu_code64(cpu) && !base_canonical(cpu, base))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	table->base = base;
 	table->limit = limit;
@@ -165,7 +165,7 @@ uint64_t read_segment_base(struct cpu *cpu, enum segment_index index)
 
 void write_segment_base(struct cpu *cpu, enum segment_index index, uint64_t base)
 {
-	if (!linear_canonical(cpu, base))
+	if (!base_canonical(cpu, base))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	cpu->seg[index].base = base;
 	cpu_update_mode(cpu);
@@ -192,7 +192,7 @@ void invalidate_pcid(struct cpu *cpu, uint64_t type, const uint64_t descriptor[2
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	if ((type == ADDRESS || type == CONTEXT) && pcid && !(cpu->cr4 & CR4_PCIDE))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
-	if (type == ADDRESS && !linear_canonical(cpu, descriptor[1]))
+	if (type == ADDRESS && !base_canonical(cpu, descriptor[1]))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	/* Translations are kept for the current PCID only. */
 	if (type == ADDRESS)

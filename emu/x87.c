@@ -199,14 +199,12 @@ void x87_fxsave_image(const struct cpu *cpu, uint8_t *image, bool rex_w)
 	put(image, fpu->control, 2);
 	put(image + 2, x87_status_word(fpu), 2);
 	put(image + 4, fpu->valid, 1);
-	if (fpu->status & X87_ES) {
-		put(image + 6, fpu->opcode, 2);
-		put(image + 8, fpu->fip, rex_w ? 8 : 4);
-		put(image + 16, fpu->fdp, rex_w ? 8 : 4);
-		if (!rex_w) {
-			put(image + 12, fpu->fcs, 2);
-			put(image + 20, fpu->fds, 2);
-		}
+	put(image + 6, fpu->opcode, 2);
+	put(image + 8, fpu->fip, rex_w ? 8 : 4);
+	put(image + 16, fpu->fdp, rex_w ? 8 : 4);
+	if (!rex_w) {
+		put(image + 12, fpu->fcs, 2);
+		put(image + 20, fpu->fds, 2);
 	}
 	memset(image + 32, 0, 128);
 	for (i = 0; i < 8; i++)

@@ -41,6 +41,7 @@ enum {
 	X87_CONTROL_ONES = 1 << 6, /* always reads as one */
 	X87_CONTROL_BITS = 0x1f3f, /* masks, precision, rounding, infinity control */
 	X87_CONTROL_INITIAL = 0x37f,
+	X87_PC_DOUBLE = 2 << 8,
 	X87_RC = 3 << 10,
 	X87_RC_TRUNCATE = 3 << 10,
 };
@@ -100,8 +101,8 @@ void x87_load_image(struct cpu *cpu, const uint8_t *image, bool wide);
 
 /*
  * The x87 part of FXSAVE's and FXRSTOR's image: its bytes 0-23 and 32-159. rex_w: FIP and FDP have 64 bits and no selectors.
- * Like the host's, FXSAVE stores FOP, FIP and FDP only if an unmasked exception is pending, zeroes else. x87_tags()/x87_set_tags(): the
- * registers' united tag, and one for all.
+ * FOP, FIP and FDP are stored and loaded always, as the SDM says (AMD's do so only with an unmasked exception pending, and operating
+ * systems that believe CPUID do not expect that). x87_tags()/x87_set_tags(): the registers' united tag, and one for all.
  */
 void x87_fxsave_image(const struct cpu *cpu, uint8_t *image, bool rex_w);
 void x87_fxrstor_image(struct cpu *cpu, const uint8_t *image, bool rex_w);

@@ -51,7 +51,7 @@ static void put_header(uint8_t *page, const struct kernel_setup *setup)
 		put16(page + VERSION, VERSION_CURRENT);
 	}
 	page[TYPE_OF_LOADER] = LOADER_UNKNOWN; /* 0 would mean that there is no initrd */
-	page[LOADFLAGS] = LOADED_HIGH;	       /* KASLR_FLAG is off: the kernel shall not randomise the rest of its layout either */
+	page[LOADFLAGS] = LOADED_HIGH;         /* KASLR_FLAG is off: the kernel shall not randomise the rest of its layout either */
 }
 
 static void put_memory_map(uint8_t *page, const struct machine *machine)

@@ -73,7 +73,8 @@ struct error *bzimage_parse(const uint8_t *data, size_t size, struct kernel_setu
 		return error_create("not a Linux kernel (bzImage)");
 	version = get16(data + VERSION);
 	if (version < VERSION_PAYLOAD)
-		return error_create("boot protocol %u.%02u is too old: 2.08 is needed (Linux 2.6.26 or newer)", version >> 8, version & 0xff);
+		return error_create("boot protocol %u.%02u is too old: 2.08 is needed (Linux 2.6.26 or newer)", version >> 8,
+				    version & 0xff);
 	if (size < SETUP_HEADER_AT + SETUP_HEADER_MAX)
 		return error_create("truncated within its setup header: get the file again");
 	read_setup(data, ret_setup);
@@ -82,7 +83,8 @@ struct error *bzimage_parse(const uint8_t *data, size_t size, struct kernel_setu
 	start = (uint64_t)((data[SETUP_SECTS] ? data[SETUP_SECTS] : SETUP_SECTS_DEFAULT) + 1) * SECTOR + get32(data + PAYLOAD_OFFSET);
 	length = get32(data + PAYLOAD_LENGTH);
 	if (start > size || length > size - start)
-		return error_create("truncated: the compressed kernel is %" PRIu64 " bytes at byte %" PRIu64 ", and the file has %zu: get it again",
+		return error_create("truncated: the compressed kernel is %" PRIu64 " bytes at byte %" PRIu64
+				    ", and the file has %zu: get it again",
 				    length, start, size);
 	*ret_payload = data + start;
 	*ret_payload_size = length;

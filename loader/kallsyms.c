@@ -33,25 +33,37 @@ uint64_t kallsyms_address(const struct kallsyms *table, unsigned index)
 	return table->pointer_size == 4 ? (uint32_t)address : address;
 }
 
-bool kallsyms_nearest(const struct kallsyms *table, uint64_t address, unsigned *ret_index)
+void kallsyms_move(struct kallsyms *table, uint64_t shift)
+{
+	if (table->addressing == KALLSYMS_ABSOLUTE)
+		table->shift += shift;
+	else
+		table->base += shift;
+}
+
+/* How many symbols are below the address. */
+static unsigned count_below(const struct kallsyms *table, uint64_t address)
 {
 	unsigned low = 0, high = table->count;
 
-	/* The addresses below `low` are all at or below the address, those from `high` on above. */
 	while (low < high) {
 		unsigned middle = low + (high - low) / 2;
 
-		if (kallsyms_address(table, middle) <= address)
+		if (kallsyms_address(table, middle) < address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (!low)
+	return low;
+}
+
+bool kallsyms_nearest(const struct kallsyms *table, uint64_t address, unsigned *ret_index)
+{
+	unsigned count = address == UINT64_MAX ? table->count : count_below(table, address + 1);
+
+	if (!count)
 		return false;
-	address = kallsyms_address(table, --low);
-	while (low && kallsyms_address(table, low - 1) == address)
-		low--;
-	*ret_index = low;
+	*ret_index = count_below(table, kallsyms_address(table, count - 1)); /* thousands may be at one address: the first */
 	return true;
 }
 
@@ -75,13 +87,14 @@ static struct name get_name(const struct kallsyms *table, size_t offset)
 
 static const char *get_token(const struct kallsyms *table, uint8_t token, size_t *ret_length)
 {
-	size_t offset = kallsyms_u16(table->token_index + token * sizeof(uint16_t));
+	size_t offset = kallsyms_u16(table->token_index + token * sizeof(uint16_t)), room;
 
 	if (offset >= table->token_table_size) {
 		*ret_length = 0;
 		return "";
 	}
-	*ret_length = strnlen((const char *)table->token_table + offset, table->token_table_size - offset);
+	room = table->token_table_size - offset;
+	*ret_length = strnlen((const char *)table->token_table + offset, room < KSYM_NAME_LEN ? room : KSYM_NAME_LEN);
 	return (const char *)table->token_table + offset;
 }
 

@@ -37,7 +37,7 @@ struct kallsyms {
 	unsigned count;
 	enum kallsyms_addressing addressing;
 	unsigned pointer_size;
-	uint64_t base;         /* what relative addresses are relative to; KALLSYMS_PREL32: where the table is. With the shift */
+	uint64_t base;         /* what relative addresses are relative to; KALLSYMS_PREL32: where the table is */
 	uint64_t shift, floor; /* KALLSYMS_ABSOLUTE: addresses from floor on get the shift */
 	const uint8_t *names, *markers, *token_table, *token_index, *addresses;
 	const uint8_t *seqs; /* seqs_of_names, or NULL */
@@ -56,12 +56,13 @@ struct kallsyms_cursor {
 	size_t offset; /* in names */
 };
 
+/* Finds the tables by their structure: no addresses need be known. The view's bytes must outlive *ret, the view itself need not. */
+struct error *kallsyms_find(const struct view *view, struct kallsyms *ret);
 /*
- * Finds the tables by their structure: no addresses need be known. `shift` is added to all addresses but absolute ones (per-CPU data of
- * x86-64 up to 6.14), as KASLR does; 0 for memory in which the kernel already is where it is. The view's bytes must outlive *ret, the view
- * itself need not.
+ * Adds `shift` to all addresses but absolute ones (per-CPU data of x86-64 up to 6.14), as KASLR does. For tables from an image; memory of
+ * a kernel that runs has its addresses already.
  */
-struct error *kallsyms_find(const struct view *view, uint64_t shift, struct kallsyms *ret);
+void kallsyms_move(struct kallsyms *table, uint64_t shift);
 
 /* Tells the symbol at the cursor and moves on; false at the end. */
 bool kallsyms_next(const struct kallsyms *table, struct kallsyms_cursor *cursor, struct symbol *ret);

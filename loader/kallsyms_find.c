@@ -7,7 +7,7 @@
  * place where names begin, which is right if the names walked from there agree with each marker and end where markers begin. Addresses are
  * accepted if they are sorted, start at their base and lie within the image, and one of them is _stext.
  *
- * Everything is checked before it is believed, and the number of candidates that are looked at closely is limited.
+ * Everything is checked before it is believed, and the work that bytes made for the purpose can cause is limited.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -19,8 +19,9 @@ enum {
 	MAX_SYMBOLS = 1 << 22,
 	MAX_MARKED_BYTES = KALLSYMS_MARKED * (KSYM_NAME_LEN + 2), /* 256 names */
 	MIN_MARKED_BYTES = KALLSYMS_MARKED * 2,
-	MIN_MARKERS = 2, /* a kernel of less than 257 symbols is none */
-	MAX_CANDIDATES = 4096,
+	MIN_MARKERS = 2,              /* a kernel of less than 257 symbols is none */
+	MAX_WORK = 1 << 27,           /* steps of search; a kernel takes some millions */
+	ANCHOR_WORK = 4096,           /* what looking at an anchor counts for */
 	MAX_TOKEN_TABLE = UINT16_MAX, /* token_index is 16 bits wide */
 	KERNEL_IMAGE_SIZE = 1 << 30,  /* the most that an image can take on x86 */
 };
@@ -33,11 +34,11 @@ enum { ALIGNMENTS = 2 };
 struct finder {
 	const struct view *view;
 	const struct view_piece *piece;
-	unsigned candidates_left;
-	size_t tokens, tokens_end;                      /* token_table */
+	uint32_t work_left;
+	size_t tokens, tokens_end; /* token_table */
 	size_t token_index;
 	size_t num_syms, names, names_end, markers; /* num_syms: where the number stands */
-	size_t seqs;                                    /* 0: not there */
+	size_t seqs;                                /* 0: not there */
 	unsigned count;
 };
 
@@ -55,6 +56,13 @@ static uint32_t get32(const struct finder *finder, size_t at)
 static bool has(const struct finder *finder, size_t at, size_t size)
 {
 	return at <= finder->piece->size && size <= finder->piece->size - at;
+}
+
+/* false: that was too much. */
+static bool work(struct finder *finder, uint32_t steps)
+{
+	finder->work_left -= steps < finder->work_left ? steps : finder->work_left;
+	return finder->work_left;
 }
 
 /* -- token_table and token_index -- */
@@ -77,13 +85,14 @@ static size_t skip_strings(const struct finder *finder, size_t at, unsigned coun
 /* Does the index say where each of the strings begins? */
 static bool check_token_index(const struct finder *finder)
 {
-	size_t at = finder->tokens;
+	size_t start, at = finder->tokens;
 
 	for (unsigned i = 0; i < KALLSYMS_TOKENS; i++) {
 		if (at != finder->tokens + kallsyms_u16(finder->piece->data + finder->token_index + i * sizeof(uint16_t)))
 			return false;
+		start = at;
 		at = skip_strings(finder, at, 1);
-		if (!at)
+		if (!at || at - start > KSYM_NAME_LEN)
 			return false;
 	}
 	return at == finder->tokens_end;
@@ -109,6 +118,12 @@ static bool find_token_index(struct finder *finder, size_t digits)
 
 /* -- names and markers -- */
 
+/* Is `at` where the marker of symbol `index` says that its name begins? */
+static bool check_marker(const struct finder *finder, unsigned index, size_t at)
+{
+	return get32(finder, finder->markers + index / KALLSYMS_MARKED * sizeof(uint32_t)) == at;
+}
+
 /* Walks the names against the markers, of which there are enough for finder->count. */
 static bool check_names(struct finder *finder)
 {
@@ -118,9 +133,9 @@ static bool check_names(struct finder *finder)
 	for (unsigned i = 0; i < finder->count; i++) {
 		size_t length;
 
-		if (i % KALLSYMS_MARKED == 0 && get32(finder, finder->markers + i / KALLSYMS_MARKED * sizeof(uint32_t)) != at)
+		if (i % KALLSYMS_MARKED == 0 && !(check_marker(finder, i, at) && work(finder, KALLSYMS_MARKED)))
 			return false;
-		if (!kallsyms_name_length(names, size, &at, &length) || !length)
+		if (!kallsyms_name_length(names, size, &at, &length) || !length || length > KSYM_NAME_LEN)
 			return false;
 		at += length;
 	}
@@ -162,9 +177,6 @@ static bool try_names(struct finder *finder, size_t names, unsigned marked)
 		finder->count = get32(finder, finder->num_syms);
 		if (finder->count > MAX_SYMBOLS || markers_of(finder->count) != marked)
 			continue;
-		if (!finder->candidates_left)
-			return false;
-		finder->candidates_left--;
 		if (check_names(finder) && check_gap(finder))
 			return true;
 	}
@@ -181,7 +193,7 @@ static bool find_names(struct finder *finder, unsigned marked)
 		return false;
 	end = (end - last) & ~(sizeof(uint32_t) - 1);
 	first = end > MAX_MARKED_BYTES ? end - MAX_MARKED_BYTES : sizeof(uint32_t);
-	for (size_t at = end; at >= first; at -= sizeof(uint32_t)) {
+	for (size_t at = end; at >= first && work(finder, 1); at -= sizeof(uint32_t)) {
 		if (try_names(finder, at, marked))
 			return true;
 	}
@@ -212,7 +224,7 @@ static bool find_markers(struct finder *finder)
 	size_t most = MAX_SYMBOLS * KALLSYMS_SEQ_SIZE + MAX_SYMBOLS / KALLSYMS_MARKED * sizeof(uint32_t), at = finder->tokens & ~(size_t)3;
 	size_t first = at > most ? at - most : 0;
 
-	while (at >= first + sizeof(uint32_t) && finder->candidates_left) {
+	while (at >= first + sizeof(uint32_t) && work(finder, 1)) {
 		unsigned count;
 
 		at -= sizeof(uint32_t);
@@ -220,7 +232,6 @@ static bool find_markers(struct finder *finder)
 		if (count < MIN_MARKERS)
 			continue;
 		finder->markers = at;
-		finder->candidates_left--;
 		/* What follows the markers may look like one more. */
 		if (find_names(finder, count) || (count > MIN_MARKERS && find_names(finder, count - 1)))
 			return true;
@@ -237,9 +248,8 @@ struct arrangement {
 };
 
 static const struct arrangement arrangements[] = {
-	{KALLSYMS_RELATIVE, true, true},         {KALLSYMS_RELATIVE_PERCPU, true, true},
-	{KALLSYMS_PREL32, true, false},          {KALLSYMS_ABSOLUTE, true, false},
-	{KALLSYMS_RELATIVE, false, true},        {KALLSYMS_RELATIVE_PERCPU, false, true},
+	{KALLSYMS_RELATIVE, true, true},   {KALLSYMS_RELATIVE_PERCPU, true, true}, {KALLSYMS_PREL32, true, false},
+	{KALLSYMS_ABSOLUTE, true, false},  {KALLSYMS_RELATIVE, false, true},       {KALLSYMS_RELATIVE_PERCPU, false, true},
 	{KALLSYMS_ABSOLUTE, false, false},
 };
 
@@ -273,7 +283,6 @@ static bool check_address(const struct kallsyms *table, const struct view *view,
 	return address - view->base <= KERNEL_IMAGE_SIZE;
 }
 
-/* All of them, without a shift yet. */
 static bool check_addresses(const struct kallsyms *table, const struct view *view)
 {
 	struct kallsyms_cursor cursor = {0};
@@ -385,7 +394,7 @@ static enum progress find_in_piece(struct finder *finder, struct kallsyms *ret)
 	enum progress best = NO_TOKENS;
 	const uint8_t *data = finder->piece->data, *end = data + finder->piece->size, *at = data;
 
-	while ((at = memmem(at, end - at, digits, sizeof(digits)))) {
+	while (work(finder, ANCHOR_WORK) && (at = memmem(at, end - at, digits, sizeof(digits)))) {
 		enum progress progress = NO_TOKENS;
 
 		if (find_token_index(finder, at - data)) {
@@ -403,12 +412,13 @@ static enum progress find_in_piece(struct finder *finder, struct kallsyms *ret)
 static const char *const reasons[] = {
 	[NO_TOKENS] = "no symbol table (kallsyms) in it: was it built without CONFIG_KALLSYMS?",
 	[NO_NAMES] = "its symbol table (kallsyms) has a token table, but no names that go with it: damaged, or of a kind that is not known",
-	[NO_ADDRESSES] = "its symbol table (kallsyms) has names, but no addresses that go with them: damaged, or of a kind that is not known",
+	[NO_ADDRESSES] =
+		"its symbol table (kallsyms) has names, but no addresses that go with them: damaged, or of a kind that is not known",
 };
 
-struct error *kallsyms_find(const struct view *view, uint64_t shift, struct kallsyms *ret)
+struct error *kallsyms_find(const struct view *view, struct kallsyms *ret)
 {
-	struct finder finder = {.view = view, .candidates_left = MAX_CANDIDATES};
+	struct finder finder = {.view = view, .work_left = MAX_WORK};
 	enum progress best = NO_TOKENS;
 
 	for (unsigned i = 0; i < view->pieces && best != FOUND; i++) {
@@ -419,10 +429,5 @@ struct error *kallsyms_find(const struct view *view, uint64_t shift, struct kall
 		if (progress > best)
 			best = progress;
 	}
-	if (best != FOUND)
-		return error_create("%s", reasons[best]);
-	ret->shift = shift;
-	if (ret->addressing != KALLSYMS_ABSOLUTE)
-		ret->base += shift;
-	return NULL;
+	return best == FOUND ? NULL : error_create("%s", reasons[best]);
 }

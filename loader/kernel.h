@@ -33,8 +33,8 @@ enum { XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1 };
 struct kernel_setup {
 	uint16_t version; /* of the boot protocol: 20fh is 2.15. 0: a bare vmlinux, which has no header; the rest are defaults then */
 	uint16_t xloadflags;
-	uint32_t alignment; /* kernel_alignment: CONFIG_PHYSICAL_ALIGN */
-	uint32_t init_size; /* memory needed from the load address on */
+	uint32_t alignment;       /* kernel_alignment: CONFIG_PHYSICAL_ALIGN */
+	uint32_t init_size;       /* memory needed from the load address on */
 	uint32_t cmdline_size;    /* longest command line, without the final 0 */
 	uint32_t initrd_addr_max; /* last byte that the initial ramdisk may have */
 	uint16_t size;
@@ -50,10 +50,10 @@ struct kernel {
 	struct kernel_setup setup;
 	unsigned segments;
 	struct kernel_segment segment[KERNEL_MAX_SEGMENTS]; /* by ascending paddr */
-	uint64_t entry;     /* physical, as linked */
-	uint64_t link_base; /* virtual address of the lowest segment, as linked */
-	uint64_t base;      /* virtual address that it has now */
-	uint8_t *owned;     /* memory that elf is in, if it is not the file's */
+	uint64_t entry;                                     /* physical, as linked */
+	uint64_t link_base;                                 /* virtual address of the lowest segment, as linked */
+	uint64_t base;                                      /* virtual address that it has now */
+	uint8_t *owned;                                     /* memory that elf is in, if it is not the file's */
 };
 
 /* data must outlive *ret, whose elf may be in it. */

@@ -1,6 +1,6 @@
 /*
- * A Linux kernel into a machine: the last step of a boot loader, by the 32- or 64-bit boot protocol, but for the vmlinux inside the bzImage:
- * what its decompressor would do has been done by kernel_open() and kernel_relocate().
+ * A Linux kernel into a machine: the last step of a boot loader, by the 32- or 64-bit boot protocol, but for the vmlinux inside the
+ * bzImage: what its decompressor would do has been done by kernel_open() and kernel_relocate().
  *
  * Physical memory: boot parameters, GDT, page tables and command line stand from 64 KiB on, below 640 KiB; the kernel at the physical
  * address that it was linked for (i386: at the one that goes with its virtual base); the initial ramdisk at the end of the memory

@@ -3,7 +3,9 @@
  * state" and 3.3 "Boot information format").
  *
  * Memory: segments at their addresses, modules behind the highest of them, each on a page boundary. The boot information, with the strings
- * and the memory map, is one piece at 9000h, or behind the modules if a segment lies there.
+ * and the memory map, is one piece at 9000h, or behind the modules if a segment lies there. A GDT that fits the segment registers goes with
+ * it: the specification lets GDTR be invalid, but kernels that reload a segment register before they have a table of their own do run
+ * elsewhere.
  */
 #include "loader/multiboot.h"
 
@@ -141,17 +143,20 @@ static uint32_t append_memory_map(struct piece *piece, const struct machine *mac
 	return address;
 }
 
+/* Flat code (08h) and data (10h), as machine_enter_protected() has them. */
+static const uint64_t boot_gdt[] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff};
+
 static size_t info_size(const struct multiboot_boot *boot)
 {
 	size_t size = sizeof(struct info) + MACHINE_MEMORY_RANGES * sizeof(struct map_entry) + boot->modules * sizeof(struct module_entry) +
-		      strlen(boot->command_line) + 1 + sizeof(LOADER_NAME);
+		      strlen(boot->command_line) + 1 + sizeof(LOADER_NAME) + 7 /* alignment */ + sizeof(boot_gdt);
 
 	for (unsigned i = 0; i < boot->modules; i++)
 		size += strlen(boot->module[i].string) + 1;
 	return size;
 }
 
-static void build_info(struct piece *piece, const struct machine *machine, const struct multiboot_boot *boot, struct module_entry *entry)
+static void build_info(struct piece *piece, struct machine *machine, const struct multiboot_boot *boot, struct module_entry *entry)
 {
 	struct info info = {
 		.flags = INFO_MEMORY | INFO_COMMAND_LINE | INFO_MODULES | INFO_MEMORY_MAP | INFO_LOADER_NAME,
@@ -166,7 +171,8 @@ static void build_info(struct piece *piece, const struct machine *machine, const
 	info.boot_loader_name = append_string(piece, LOADER_NAME);
 	for (unsigned i = 0; i < boot->modules; i++)
 		entry[i].string = append_string(piece, boot->module[i].string);
-	piece->used = (piece->used + 3) & ~3u;
+	piece->used = (piece->used + 7) & ~7u;
+	machine->cpu->gdtr = (struct table_register){append(piece, boot_gdt, sizeof(boot_gdt)), sizeof(boot_gdt) - 1};
 	info.mods_addr = append(piece, entry, boot->modules * sizeof(*entry));
 	memcpy(piece->bytes, &info, sizeof(info));
 }
@@ -174,7 +180,7 @@ static void build_info(struct piece *piece, const struct machine *machine, const
 static struct error *load_info(struct machine *machine, const struct multiboot_image *image, const struct multiboot_boot *boot,
 			       struct module_entry *entry, uint64_t end, uint32_t *ret_address)
 {
-	size_t size = info_size(boot) + 4; /* alignment of the module list */
+	size_t size = info_size(boot);
 	struct error *err = place_info(machine, image, end, size, ret_address);
 	struct piece piece = {.address = *ret_address};
 

@@ -55,8 +55,8 @@ static const char *unpack_xz(const struct payload_stream *stream, size_t *ret_si
 	size_t taken = 0;
 
 	*ret_size = 0;
-	return lzma_words(lzma_stream_buffer_decode(&memory, 0, NULL, stream->in, &taken, stream->in_size, stream->out, ret_size,
-						    stream->out_size));
+	return lzma_words(
+		lzma_stream_buffer_decode(&memory, 0, NULL, stream->in, &taken, stream->in_size, stream->out, ret_size, stream->out_size));
 }
 
 /* The .lzma format, whose end may be marked in it (and is, when the kernel's build made it from a pipe) or known by the size alone. */
@@ -117,8 +117,10 @@ static const struct format {
 	payload_format *unpack;
 } formats[] = {
 	{"gzip", 2, "\x1f\x8b", 0, unpack_gzip},
-	{"xz", 6, "\xfd"
-		  "7zXZ\0", SIZE_BYTES, unpack_xz},
+	{"xz", 6,
+	 "\xfd"
+	 "7zXZ\0",
+	 SIZE_BYTES, unpack_xz},
 	{"lzma", 3, "\x5d\0\0", SIZE_BYTES, unpack_lzma},
 	{"bzip2", 3, "BZh", SIZE_BYTES, unpack_bzip2},
 	{"LZ4", 4, "\x02\x21\x4c\x18", SIZE_BYTES, payload_lz4}, /* the legacy frame */
@@ -143,7 +145,8 @@ static struct error *unpack(const struct format *format, const struct payload_st
 	if (problem)
 		return error_create("%s payload cannot be decompressed: %s: get the kernel again", format->name, problem);
 	if (size != stream->out_size)
-		return error_create("%s payload becomes %zu bytes, and says %zu: get the kernel again", format->name, size, stream->out_size);
+		return error_create("%s payload becomes %zu bytes, and says %zu: get the kernel again", format->name, size,
+				    stream->out_size);
 	return NULL;
 }
 
@@ -155,9 +158,10 @@ struct error *payload_decompress(const uint8_t *data, size_t size, uint8_t **ret
 	uint32_t promised;
 
 	if (!format)
-		return error_create("compressed in a way that is not known (first bytes %02x %02x %02x %02x): known are gzip, xz, lzma, bzip2, "
-				    "LZ4, lzo and zstd",
-				    size > 0 ? data[0] : 0, size > 1 ? data[1] : 0, size > 2 ? data[2] : 0, size > 3 ? data[3] : 0);
+		return error_create(
+			"compressed in a way that is not known (first bytes %02x %02x %02x %02x): known are gzip, xz, lzma, bzip2, "
+			"LZ4, lzo and zstd",
+			size > 0 ? data[0] : 0, size > 1 ? data[1] : 0, size > 2 ? data[2] : 0, size > 3 ? data[3] : 0);
 	if (size < (size_t)format->magic_size + SIZE_BYTES)
 		return error_create("%s payload of %zu bytes is cut off: get the kernel again", format->name, size);
 	memcpy(&promised, data + size - SIZE_BYTES, SIZE_BYTES);

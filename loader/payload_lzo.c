@@ -68,8 +68,8 @@ static const char *read_header(struct reader *reader, uint32_t *ret_flags)
 	if (*ret_flags & FILTER)
 		number(reader, 4);
 	take(reader, version >= VERSION_EXTENDED ? 12 : 8); /* mode, times */
-	take(reader, number(reader, 1)); /* file name */
-	number(reader, 4);	       /* the header's checksum */
+	take(reader, number(reader, 1));                    /* file name */
+	number(reader, 4);                                  /* the header's checksum */
 	if (reader->failed)
 		return cut_off;
 	return !method || method > METHOD_MAX || *ret_flags & FILTER ? "it uses features that kernels do not" : NULL;

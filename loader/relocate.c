@@ -61,8 +61,8 @@ static struct error *check_base(const struct kernel *kernel, uint64_t base)
 	if (room > size - kernel->segment[0].paddr)
 		return error_create("too large to be moved: %" PRIu64 " MiB", room >> 20);
 	if (base < first || base > last || (base - first) % step)
-		return error_create("base %#" PRIx64 ": this kernel can be at %#" PRIx64 " to %#" PRIx64 ", in steps of %#" PRIx64, base, first,
-				    first + (last - first) / step * step, step);
+		return error_create("base %#" PRIx64 ": this kernel can be at %#" PRIx64 " to %#" PRIx64 ", in steps of %#" PRIx64, base,
+				    first, first + (last - first) / step * step, step);
 	return NULL;
 }
 

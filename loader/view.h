@@ -14,7 +14,7 @@ struct kernel;
 
 enum { VIEW_MAX_PIECES = 32 };
 
-/* Addresses vaddr to vaddr + memory_size, of which the first `size` bytes are known. */
+/* Addresses vaddr (a multiple of 8) to vaddr + memory_size, of which the first `size` bytes are known. */
 struct view_piece {
 	uint64_t vaddr, memory_size;
 	const uint8_t *data;

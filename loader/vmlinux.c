@@ -130,7 +130,8 @@ static struct error *check_linux(struct kernel *kernel)
 	uint64_t distance = lowest->vaddr - lowest->paddr;
 
 	if (lowest->paddr < MIB || (kernel->arch == KERNEL_X86_64 ? distance != START_KERNEL_MAP : !distance || distance % MIB))
-		return error_create("an ELF file, but not a Linux kernel: it is linked for virtual address %#" PRIx64 ", physical %#" PRIx64,
+		return error_create("an ELF file, but not a Linux kernel: it is linked for virtual address %#" PRIx64
+				    ", physical %#" PRIx64,
 				    lowest->vaddr, lowest->paddr);
 	kernel->link_base = kernel->base = lowest->vaddr;
 	return NULL;

@@ -17,6 +17,7 @@ static void post_write(void *opaque, uint16_t port, uint32_t value, unsigned siz
 	(void)port;
 	(void)size;
 	debug->post_code = value;
+	debug->posted = true;
 }
 
 const struct port_ops post_port_ops = {post_read, post_write};
@@ -25,7 +26,7 @@ static uint32_t debug_console_read(void *opaque, uint16_t port, unsigned size)
 {
 	(void)opaque;
 	(void)size;
-	return port == PORT_DEBUG_CONSOLE ? PORT_DEBUG_CONSOLE : 0xff;
+	return port == PORT_TEST_OUTPUT ? 0xff : PORT_DEBUG_CONSOLE;
 }
 
 static void debug_console_write(void *opaque, uint16_t port, uint32_t value, unsigned size)

@@ -344,6 +344,8 @@ static void end_of_interrupt(struct lapic *lapic)
 
 static uint32_t read_register(struct lapic *lapic, unsigned reg)
 {
+	uint64_t now = guest_now(&lapic->clock);
+
 	switch (reg) {
 	case REG_ID:
 		return x2apic(lapic) ? lapic->id : lapic->id << 24;
@@ -378,7 +380,8 @@ static uint32_t read_register(struct lapic *lapic, unsigned reg)
 	case REG_TIMER_INITIAL:
 		return lapic->timer_initial;
 	case REG_TIMER_CURRENT:
-		return timer_current(lapic, guest_now(&lapic->clock));
+		lapic_run(lapic, now); /* a masked periodic count starts over without an event */
+		return timer_current(lapic, now);
 	case REG_TIMER_DIVIDE:
 		return lapic->timer_divide;
 	}

@@ -226,10 +226,15 @@ void uart_init(struct uart *uart, struct irq_line irq, const struct console *con
 	uart->dll = 12; /* 9600 baud; nothing depends on it */
 }
 
+/* In loopback mode the receiver is disconnected from the line: input waits until it is back. */
+static bool receiving(const struct uart *uart)
+{
+	return !(uart->mcr & MCR_LOOP) && (!uart->handshake || (uart->mcr & MCR_RTS));
+}
+
 size_t uart_room(const struct uart *uart)
 {
-	/* In loopback mode the receiver is disconnected from the line: let input wait until it is back. */
-	return uart->mcr & MCR_LOOP ? 0 : fifo_capacity(uart) - uart->fifo_count;
+	return receiving(uart) ? fifo_capacity(uart) - uart->fifo_count : 0;
 }
 
 void uart_receive(struct uart *uart, uint8_t byte)
@@ -240,5 +245,5 @@ void uart_receive(struct uart *uart, uint8_t byte)
 
 bool uart_input_interrupts(const struct uart *uart)
 {
-	return (uart->ier & IER_ERBFI) && (uart->mcr & MCR_OUT2) && !(uart->mcr & MCR_LOOP);
+	return (uart->ier & IER_ERBFI) && (uart->mcr & MCR_OUT2) && receiving(uart);
 }

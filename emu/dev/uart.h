@@ -21,6 +21,7 @@ struct uart {
 	uint8_t line_errors; /* OE of LSR */
 	uint8_t msr_delta;
 	uint8_t dll, dlm;
+	bool handshake;    /* the other side sends only while RTS is raised (CRTSCTS); set by the owner after uart_init() */
 	bool thre_pending; /* the transmitter-empty interrupt has not been seen yet */
 };
 

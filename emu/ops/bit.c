@@ -4,8 +4,9 @@
  * A register bit offset with a memory operand is signed and reaches beyond the operand: a bit string (SDM vol. 1, 4.6.1, figure 3-2 of
  * vol. 2A). Immediate offsets, and all offsets into registers, are taken modulo the operand size.
  *
- * Undefined in the SDM, established on AMD processors: BT and its kin write CF alone, BSF and BSR ZF alone; BSF and BSR of 0 leave the
- * destination as it was, the upper half of a 64-bit register included. BSWAP of a word gives 0.
+ * Undefined in the SDM, established on AMD processors: BT and its kin write CF alone; BSF and BSR of 0 leave the destination as it was,
+ * the upper half of a 64-bit register included. BSWAP of a word gives 0. BSF and BSR clear CF, OF, SF and AF, and PF is that of the bit's
+ * number (of 0, if there is none), as on Zen 5, and it is said on Intel's; on Zen 3 they write ZF alone.
  */
 #include "emu/access.h"
 #include "emu/isa/isa.h"
@@ -120,8 +121,8 @@ ALWAYS_INLINE void bit_scan(struct cpu *cpu, const struct insn *insn, enum form 
 
 	if (value.v)
 		reg_set(cpu, insn->op1, size, (struct value){scan(value.v), value.tag});
-	if (use == FLAGS_LIVE)
-		flags_set_raw(&cpu->flags, (flags_get(&cpu->flags) & ~FLAG_ZF) | (value.v ? 0 : FLAG_ZF));
+	if (use == FLAGS_LIVE) /* ZF is that of the source, PF the low byte's of the result: the bit above makes one number of both */
+		flags_set(&cpu->flags, FLAGS_LOGIC, 0, 0, value.v ? scan(value.v) | 0x100 : 0, 8);
 }
 
 /* All flags but ZF are cleared, PF too. */

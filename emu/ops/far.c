@@ -2,6 +2,7 @@
  * Segment register instructions, far transfers, interrupts and system calls: operands of what emu/{segment,far,iret,interrupt,syscall}.c do
  * (SDM vol. 1 7.3.8, 7.3.15, 7.3.16).
  */
+#include "emu/debug.h"
 #include "emu/interrupt.h"
 #include "emu/isa/isa.h"
 #include "emu/stack.h"
@@ -231,9 +232,13 @@ static void do_into(struct cpu *cpu, const struct insn *insn)
 		cpu->rip = return_address(cpu, insn);
 }
 
+/* A data breakpoint that MOV SS put off comes with it: both are the same exception. */
 static void do_int1(struct cpu *cpu, const struct insn *insn)
 {
 	cpu_deliver_software(cpu, VECTOR_DB, EVENT_INT1, return_address(cpu, insn));
+	if (cpu->pending_debug)
+		cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_B) | cpu->pending_debug;
+	cpu->pending_debug = 0;
 }
 
 /* -- fast system calls -- */

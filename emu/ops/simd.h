@@ -222,15 +222,17 @@ ALWAYS_INLINE tag_t result_tag(enum tagging tagging, const struct insn *insn, ta
 		xmm_set(cpu, insn->op1, call, result_tag(tagging, insn, a.tag, b.tag));                  \
 	}
 
-/* OP_apply_traps(): the same where some exception is unmasked. tiny: whether that makes `result` an underflow. */
-#define XMM_APPLY_TRAPS(op, call, tagging, tiny)                                                         \
+/* OP_apply_traps(): the same where some exception is unmasked, which one of these finds. */
+#define TRAP_END sse_trap_end(cpu, insn, begun)
+#define TRAP_END_ARITHMETIC(operation, lanes) sse_trap_end_arithmetic(cpu, insn, begun, operation, lanes, a.v, b.v, result)
+#define XMM_APPLY_TRAPS(op, call, tagging, end)                                                          \
 	ALWAYS_INLINE void op##_apply_traps(struct cpu *cpu, const struct insn *insn, struct packed b)   \
 	{                                                                                                \
 		struct packed a = xmm_get(cpu, insn->op1);                                               \
 		uint32_t begun = sse_trap_begin(cpu);                                                    \
 		__m128i result = call;                                                                   \
                                                                                                          \
-		sse_trap_end(cpu, insn, begun, tiny);                                                    \
+		end;                                                                                     \
 		xmm_set(cpu, insn->op1, result, result_tag(tagging, insn, a.tag, b.tag));                \
 	}
 
@@ -243,8 +245,8 @@ ALWAYS_INLINE tag_t result_tag(enum tagging tagging, const struct insn *insn, ta
 	HANDLER(op##_rr, op##_apply(cpu, insn, xmm_get(cpu, insn->op2));)                \
 	HANDLER(op##_rm, op##_apply(cpu, insn, memory_get(cpu, insn, size));)
 
-#define XMM_TRAPPING_HANDLERS(op, call, size, tagging, tiny)                             \
-	XMM_APPLY_TRAPS(op, call, tagging, tiny)                                         \
+#define XMM_TRAPPING_HANDLERS(op, call, size, tagging, end)                              \
+	XMM_APPLY_TRAPS(op, call, tagging, end)                                          \
 	HANDLER(op##_rr_traps, op##_apply_traps(cpu, insn, xmm_get(cpu, insn->op2));)    \
 	HANDLER(op##_rm_traps, op##_apply_traps(cpu, insn, memory_get(cpu, insn, size));)
 

@@ -17,7 +17,7 @@
 		return a;                                                     \
 	}                                                                     \
 	XMM_HANDLERS(op, CALL_IMM(op##_host), size, TAGS_BINARY)              \
-	XMM_TRAPPING_HANDLERS(op, CALL_IMM(op##_host), size, TAGS_BINARY, false)
+	XMM_TRAPPING_HANDLERS(op, CALL_IMM(op##_host), size, TAGS_BINARY, TRAP_END)
 MASKS(DEFINE_MASK)
 
 /* -- COMISx, UCOMISx: unordered ZF PF CF, less CF, equal ZF; OF, SF and AF are cleared -- */
@@ -42,7 +42,7 @@ MASKS(DEFINE_MASK)
 		uint32_t begun = sse_trap_begin(cpu);                                                              \
 		uint64_t flags = op##_host(a, b.v);                                                                \
                                                                                                                    \
-		sse_trap_end(cpu, insn, begun, false);                                                             \
+		TRAP_END;                                                                                          \
 		flags_set_raw(&cpu->flags, flags);                                                                 \
 	}                                                                                                          \
 	HANDLER(op##_rr, op##_apply(cpu, insn, xmm_get(cpu, insn->op2));)                                          \

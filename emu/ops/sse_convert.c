@@ -6,19 +6,19 @@
 #include "emu/isa/isa.h"
 #include "emu/ops/simd.h"
 
-/* -- XMM to XMM: the instruction, its host's mnemonic, source size in memory, tags, new lanes that may underflow -- */
+/* -- XMM to XMM: the instruction, its host's mnemonic, source size in memory, tags, how it may underflow, and in which lanes -- */
 
-#define VECTORS(X)                                                                                                     \
-	X(CVTPS2PD, "cvtps2pd", 8, TAGS_UNARY, LANES_NONE) X(CVTPD2PS, "cvtpd2ps", 16, TAGS_UNARY, LANES_PS)           \
-	X(CVTSS2SD, "cvtss2sd", 4, TAGS_BINARY, LANES_NONE) X(CVTSD2SS, "cvtsd2ss", 8, TAGS_BINARY, LANES_SS)          \
-	X(CVTDQ2PS, "cvtdq2ps", 16, TAGS_UNARY, LANES_NONE)                                                            \
-	X(CVTPS2DQ, "cvtps2dq", 16, TAGS_UNARY, LANES_NONE) X(CVTTPS2DQ, "cvttps2dq", 16, TAGS_UNARY, LANES_NONE)      \
-	X(CVTPD2DQ, "cvtpd2dq", 16, TAGS_UNARY, LANES_NONE) X(CVTTPD2DQ, "cvttpd2dq", 16, TAGS_UNARY, LANES_NONE)
+#define VECTORS(X)                                                                                                                      \
+	X(CVTPS2PD, "cvtps2pd", 8, TAGS_UNARY, SSE_OTHER, LANES_NONE) X(CVTPD2PS, "cvtpd2ps", 16, TAGS_UNARY, SSE_NARROW, LANES_PS)     \
+	X(CVTSS2SD, "cvtss2sd", 4, TAGS_BINARY, SSE_OTHER, LANES_NONE) X(CVTSD2SS, "cvtsd2ss", 8, TAGS_BINARY, SSE_NARROW, LANES_SS)    \
+	X(CVTDQ2PS, "cvtdq2ps", 16, TAGS_UNARY, SSE_OTHER, LANES_NONE)                                                                  \
+	X(CVTPS2DQ, "cvtps2dq", 16, TAGS_UNARY, SSE_OTHER, LANES_NONE) X(CVTTPS2DQ, "cvttps2dq", 16, TAGS_UNARY, SSE_OTHER, LANES_NONE) \
+	X(CVTPD2DQ, "cvtpd2dq", 16, TAGS_UNARY, SSE_OTHER, LANES_NONE) X(CVTTPD2DQ, "cvttpd2dq", 16, TAGS_UNARY, SSE_OTHER, LANES_NONE)
 
-#define DEFINE_VECTOR(op, mnemonic, size, tagging, lanes)  \
-	HOST_FLOAT(op##_host, mnemonic)                    \
-	XMM_HANDLERS(op, CALL(op##_host), size, tagging)   \
-	XMM_TRAPPING_HANDLERS(op, CALL(op##_host), size, tagging, sse_tiny(result, lanes))
+#define DEFINE_VECTOR(op, mnemonic, size, tagging, operation, lanes) \
+	HOST_FLOAT(op##_host, mnemonic)                              \
+	XMM_HANDLERS(op, CALL(op##_host), size, tagging)             \
+	XMM_TRAPPING_HANDLERS(op, CALL(op##_host), size, tagging, TRAP_END_ARITHMETIC(operation, lanes))
 VECTORS(DEFINE_VECTOR)
 
 /* Exact always. */
@@ -49,7 +49,7 @@ XMM_HANDLERS(CVTDQ2PD, CALL(CVTDQ2PD_host), 8, TAGS_UNARY)
 		uint32_t begun = sse_trap_begin(cpu);                                                              \
 		__m128i result = op##_host(a.v, b.v);                                                              \
                                                                                                                    \
-		sse_trap_end(cpu, insn, begun, false);                                                             \
+		TRAP_END;                                                                                          \
 		xmm_set(cpu, insn->op1, result, a.tag | b.tag);                                                    \
 	}                                                                                                          \
 	HANDLER(op##_rr, op##_apply(cpu, insn, reg_get(cpu, insn->op2, size));)                                    \
@@ -77,7 +77,7 @@ FROM_INTEGERS(DEFINE_FROM_INTEGER)
 		type result;                                                                                       \
                                                                                                                    \
 		__asm__ volatile(instruction " %1, %0" : "=r"(result) : "x"(b.v));                                 \
-		sse_trap_end(cpu, insn, begun, false);                                                             \
+		TRAP_END;                                                                                          \
 		reg_set(cpu, insn->op1, size, (struct value){result, b.tag});                                      \
 	}                                                                                                          \
 	HANDLER(name##_rr, name##_apply(cpu, insn, xmm_get(cpu, insn->op2));)                                      \
@@ -101,7 +101,7 @@ ALWAYS_INLINE __m128i cvtpi2ps(__m128i a, __m128i b)
 }
 
 XMM_APPLY(CVTPI2PS, CALL(cvtpi2ps), TAGS_BINARY)
-XMM_APPLY_TRAPS(CVTPI2PS, CALL(cvtpi2ps), TAGS_BINARY, false)
+XMM_APPLY_TRAPS(CVTPI2PS, CALL(cvtpi2ps), TAGS_BINARY, TRAP_END)
 XMM_APPLY(CVTPI2PD, CALL(CVTDQ2PD_host), TAGS_UNARY)
 
 /* From memory they leave the x87 state alone (for CVTPI2PS the SDM says otherwise; AMD's parts do so). */
@@ -126,7 +126,7 @@ DEFINE_FROM_MMX(CVTPI2PD, CVTPI2PD_apply)
                                                                                                                    \
 		result = host(used, used);                                                                         \
 		if (traps)                                                                                         \
-			sse_trap_end(cpu, insn, begun, false);                                                     \
+			TRAP_END;                                                                                  \
 		mmx_set(cpu, insn->op1, result, b.tag);                                                            \
 		x87_enter_mmx(&cpu->fpu);                                                                          \
 	}                                                                                                          \

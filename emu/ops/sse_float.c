@@ -16,31 +16,31 @@
 	X(RCPPS, "rcpps", 16, TAGS_UNARY) X(RCPSS, "rcpss", 4, TAGS_BINARY)                                          \
 	X(RSQRTPS, "rsqrtps", 16, TAGS_UNARY) X(RSQRTSS, "rsqrtss", 4, TAGS_BINARY)
 
-/* Flags. The same, and the lanes of the result that mean underflow if they are denormal. */
-#define ARITHMETIC(X)                                                                                                \
-	X(ADDPS, "addps", 16, TAGS_BINARY, LANES_PS) X(ADDPD, "addpd", 16, TAGS_BINARY, LANES_PD)                    \
-	X(ADDSS, "addss", 4, TAGS_BINARY, LANES_SS) X(ADDSD, "addsd", 8, TAGS_BINARY, LANES_SD)                      \
-	X(SUBPS, "subps", 16, TAGS_BINARY, LANES_PS) X(SUBPD, "subpd", 16, TAGS_BINARY, LANES_PD)                    \
-	X(SUBSS, "subss", 4, TAGS_BINARY, LANES_SS) X(SUBSD, "subsd", 8, TAGS_BINARY, LANES_SD)                      \
-	X(MULPS, "mulps", 16, TAGS_BINARY, LANES_PS) X(MULPD, "mulpd", 16, TAGS_BINARY, LANES_PD)                    \
-	X(MULSS, "mulss", 4, TAGS_BINARY, LANES_SS) X(MULSD, "mulsd", 8, TAGS_BINARY, LANES_SD)                      \
-	X(DIVPS, "divps", 16, TAGS_BINARY, LANES_PS) X(DIVPD, "divpd", 16, TAGS_BINARY, LANES_PD)                    \
-	X(DIVSS, "divss", 4, TAGS_BINARY, LANES_SS) X(DIVSD, "divsd", 8, TAGS_BINARY, LANES_SD)                      \
-	X(MINPS, "minps", 16, TAGS_BINARY, LANES_NONE) X(MINPD, "minpd", 16, TAGS_BINARY, LANES_NONE)                \
-	X(MINSS, "minss", 4, TAGS_BINARY, LANES_NONE) X(MINSD, "minsd", 8, TAGS_BINARY, LANES_NONE)                  \
-	X(MAXPS, "maxps", 16, TAGS_BINARY, LANES_NONE) X(MAXPD, "maxpd", 16, TAGS_BINARY, LANES_NONE)                \
-	X(MAXSS, "maxss", 4, TAGS_BINARY, LANES_NONE) X(MAXSD, "maxsd", 8, TAGS_BINARY, LANES_NONE)                  \
-	X(SQRTPS, "sqrtps", 16, TAGS_UNARY, LANES_NONE) X(SQRTPD, "sqrtpd", 16, TAGS_UNARY, LANES_NONE)              \
-	X(SQRTSS, "sqrtss", 4, TAGS_BINARY, LANES_NONE) X(SQRTSD, "sqrtsd", 8, TAGS_BINARY, LANES_NONE)              \
-	X(HADDPS, "haddps", 16, TAGS_BINARY, LANES_PS) X(HADDPD, "haddpd", 16, TAGS_BINARY, LANES_PD)                \
-	X(HSUBPS, "hsubps", 16, TAGS_BINARY, LANES_PS) X(HSUBPD, "hsubpd", 16, TAGS_BINARY, LANES_PD)                \
-	X(ADDSUBPS, "addsubps", 16, TAGS_BINARY, LANES_PS) X(ADDSUBPD, "addsubpd", 16, TAGS_BINARY, LANES_PD)
+/* Flags. The same, how it may overflow or underflow, and the lanes of the result that are new. */
+#define ARITHMETIC(X)                                                                                                         \
+	X(ADDPS, "addps", 16, TAGS_BINARY, SSE_ADD, LANES_PS) X(ADDPD, "addpd", 16, TAGS_BINARY, SSE_ADD, LANES_PD)           \
+	X(ADDSS, "addss", 4, TAGS_BINARY, SSE_ADD, LANES_SS) X(ADDSD, "addsd", 8, TAGS_BINARY, SSE_ADD, LANES_SD)             \
+	X(SUBPS, "subps", 16, TAGS_BINARY, SSE_SUB, LANES_PS) X(SUBPD, "subpd", 16, TAGS_BINARY, SSE_SUB, LANES_PD)           \
+	X(SUBSS, "subss", 4, TAGS_BINARY, SSE_SUB, LANES_SS) X(SUBSD, "subsd", 8, TAGS_BINARY, SSE_SUB, LANES_SD)             \
+	X(MULPS, "mulps", 16, TAGS_BINARY, SSE_MUL, LANES_PS) X(MULPD, "mulpd", 16, TAGS_BINARY, SSE_MUL, LANES_PD)           \
+	X(MULSS, "mulss", 4, TAGS_BINARY, SSE_MUL, LANES_SS) X(MULSD, "mulsd", 8, TAGS_BINARY, SSE_MUL, LANES_SD)             \
+	X(DIVPS, "divps", 16, TAGS_BINARY, SSE_DIV, LANES_PS) X(DIVPD, "divpd", 16, TAGS_BINARY, SSE_DIV, LANES_PD)           \
+	X(DIVSS, "divss", 4, TAGS_BINARY, SSE_DIV, LANES_SS) X(DIVSD, "divsd", 8, TAGS_BINARY, SSE_DIV, LANES_SD)             \
+	X(MINPS, "minps", 16, TAGS_BINARY, SSE_OTHER, LANES_NONE) X(MINPD, "minpd", 16, TAGS_BINARY, SSE_OTHER, LANES_NONE)   \
+	X(MINSS, "minss", 4, TAGS_BINARY, SSE_OTHER, LANES_NONE) X(MINSD, "minsd", 8, TAGS_BINARY, SSE_OTHER, LANES_NONE)     \
+	X(MAXPS, "maxps", 16, TAGS_BINARY, SSE_OTHER, LANES_NONE) X(MAXPD, "maxpd", 16, TAGS_BINARY, SSE_OTHER, LANES_NONE)   \
+	X(MAXSS, "maxss", 4, TAGS_BINARY, SSE_OTHER, LANES_NONE) X(MAXSD, "maxsd", 8, TAGS_BINARY, SSE_OTHER, LANES_NONE)     \
+	X(SQRTPS, "sqrtps", 16, TAGS_UNARY, SSE_OTHER, LANES_NONE) X(SQRTPD, "sqrtpd", 16, TAGS_UNARY, SSE_OTHER, LANES_NONE) \
+	X(SQRTSS, "sqrtss", 4, TAGS_BINARY, SSE_OTHER, LANES_NONE) X(SQRTSD, "sqrtsd", 8, TAGS_BINARY, SSE_OTHER, LANES_NONE) \
+	X(HADDPS, "haddps", 16, TAGS_BINARY, SSE_HADD, LANES_PS) X(HADDPD, "haddpd", 16, TAGS_BINARY, SSE_HADD, LANES_PD)     \
+	X(HSUBPS, "hsubps", 16, TAGS_BINARY, SSE_HSUB, LANES_PS) X(HSUBPD, "hsubpd", 16, TAGS_BINARY, SSE_HSUB, LANES_PD)     \
+	X(ADDSUBPS, "addsubps", 16, TAGS_BINARY, SSE_ADDSUB, LANES_PS) X(ADDSUBPD, "addsubpd", 16, TAGS_BINARY, SSE_ADDSUB, LANES_PD)
 
 #define DEFINE_PLAIN(op, mnemonic, size, tagging) HOST_BINARY(op##_host, mnemonic) XMM_HANDLERS(op, CALL(op##_host), size, tagging)
-#define DEFINE_ARITHMETIC(op, mnemonic, size, tagging, lanes)      \
-	HOST_FLOAT(op##_host, mnemonic)                            \
-	XMM_HANDLERS(op, CALL(op##_host), size, tagging)           \
-	XMM_TRAPPING_HANDLERS(op, CALL(op##_host), size, tagging, sse_tiny(result, lanes))
+#define DEFINE_ARITHMETIC(op, mnemonic, size, tagging, operation, lanes) \
+	HOST_FLOAT(op##_host, mnemonic)                                  \
+	XMM_HANDLERS(op, CALL(op##_host), size, tagging)                 \
+	XMM_TRAPPING_HANDLERS(op, CALL(op##_host), size, tagging, TRAP_END_ARITHMETIC(operation, lanes))
 PLAIN(DEFINE_PLAIN)
 ARITHMETIC(DEFINE_ARITHMETIC)
 
@@ -50,17 +50,17 @@ ARITHMETIC(DEFINE_ARITHMETIC)
 	X(ROUNDPS, "roundps", 16, TAGS_UNARY) X(ROUNDPD, "roundpd", 16, TAGS_UNARY)               \
 	X(ROUNDSS, "roundss", 4, TAGS_BINARY) X(ROUNDSD, "roundsd", 8, TAGS_BINARY)
 
-#define DEFINE_ROUND(op, mnemonic, size, tagging)                                   \
-	ALWAYS_INLINE __m128i op##_host(__m128i a, __m128i b, unsigned imm)         \
-	{                                                                           \
-		switch (imm & 15) {                                                 \
-			HOST_CASES_8(mnemonic, 0)                                   \
-			HOST_CASES_8(mnemonic, 8)                                   \
-		}                                                                   \
-		return a;                                                           \
-	}                                                                           \
-	XMM_HANDLERS(op, CALL_IMM(op##_host), size, tagging)                        \
-	XMM_TRAPPING_HANDLERS(op, CALL_IMM(op##_host), size, tagging, false)
+#define DEFINE_ROUND(op, mnemonic, size, tagging)                           \
+	ALWAYS_INLINE __m128i op##_host(__m128i a, __m128i b, unsigned imm) \
+	{                                                                   \
+		switch (imm & 15) {                                         \
+			HOST_CASES_8(mnemonic, 0)                           \
+			HOST_CASES_8(mnemonic, 8)                           \
+		}                                                           \
+		return a;                                                   \
+	}                                                                   \
+	XMM_HANDLERS(op, CALL_IMM(op##_host), size, tagging)                \
+	XMM_TRAPPING_HANDLERS(op, CALL_IMM(op##_host), size, tagging, TRAP_END)
 ROUND(DEFINE_ROUND)
 
 /*
@@ -82,10 +82,11 @@ ALWAYS_INLINE __m128i qword_mask(unsigned bits)
 }
 
 /* One step of a dot product, a op= b, that traps by itself. */
-#define DOT_STEP(mnemonic, b, lanes)                                                                  \
-	begun = sse_trap_begin(cpu);                                                                  \
-	__asm__ volatile(mnemonic " %1, %0" : "+x"(sum) : "x"(b));                                    \
-	sse_trap_end(cpu, insn, begun, sse_tiny(sum, lanes))
+#define DOT_STEP(mnemonic, b, operation, lanes)                    \
+	begun = sse_trap_begin(cpu);                               \
+	before = sum;                                              \
+	__asm__ volatile(mnemonic " %1, %0" : "+x"(sum) : "x"(b)); \
+	sse_trap_end_arithmetic(cpu, insn, begun, operation, lanes, before, b, sum)
 
 /*
  * The host's instruction, with zeros multiplied where products are left out. Unmasked exceptions are looked for after the multiplication
@@ -102,12 +103,12 @@ ALWAYS_INLINE __m128i qword_mask(unsigned bits)
 	static void op##_apply_traps(struct cpu *cpu, const struct insn *insn, struct packed b)       \
 	{                                                                                             \
 		struct packed a = xmm_get(cpu, insn->op1);                                            \
-		__m128i chosen = mask(insn->imm >> 4 & 15), sum = _mm_and_si128(a.v, chosen);         \
+		__m128i chosen = mask(insn->imm >> 4 & 15), sum = _mm_and_si128(a.v, chosen), before; \
 		uint32_t begun;                                                                       \
                                                                                                       \
-		DOT_STEP(multiply, _mm_and_si128(b.v, chosen), lanes);                                \
+		DOT_STEP(multiply, _mm_and_si128(b.v, chosen), SSE_MUL, lanes);                       \
 		for (unsigned i = 0; i < sums; i++) {                                                 \
-			DOT_STEP(add, sum, lanes);                                                    \
+			DOT_STEP(add, before, SSE_HADD, lanes);                                       \
 		}                                                                                     \
 		xmm_set(cpu, insn->op1, _mm_and_si128(sum, mask(insn->imm & 15)), a.tag | b.tag);     \
 	}                                                                                             \

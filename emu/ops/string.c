@@ -179,8 +179,8 @@ ALWAYS_INLINE bool compare(struct cpu *cpu, const struct insn *insn, uint64_t fi
 
 ALWAYS_INLINE bool compare_element(struct cpu *cpu, const struct insn *insn, unsigned size)
 {
-	struct value second = load(cpu, insn, destination_address(cpu, insn, size, false), size); /* of two faults, this one is seen */
-	struct value first = load(cpu, insn, source_address(cpu, insn, size), size);
+	struct value first = load(cpu, insn, source_address(cpu, insn, size), size); /* of two faults, this one is seen */
+	struct value second = load(cpu, insn, destination_address(cpu, insn, size, false), size);
 
 	advance(cpu, insn, RSI, size);
 	advance(cpu, insn, RDI, size);

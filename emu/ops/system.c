@@ -273,7 +273,7 @@ static void do_invpcid(struct cpu *cpu, const struct insn *insn)
 {
 	uint64_t descriptor[2];
 
-	if (!(cpu->features & CPU_FEATURE_INVPCID) || !cpu_protected(cpu))
+	if (!(cpu->features & CPU_FEATURE_INVPCID))
 		cpu_raise(cpu, VECTOR_UD);
 	require_cpl0(cpu);
 	load_bytes(cpu, insn, ea(cpu, insn, 16, false), descriptor, 16);

@@ -3,10 +3,11 @@
 #define XRAY86_TESTS_DIFFERENTIAL_COMPARE_H
 
 #include "tests/differential/case.h"
-#include "tests/differential/exempt.h"
+#include "tests/differential/host.h"
 
 /* Fields that differ. */
 #define DIFFERS_GPR(n) (1ull << (n))
+#define DIFFERS_GPR_ALL 0xffffull
 #define DIFFERS_RIP (1ull << 16)
 #define DIFFERS_RFLAGS (1ull << 17)
 #define DIFFERS_SELECTORS (1ull << 18)

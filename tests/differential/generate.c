@@ -14,6 +14,7 @@
 #include "emu/cpu.h"
 #include "tests/differential/encode.h"
 #include "tests/differential/prepare.h"
+#include "tests/differential/undefined.h"
 #include "util/error.h"
 
 enum { ATTEMPTS = 200, MIN_SEQUENCE = 8 };
@@ -195,13 +196,18 @@ static void generate_single(const struct generator *generator, struct random *ra
 	if (decoded.row->op == OP_UD0 || decoded.row->op == OP_UD1) /* not all processors fetch a ModRM byte for these */
 		test->offset &= 0xeff;
 	prepare_registers(random, test, false);
-	if (is_accessed_in_parts(decoded.row) || decoded.row->op == OP_BOUND)
+	if (is_accessed_in_parts(decoded.row) || decoded.row->op == OP_BOUND ||
+	    (generator->host.class == HOST_OTHER && decoded.row->attributes & (A_X87 | A_MMX | A_SSE))) /* SDM vol. 3A, 6.15, table 6-7 */
 		test->before.rflags &= ~(uint64_t)FLAG_AC;
 	test->before.rip = CODE_BASE + test->offset;
 	p.decoded = &decoded;
 	p.bytes = insn->bytes;
 	prepare_memory(&p, &encoding, test->before.rip);
 	prepare_operation(&p);
+	if (host_copies_wrongly(&generator->host, &decoded)) {
+		test->before.gpr[RSI] &= 0xffff;
+		test->before.gpr[RDI] &= 0xffff;
+	}
 	aim_branch(random, test, insn, branch_bytes(&decoded));
 	generate_assemble(test);
 	decode(generator->isa, test->code_size, insn->bytes, insn->length, &decoded);
@@ -212,7 +218,7 @@ static void generate_single(const struct generator *generator, struct random *ra
 
 /* -- sequences -- */
 
-static bool fits_sequence(const struct generator *generator, struct random *random, const struct isa_row *row)
+static bool fits_sequence(struct random *random, const struct isa_row *row)
 {
 	static const uint16_t unfit[] = {OP_ENTER, OP_BOUND, OP_CLFLUSH, OP_FLDCW, OP_CALL, OP_WRFSBASE, OP_WRGSBASE, OP_POPA};
 
@@ -227,7 +233,7 @@ static bool fits_sequence(const struct generator *generator, struct random *rand
 	if (row->attributes & (A_X87 | A_MMX | A_SSE) &&
 	    !random_percent(random, 30)) /* general instructions are what sequences are about */
 		return false;
-	return generator->host.amd || row->undefined == 0; /* undefined.c says why */
+	return true;
 }
 
 /* SSE's 16-byte operands want alignment; the pointers have it. */
@@ -245,12 +251,14 @@ static bool add_instruction(const struct generator *generator, struct random *ra
 	struct encoding encoding;
 	struct decoded decoded;
 
-	if (!fits_sequence(generator, random, row) || !try_encoding(generator, random, row, &options, &encoding, &decoded) ||
-	    !fits_sequence(generator, random, decoded.row))
+	if (!fits_sequence(random, row) || !try_encoding(generator, random, row, &options, &encoding, &decoded) ||
+	    !fits_sequence(random, decoded.row))
 		return false;
 	align_displacement(&decoded, &encoding);
 	prepare_displacement(random, &decoded, &encoding, encoding.bytes, *at);
 	set_instruction(insn, &encoding, &decoded);
+	if (!undefined_fits(&generator->host, test, insn) || host_copies_wrongly(&generator->host, &decoded))
+		return false;
 	insn->relative = branch_bytes(&decoded);
 	insn->target = test->count + 1 + random_below(random, 7);
 	*at += insn->length;

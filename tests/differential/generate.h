@@ -4,6 +4,7 @@
 
 #include "tests/differential/case.h"
 #include "tests/differential/exempt.h"
+#include "tests/differential/host.h"
 
 struct generator {
 	const struct isa *isa;

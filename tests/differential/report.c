@@ -154,6 +154,7 @@ void report_mismatch(uint64_t seed, const struct test_case *test, const uint8_t 
 		     const struct outcome *const outcomes[2], uint64_t differs)
 {
 	const struct state *states[3] = {&test->before, &outcomes[0]->after, &outcomes[1]->after};
+	const char *told = undefined_told(isa_rows[test->instruction[test->count - 1].row].op);
 
 	printf("mismatch %" PRIu64 ":%" PRIu64 " (%u-bit code, %s against %s)\n", seed, test->number, test->code_size * 8, names[0],
 	       names[1]);
@@ -164,8 +165,8 @@ void report_mismatch(uint64_t seed, const struct test_case *test, const uint8_t 
 	printf("    %-7s %16s   %16s   %16s%s%s%s\n", "", "before", names[0], names[1], differs & DIFFERS_OUTCOME ? "   * outcome" : "",
 	       differs & DIFFERS_ERROR_CODE ? "   * error code" : "", differs & DIFFERS_CR2 ? "   * cr2" : "");
 	show_states(states, differs);
-	if (differs & DIFFERS_RFLAGS && undefined_on_amd(isa_rows[test->instruction[test->count - 1].row].op))
-		printf("  undefined flags: %s\n", undefined_on_amd(isa_rows[test->instruction[test->count - 1].row].op));
+	if (differs & DIFFERS_RFLAGS && told)
+		printf("  undefined flags in the emulator: %s\n", told);
 	if (differs & DIFFERS_MEMORY) {
 		show_memory(names[0], test, image, outcomes[0]);
 		show_memory(names[1], test, image, outcomes[1]);

@@ -1,18 +1,19 @@
-/* What the manuals leave undefined, and what processors make of it. */
+/* What the SDM leaves undefined, and what processors make of it. */
 #ifndef XRAY86_TESTS_DIFFERENTIAL_UNDEFINED_H
 #define XRAY86_TESTS_DIFFERENTIAL_UNDEFINED_H
 
 #include "tests/differential/case.h"
-#include "tests/differential/exempt.h"
+#include "tests/differential/host.h"
 
-/* RFLAGS bits that are not to be compared after this instruction. */
+/* RFLAGS bits that the instruction may leave otherwise on the host than in the emulator. */
 uint64_t undefined_flags(const struct host *host, const struct instruction *insn);
-/* Whether the operand that it writes is undefined. */
-bool undefined_result(const struct host *host, const struct instruction *insn);
-/*
- * What AMD's processors, and so the emulator, make of an operation's undefined flags; NULL if it has none, or it is told with a
- * like one.
- */
-const char *undefined_on_amd(uint16_t op);
+/* Those of them that the host is known to leave as they were before. */
+uint64_t undefined_flags_kept(const struct host *host, const struct instruction *insn);
+/* Whether that may also be so of what it writes to its operand (outcome: after it). */
+bool undefined_result(const struct host *host, const struct instruction *insn, const struct outcome *outcome);
+/* Whether it may come next in a sequence: whatever the host makes of what is undefined, it must not spread. */
+bool undefined_fits(const struct host *host, const struct test_case *sequence, const struct instruction *insn);
+/* What the emulator makes of an operation's undefined flags, for people; NULL if it has none, or it is told with a like one. */
+const char *undefined_told(uint16_t op);
 
 #endif

@@ -413,6 +413,66 @@ static void test_ioapic(void)
 	outb(0x21, 0xff);
 }
 
+/* The interrupt lines that QEMU's pc-testdev gives out, edge- and level-triggered. */
+
+static void set_line(unsigned line, unsigned level)
+{
+	outb(0x2000 + line, level);
+}
+
+static volatile unsigned level_repeats;
+
+/* The line stays up for some rounds: each EOI brings it again. */
+static void level_eoi(struct frame *frame)
+{
+	count[frame->vector]++;
+	if (!level_repeats--)
+		set_line(14, 0);
+	*lapic(0xb0) = 0;
+}
+
+static void test_lines(void)
+{
+	outb(0xe0, 0x5a);
+	if (inb(0xe0) != 0x5a) {
+		skip("interrupt lines of the test device");
+		return;
+	}
+	ioapic_write(0x10 + 2 * 14 + 1, 0);
+	ioapic_write(0x10 + 2 * 14, 0x57); /* edge */
+	set_line(14, 1);
+	set_line(14, 1);
+	set_line(14, 0);
+	WAIT_FOR(count[0x57]);
+	check_equal("ioapic: an edge", count[0x57], 1);
+	check_equal("lapic: TMR of an edge", *lapic(0x1a0) >> 23 & 1, 0);
+	set_handler(0x58, level_eoi);
+	level_repeats = 2;
+	ioapic_write(0x10 + 2 * 14, 0x8058); /* level */
+	set_line(14, 1);
+	check_equal("ioapic: remote IRR", ioapic_read(0x10 + 2 * 14) >> 14 & 1, 1);
+	check_equal("lapic: TMR of a level", *lapic(0x1a0) >> 24 & 1, 1);
+	WAIT_FOR(count[0x58] == 3);
+	check_equal("ioapic: a level comes until it falls", count[0x58], 3);
+	check_equal("ioapic: remote IRR is gone", ioapic_read(0x10 + 2 * 14) >> 14 & 1, 0);
+	ioapic_write(0x10 + 2 * 14, 0x18058);
+	set_line(14, 1);
+	set_line(14, 0);
+	WAIT_FOR(true);
+	check_equal("ioapic: a level that was masked is forgotten", count[0x58], 3);
+	ioapic_write(0x10 + 2 * 14, 0x10000);
+	if (on_tcg()) { /* ends with an assertion */
+		skip("lines above the ISA ones");
+		return;
+	}
+	ioapic_write(0x10 + 2 * 22 + 1, 0);
+	ioapic_write(0x10 + 2 * 22, 0x59);
+	set_line(22, 1);
+	check("ioapic: line 22", WAIT_FOR(count[0x59] == 1));
+	set_line(22, 0);
+	ioapic_write(0x10 + 2 * 22, 0x10000);
+}
+
 static void test_x2apic(void)
 {
 	if (!(cpuid(1, 0).ecx & 1 << 21) || on_tcg()) {
@@ -448,5 +508,6 @@ void run(void)
 	test_acpi();
 	test_lapic();
 	test_ioapic();
+	test_lines();
 	test_x2apic();
 }

@@ -1,7 +1,7 @@
 # Bare-metal test programs (tests/metal/): multiboot images that test the machine they run on. Included by the top Makefile.
 
 METAL_32 = real protected tasks paging devices
-METAL_64 = long long-paging modify
+METAL_64 = long long-paging rights modify traps
 METAL = $(BUILD)/metal
 METAL_TIMEOUT ?= 60
 METAL_IMAGES = $(METAL_32:%=$(METAL)/%.elf) $(METAL_64:%=$(METAL)/%.elf)

@@ -95,6 +95,26 @@ static inline void to_ring3(struct rig *rig)
 	cpu_update_mode(rig->cpu);
 }
 
+/* V86 mode at RIG_CODE, the other segments above it. */
+static inline void enter_v86(struct rig *rig, unsigned iopl)
+{
+	struct cpu *cpu = rig->cpu;
+
+	cpu_set_eflags(cpu, FLAG_VM | iopl << 12 | FLAG_IF, FLAG_VM | FLAG_IOPL | FLAG_IF);
+	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+		cpu->seg[i] = (struct segment){
+			.base = 0x10000 + 0x100 * i,
+			.selector = 0x1000 + 0x10 * i,
+			.limit = 0xffff,
+			.attributes = 0xf3,
+		};
+	cpu->seg[SEG_CS].base = RIG_CODE;
+	cpu->seg[SEG_CS].selector = RIG_CODE >> 4;
+	cpu->cpl = 3;
+	cpu->gpr[RSP] = 0x8000;
+	cpu_update_mode(cpu);
+}
+
 /* The vector whose handler the CPU stands at, or -1. */
 static inline int handler_reached(const struct rig *rig)
 {

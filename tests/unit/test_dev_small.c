@@ -3,8 +3,10 @@
 #include "emu/dev/acpi.h"
 #include "emu/dev/control.h"
 #include "emu/dev/debug.h"
+#include "emu/dev/firmware.h"
 #include "emu/dev/fw_cfg.h"
 #include "emu/dev/i8042.h"
+#include "emu/dev/testdev.h"
 
 static void keyboard_controller(void **state)
 {
@@ -82,13 +84,99 @@ static void debug_ports(void **state)
 	dev_rig_init(&rig);
 	debug_console_port_ops.write(&debug, 0xe9, 'a', 1);
 	debug_console_port_ops.write(&debug, 0xf1, 'b', 1);
-	assert_string_equal(rig.output, "ab");
+	debug_console_port_ops.write(&debug, 0x402, 'c', 1);
+	assert_string_equal(rig.output, "abc");
 	assert_int_equal(debug_console_port_ops.read(&debug, 0xe9, 1), 0xe9);
+	assert_int_equal(debug_console_port_ops.read(&debug, 0x402, 1), 0xe9);
+	assert_int_equal(debug_console_port_ops.read(&debug, 0xf1, 1), 0xff);
+	assert_false(debug.posted);
 	post_port_ops.write(&debug, 0x80, 0x42, 1);
+	assert_true(debug.posted);
 	assert_int_equal(post_port_ops.read(&debug, 0x80, 1), 0x42);
 	debug_exit_port_ops.write(&debug, 0xf4, 0x1234, 4);
 	assert_int_equal(rig.exits, 1);
 	assert_int_equal(rig.exit_code, 0x1234);
+}
+
+static void set_line(void *opaque, unsigned line, bool level)
+{
+	uint32_t *lines = opaque;
+
+	*lines = level ? *lines | 1u << line : *lines & ~(1u << line);
+}
+
+static void test_device(void **state)
+{
+	struct testdev testdev;
+	uint32_t lines = 0;
+
+	(void)state;
+	testdev_init(&testdev, (struct irq_line){set_line, &lines, 0});
+	for (unsigned i = 0; i < 8; i++)
+		testdev_latch_ops.write(&testdev, 0xe0 + i, 0x11 * (i + 1), 1);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(testdev_latch_ops.read(&testdev, 0xe0 + i, 1), i < 4 ? 0x11 * (i + 1) : 0);
+	testdev_line_ops.write(&testdev, 0x2000, 1, 1);
+	testdev_line_ops.write(&testdev, 0x2017, 1, 1);
+	assert_int_equal(lines, 0x800001);
+	testdev_line_ops.write(&testdev, 0x2000, 0, 1);
+	assert_int_equal(lines, 0x800000);
+}
+
+/* -- what firmware leaves in memory -- */
+
+static uint8_t sum(const uint8_t *bytes, size_t size)
+{
+	uint8_t total = 0;
+
+	while (size--)
+		total += *bytes++;
+	return total;
+}
+
+static uint16_t word_at(const uint8_t *bytes)
+{
+	return bytes[0] | bytes[1] << 8;
+}
+
+static void firmware_memory(void **state)
+{
+	uint8_t vectors[BIOS_VECTORS_SIZE], data[BIOS_DATA_SIZE];
+
+	(void)state;
+	firmware_build_vectors(vectors);
+	for (unsigned i = 0; i < 256; i++)
+		assert_int_equal((word_at(vectors + 4 * i + 2) << 4) + word_at(vectors + 4 * i), BIOS_DUMMY_HANDLER);
+	firmware_build_data_area(data);
+	assert_int_equal(word_at(data), 0x3f8);
+	assert_int_equal(word_at(data + 0x0e), 0); /* no EBDA */
+	assert_int_equal(word_at(data + 0x13), 640);
+	assert_int_equal(word_at(data + 0x63), 0x3d4);
+}
+
+static void mp_tables(void **state)
+{
+	static const uint8_t sizes[] = {20, 8, 8, 8, 8};
+	uint8_t area[MP_TABLES_SIZE];
+	const uint8_t *table = area + 16, *at = table + 44;
+	unsigned inputs = 0, entries = 0;
+
+	(void)state;
+	firmware_build_mp_tables(area, 0xf0000);
+	assert_memory_equal(area, "_MP_\x10\0\x0f\0", 8);
+	assert_int_equal(sum(area, 16), 0);
+	assert_memory_equal(table, "PCMP", 4);
+	assert_int_equal(sum(table, word_at(table + 4)), 0);
+	for (; at < table + word_at(table + 4); at += sizes[at[0]], entries++) {
+		assert_in_range(at[0], 0, 4);
+		if (at[0] == 3 && at[1] == 0) { /* vectored interrupts: each to an input of its own */
+			assert_int_equal(inputs >> at[7] & 1, 0);
+			inputs |= 1u << at[7];
+		}
+	}
+	assert_ptr_equal(at, table + word_at(table + 4));
+	assert_int_equal(entries, word_at(table + 34));
+	assert_int_equal(inputs, 0xfffe);
 }
 
 static uint64_t read_item(struct fw_cfg *fw_cfg, uint16_t key, unsigned bytes)
@@ -150,15 +238,6 @@ static uint32_t get32(const uint8_t *at)
 	return value;
 }
 
-static uint8_t sum(const uint8_t *at, size_t size)
-{
-	uint8_t total = 0;
-
-	while (size--)
-		total += *at++;
-	return total;
-}
-
 static void acpi_tables(void **state)
 {
 	static const char *const signature[2] = {"FACP", "APIC"};
@@ -189,7 +268,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_controller_wires), cmocka_unit_test(control_ports),
-		cmocka_unit_test(debug_ports),         cmocka_unit_test(firmware_configuration),    cmocka_unit_test(power_management),
+		cmocka_unit_test(debug_ports),         cmocka_unit_test(firmware_memory),           cmocka_unit_test(mp_tables),
+		cmocka_unit_test(test_device),         cmocka_unit_test(firmware_configuration),    cmocka_unit_test(power_management),
 		cmocka_unit_test(acpi_tables),
 	};
 

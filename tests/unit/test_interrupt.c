@@ -240,25 +240,6 @@ static void prot_tss16_stack(void **state)
 
 /* -- virtual-8086 mode -- */
 
-static void enter_v86(struct rig *rig, unsigned iopl)
-{
-	struct cpu *cpu = rig->cpu;
-
-	cpu_set_eflags(cpu, FLAG_VM | iopl << 12 | FLAG_IF, FLAG_VM | FLAG_IOPL | FLAG_IF);
-	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
-		cpu->seg[i] = (struct segment){
-			.base = 0x10000 + 0x100 * i,
-			.selector = 0x1000 + 0x10 * i,
-			.limit = 0xffff,
-			.attributes = 0xf3,
-		};
-	cpu->seg[SEG_CS].base = RIG_CODE;
-	cpu->seg[SEG_CS].selector = RIG_CODE >> 4;
-	cpu->cpl = 3;
-	cpu->gpr[RSP] = 0x8000;
-	cpu_update_mode(cpu);
-}
-
 static void v86_to_protected(void **state)
 {
 	(void)state;
@@ -617,6 +598,32 @@ static void single_step_over_int(void **state)
 	}
 }
 
+/* INT1 is a #DB that nobody may be kept from, and which leaves DR6 alone. */
+static void int1(void **state)
+{
+	(void)state;
+	for (unsigned mode = RIG_PROT32; mode <= RIG_LONG; mode++)
+		for (unsigned ring = 0; ring < 4; ring += 3)
+			WITH_RIG(rig, mode)
+			{
+				uint32_t dr6 = rig->cpu->dr[6];
+
+				if (ring)
+					to_ring3(rig); /* the gate's DPL is 0 */
+				RIG_RUN(rig, "\xf1", 1);
+				assert_int_equal(handler_reached(rig), 1);
+				assert_int_equal(stack_at(rig, 0, rig_is_long(rig) ? 8 : 4), RIG_CODE + 1);
+				assert_int_equal(rig->cpu->dr[6], dr6);
+			}
+	WITH_RIG(rig, RIG_PAGED32) /* IOPL does not matter to it in V86 mode either */
+	{
+		enter_v86(rig, 0);
+		RIG_RUN(rig, "\xf1", 1);
+		assert_int_equal(handler_reached(rig), 1);
+		assert_int_equal(stack_at(rig, 0, 4), 1);
+	}
+}
+
 static void breakpoint(void **state)
 {
 	(void)state;
@@ -662,6 +669,7 @@ int main(void)
 		cmocka_unit_test(single_step),
 		cmocka_unit_test(single_step_over_int),
 		cmocka_unit_test(breakpoint),
+		cmocka_unit_test(int1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

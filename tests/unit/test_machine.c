@@ -237,6 +237,52 @@ static void rom_at_the_reset_vector(void **state)
 	assert_int_equal(physmem_read(&machine->mem, 0xffff2, 2), 0xf4e6);
 	assert_int_equal(machine_run(machine, 1000), MACHINE_STOP_DEBUG_EXIT);
 	assert_int_equal(machine->exit_code, 7);
+	/* the copy below 1 MiB is writable, as is the area of option ROMs; the ROM is not */
+	physmem_write(&machine->mem, 0xffff2, 0x1234, 2);
+	assert_int_equal(physmem_read(&machine->mem, 0xffff2, 2), 0x1234);
+	physmem_write(&machine->mem, 0xc0000, 0x1234, 2);
+	assert_int_equal(physmem_read(&machine->mem, 0xc0000, 2), 0x1234);
+	physmem_write(&machine->mem, 0xfffffff2, 0x1234, 2);
+	assert_int_equal(physmem_read(&machine->mem, 0xfffffff2, 2), 0xf4e6);
+	machine_destroy(machine);
+}
+
+/* Where the copy of a ROM begins. */
+static void rom_below_1_mib(void **state)
+{
+	static const struct {
+		unsigned size, start;
+	} cases[] = {{64 << 10, 0xf0000}, {256 << 10, 0xc0000}, {512 << 10, 0xe0000}};
+	static uint8_t rom[512 << 10];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rom); i += 4096)
+		rom[i] = 1;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct machine_config config = {.memory = 4 << 20, .rom = rom, .rom_size = cases[i].size};
+		struct machine *machine;
+
+		assert_null(machine_create(&config, &machine));
+		assert_int_equal(physmem_read(&machine->mem, cases[i].start, 1), 1);
+		if (cases[i].start > 0xc0000)
+			assert_int_equal(physmem_read(&machine->mem, cases[i].start - 4096, 1), 0);
+		machine_destroy(machine);
+	}
+}
+
+static void memory_of_devices(void **state)
+{
+	struct machine *machine = create(NULL);
+
+	(void)state;
+	assert_int_equal(physmem_read(&machine->mem, 0xfff53, 1), 0xcf); /* the IRET of all real-mode vectors */
+	assert_int_equal(physmem_read(&machine->mem, 0x413, 2), 640);
+	assert_int_equal(physmem_read(&machine->mem, 0xf0000, 4), '_' | 'M' << 8 | 'P' << 16 | '_' << 24);
+	physmem_write(&machine->mem, 0xb8000, 0x0741, 2); /* a text screen */
+	assert_int_equal(physmem_read(&machine->mem, 0xb8000, 2), 0x0741);
+	assert_int_equal(physmem_read(&machine->mem, 0xa0000, 2), 0xffff);
+	physmem_write(&machine->mem, 0xff00fff8, 0x0123456789abcdef, 8); /* the test device */
+	assert_int_equal(physmem_read(&machine->mem, 0xff00fff8, 8), 0x0123456789abcdef);
 	machine_destroy(machine);
 }
 
@@ -249,6 +295,8 @@ int main(void)
 		cmocka_unit_test(waits_for_input),
 		cmocka_unit_test(refuses_odd_sizes),
 		cmocka_unit_test(rom_at_the_reset_vector),
+		cmocka_unit_test(rom_below_1_mib),
+		cmocka_unit_test(memory_of_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,55 @@ static void write_only_and_constant(void **state)
 	}
 }
 
+/* Addresses in registers go by what the processor can do, not by the paging mode; their use by the mode. */
+static void canonical_by_capability(void **state)
+{
+	static const uint32_t indices[] = {0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000100, 0xc0000101, 0xc0000102};
+	const uint64_t only57 = 0x00aaaaaaaaaaaaaa;
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * sizeof(indices) / sizeof(indices[0]); i++)
+		WITH_RIG(rig, RIG_LONG)
+		{
+			struct cpu *cpu = rig->cpu;
+
+			cpu->features = i & 1 ? CPU_FEATURES_DEFAULT | CPU_FEATURE_LA57 : CPU_FEATURES_DEFAULT;
+			cpu->gpr[RCX] = indices[i / 2];
+			cpu->gpr[RAX] = (uint32_t)only57;
+			cpu->gpr[RDX] = only57 >> 32;
+			if (i & 1) {
+				RIG_RUN(rig, "\x0f\x30", 1);
+				assert_int_equal(cpu->rip, RIG_CODE + 2);
+				cpu->gpr[RDX] = 0xaaaaaaaa;
+			}
+			EXPECT_FAULT(rig, "\x0f\x30", 13, 0);
+		}
+	WITH_RIG(rig, RIG_LONG)
+	{
+		rig->cpu->features |= CPU_FEATURE_LA57;
+		rig->cpu->seg[SEG_FS].base = only57;
+		EXPECT_FAULT(rig, "\x64\x48\x8b\x04\x25\0\0\0\0", 13, 0); /* mov rax, fs:[0] */
+	}
+}
+
+static void prediction_command(void **state)
+{
+	(void)state;
+	for (uint64_t value = 0; value < 4; value++)
+		WITH_RIG(rig, RIG_LONG)
+		{
+			rig->cpu->gpr[RCX] = 0x49;
+			rig->cpu->gpr[RAX] = value;
+			rig->cpu->gpr[RDX] = 0;
+			if (value > 1) {
+				EXPECT_FAULT(rig, "\x0f\x30", 13, 0);
+				continue;
+			}
+			RIG_RUN(rig, "\x0f\x30", 1);
+			assert_int_equal(rig->cpu->rip, RIG_CODE + 2);
+		}
+}
+
 /* The TSC counts instructions. */
 static void time_stamp_counter(void **state)
 {
@@ -175,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(readable_and_writable),        cmocka_unit_test(write_only_and_constant),
+		cmocka_unit_test(canonical_by_capability),      cmocka_unit_test(prediction_command),
 		cmocka_unit_test(time_stamp_counter),           cmocka_unit_test(identification),
 		cmocka_unit_test(features_can_be_switched_off),
 	};

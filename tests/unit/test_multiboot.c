@@ -275,6 +275,12 @@ static void kernel_finds_everything(void **state)
 	assert_int_equal(machine->cpu->gpr[RAX], 0x2badb002);
 	assert_int_equal(machine->cpu->cr0 & (CR0_PE | CR0_PG), CR0_PE);
 	assert_int_equal(machine->cpu->seg[SEG_CS].limit, UINT32_MAX);
+	/* a GDT that goes with the segment registers */
+	assert_int_equal(machine->cpu->gdtr.limit, 23);
+	assert_int_equal(machine->cpu->seg[SEG_CS].selector, 8);
+	assert_int_equal(guest32(machine, machine->cpu->gdtr.base + 8 + 4), 0xcf9b00);
+	assert_int_equal(machine->cpu->seg[SEG_DS].selector, 16);
+	assert_int_equal(guest32(machine, machine->cpu->gdtr.base + 16 + 4), 0xcf9300);
 	assert_int_equal(guest32(machine, 0x1007fc), 0x90909090);
 	assert_int_equal(guest32(machine, 0x100800), 0);
 	info = machine->cpu->gpr[RBX];

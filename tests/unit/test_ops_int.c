@@ -1,7 +1,7 @@
 /*
  * Integer instructions of emu/ops/{shift,muldiv,bit,bcd,string,exchange,misc}.c in the whole engine: known answers (those of flags that the
- * SDM leaves undefined are AMD's), exceptions, and what random comparison with the host does not reach: other modes than 64-bit, faults in
- * the middle of strings, restarting.
+ * SDM leaves undefined are Zen 5's), exceptions, and what random comparison with the host does not reach: other modes than 64-bit, faults
+ * in the middle of strings, restarting.
  */
 #include "tests/unit/rig.h"
 
@@ -61,8 +61,10 @@ static const struct known known[] = {
 
 	{"bt eax, ecx", RIG_LONG, CODE("\x0f\xa3\xc8"), {2, 33, 0, 0, Z | S}, {2, 33, 0, 0, Z | S | C}},
 	{"btc ax, 17", RIG_PROT32, CODE("\x66\x0f\xba\xf8\x11"), {2, 0, 0, 0, O}, {0, 0, 0, 0, O | C}},
-	{"bsf of 0", RIG_LONG, CODE("\x0f\xbc\xc1"), {-1ull, 0, 0, 0, C | O}, {-1ull, 0, 0, 0, C | O | Z}},
-	{"rep bsr (LZCNT elsewhere)", RIG_LONG, CODE("\xf3\x0f\xbd\xc1"), {-1ull, 0x100, 0, 0, Z | S}, {8, 0x100, 0, 0, S}},
+	{"bsf of 0", RIG_LONG, CODE("\x0f\xbc\xc1"), {-1ull, 0, 0, 0, C | O}, {-1ull, 0, 0, 0, Z | P}},
+	{"bsf: PF of the bit's number", RIG_LONG, CODE("\x0f\xbc\xc1"), {-1ull, 0x28, 0, 0, FLAGS}, {3, 0x28, 0, 0, P}},
+	{"bsf of 1", RIG_LONG, CODE("\x0f\xbc\xc1"), {-1ull, 1, 0, 0, FLAGS}, {0, 1, 0, 0, P}},
+	{"rep bsr (LZCNT elsewhere)", RIG_LONG, CODE("\xf3\x0f\xbd\xc1"), {-1ull, 0x100, 0, 0, Z | S}, {8, 0x100, 0, 0, 0}},
 	{"popcnt", RIG_LONG, CODE("\xf3\x48\x0f\xb8\xc1"), {0, -1ull, 0, 0, FLAGS}, {64, -1ull, 0, 0, 0}},
 	{"crc32 eax, cl", RIG_LONG, CODE("\xf2\x0f\x38\xf0\xc1"), {-1ull, 'a', 0, 0, Z}, {0x3e2fbccf, 'a', 0, 0, Z}},
 	{"bswap ax", RIG_LONG, CODE("\x66\x0f\xc8"), {0x12345678, 0, 0, 0, 0}, {0x12340000, 0, 0, 0, 0}},
@@ -418,6 +420,21 @@ static void test_compares(void **state)
 	rig_deinit(&rig);
 }
 
+/* Of two absent operands CMPS meets the source's first. */
+static void test_compare_order(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, RIG_PAE);
+	fill_idt(&rig);
+	set_string(rig.cpu, 0x50000000, 0x60000000, 1);
+	RAISES(&rig, "\xa6", VECTOR_PF);
+	assert_int_equal(rig.cpu->cr2, 0x50000000);
+	assert_string(rig.cpu, 0x50000000, 0x60000000, 1);
+	rig_deinit(&rig);
+}
+
 /* A string that overwrites the code that follows it in its own block. */
 static void test_self_modifying(void **state)
 {
@@ -443,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_limit),         cmocka_unit_test(test_single_step),
 		cmocka_unit_test(test_address_sizes), cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_compares),      cmocka_unit_test(test_self_modifying),
+		cmocka_unit_test(test_compare_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

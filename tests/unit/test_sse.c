@@ -117,6 +117,7 @@ static void test_fxsave(void **state)
 	static const char *const codes[] = {"\x0f\xae\x03", "\x48\x0f\xae\x03"};
 	struct simd_rig s;
 	struct simd_state before, host, guest;
+	const struct fxsave_image *native;
 	struct fxsave_image image;
 
 	(void)state;
@@ -129,8 +130,10 @@ static void test_fxsave(void **state)
 		memset(s.data, 0xaa, SIMD_DATA_SIZE);
 		assert_int_equal(run_both(&s, code, (unsigned)strlen(code), &host, &guest), -1);
 		assert_true(physmem_copy_out(&s.rig.mem, before.gpr[RBX], &image, sizeof(image)));
-		image.mxcsr_mask = ((struct fxsave_image *)(uintptr_t)before.gpr[RBX])->mxcsr_mask; /* the host's may be wider */
-		assert_memory_equal(&image, (void *)(uintptr_t)before.gpr[RBX], sizeof(image));
+		native = (const struct fxsave_image *)(uintptr_t)before.gpr[RBX];
+		image.mxcsr_mask = native->mxcsr_mask;      /* the host's may be wider */
+		memcpy(image.x87 + 6, native->x87 + 6, 18); /* and it may not store FOP, FIP and FDP (see test_x87) */
+		assert_memory_equal(&image, native, sizeof(image));
 	}
 	simd_rig_deinit(&s);
 }
@@ -223,12 +226,55 @@ static void test_sticky_flags(void **state)
 	simd_rig_deinit(&s);
 }
 
+/* PE beside an unmasked overflow or underflow is that of the result with an unbounded exponent; beside a masked one that of the result. */
+static void test_precision(void **state)
+{
+	static const struct {
+		const char *code; /* with xmm0 and xmm1 */
+		float a[2], b[2];
+		uint32_t unmasked, flags;
+	} cases[] = {
+		{"\xf3\x0f\x59\xc1", {0x1p127f}, {2}, MXCSR_OE, MXCSR_OE}, /* MULSS */
+		{"\xf3\x0f\x59\xc1", {0x1.8p127f}, {0x1.000002p1f}, MXCSR_OE, MXCSR_OE | MXCSR_PE},
+		{"\xf3\x0f\x59\xc1", {0x1.000002p-100f}, {0x1p-48f}, MXCSR_UE, MXCSR_UE},
+		{"\xf3\x0f\x5e\xc1", {0x1p-120f}, {0x1.8p20f}, MXCSR_UE, MXCSR_UE | MXCSR_PE}, /* DIVSS */
+		{"\xf3\x0f\x5e\xc1", {0x1.8p-120f}, {0x1.8p20f}, MXCSR_UE, MXCSR_UE},
+		{"\xf3\x0f\x58\xc1", {0x1p127f}, {0x1p127f}, MXCSR_OE, MXCSR_OE},  /* ADDSS */
+		{"\xf3\x0f\x5c\xc1", {0x1p127f}, {-0x1p127f}, MXCSR_OE, MXCSR_OE}, /* SUBSS */
+		{"\x0f\x59\xc1", {0x1p127f, 1}, {2, 1}, MXCSR_OE, MXCSR_OE},       /* MULPS */
+		{"\x0f\x59\xc1", {0x1p127f, 0x1.8p0f}, {2, 0x1.000002p0f}, MXCSR_OE, MXCSR_OE | MXCSR_PE},
+		{"\x0f\x59\xc1", {0x1p127f, 0x1.000002p-100f}, {2, 0x1p-48f}, MXCSR_OE, MXCSR_OE | MXCSR_UE | MXCSR_PE},
+		{"\xf2\x0f\x7c\xc1", {0x1p127f, 0x1p127f}, {0}, MXCSR_OE, MXCSR_OE},            /* HADDPS */
+		{"\xf2\x0f\x7d\xc1", {0}, {0x1p127f, -0x1p127f}, MXCSR_OE, MXCSR_OE},           /* HSUBPS */
+		{"\xf2\x0f\xd0\xc1", {0x1p127f, 0x1p127f}, {-0x1p127f, 0}, MXCSR_OE, MXCSR_OE}, /* ADDSUBPS */
+	};
+	struct simd_rig s;
+
+	(void)state;
+	simd_rig_init(&s, false);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct cpu *cpu = s.rig.cpu;
+
+		memset(cpu->xmm, 0, 32);
+		memcpy(cpu->xmm[0].f32, cases[i].a, 8);
+		memcpy(cpu->xmm[1].f32, cases[i].b, 8);
+		cpu->mxcsr = MXCSR_DEFAULT & ~(cases[i].unmasked << MXCSR_MASK_SHIFT);
+		cpu_update_mode(cpu);
+		rig_code(&s.rig, cases[i].code, strlen(cases[i].code));
+		rig_run(&s.rig, 1);
+		assert_int_equal(cpu->rip, SIMD_HANDLERS + VECTOR_XM * 16);
+		assert_int_equal(cpu->mxcsr & MXCSR_FLAGS, cases[i].flags);
+	}
+	simd_rig_deinit(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_masked),          cmocka_unit_test(test_masked_tagged), cmocka_unit_test(test_unmasked),
 		cmocka_unit_test(test_unmasked_tagged), cmocka_unit_test(test_tags),          cmocka_unit_test(test_fxsave),
 		cmocka_unit_test(test_fxrstor),         cmocka_unit_test(test_ldmxcsr),       cmocka_unit_test(test_sticky_flags),
+		cmocka_unit_test(test_precision),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

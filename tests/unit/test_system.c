@@ -1,6 +1,6 @@
 /*
  * System instructions: segment register loads, descriptor tables, control and debug registers, looking at descriptors, flags of
- * privilege, ports (SDM vol. 2; vol. 3A chapters 2 and 5; vol. 1 chapter 19).
+ * privilege (SDM vol. 2; vol. 3A chapters 2 and 5). Ports have test_port.c; what is short and privileged has test_privileged.c.
  */
 #include "tests/unit/system_rig.h"
 
@@ -431,18 +431,6 @@ static void enter_long_mode(void **state)
 		}
 }
 
-static void msw(void **state)
-{
-	(void)state;
-	WITH_RIG(rig, RIG_PROT32)
-	{
-		rig->cpu->gpr[RAX] = 0xfff0 | CR0_TS;
-		RIG_RUN(rig, "\x0f\x01\xf0\x0f\x01\xe3\x0f\x06", 3); /* lmsw ax; smsw ebx; clts */
-		assert_int_equal(rig->cpu->gpr[RBX], CR0_PE | CR0_TS | CR0_ET | CR0_NE);
-		assert_int_equal(rig->cpu->cr0, CR0_PE | CR0_ET | CR0_NE);
-	}
-}
-
 static void debug_registers(void **state)
 {
 	(void)state;
@@ -519,135 +507,6 @@ static void pvi(void **state)
 	}
 }
 
-/* -- ports -- */
-
-struct ports {
-	uint16_t port;
-	uint32_t value;
-	unsigned size, count;
-};
-
-static uint32_t read_port(void *opaque, uint16_t port, unsigned size)
-{
-	struct ports *ports = opaque;
-
-	*ports = (struct ports){port, ports->value, size, ports->count + 1};
-	return 0xa1b2c3d4;
-}
-
-static void write_port(void *opaque, uint16_t port, uint32_t value, unsigned size)
-{
-	struct ports *ports = opaque;
-
-	*ports = (struct ports){port, value, size, ports->count + 1};
-}
-
-static void ports(void **state)
-{
-	struct ports seen = {0};
-	const struct cpu_bus bus = {.opaque = &seen, .port_read = read_port, .port_write = write_port};
-
-	(void)state;
-	WITH_RIG(rig, RIG_LONG)
-	{
-		rig->cpu->bus = bus;
-		rig->cpu->gpr[RAX] = 0x1111111122222222;
-		rig->cpu->gpr[RDX] = 0x3f8;
-		RIG_RUN(rig, "\xe4\x80\x66\xed\xed\xef\xe6\x81", 1);
-		assert_int_equal(seen.port, 0x80);
-		assert_int_equal(seen.size, 1);
-		assert_int_equal(rig->cpu->gpr[RAX], 0x11111111222222d4);
-		rig_run(rig, 1);
-		assert_int_equal(seen.port, 0x3f8);
-		assert_int_equal(rig->cpu->gpr[RAX], 0x111111112222c3d4);
-		rig_run(rig, 2);
-		assert_int_equal(rig->cpu->gpr[RAX], 0xa1b2c3d4);
-		assert_int_equal(seen.value, 0xa1b2c3d4);
-		assert_int_equal(seen.size, 4);
-		rig_run(rig, 1);
-		assert_int_equal(seen.port, 0x81);
-		assert_int_equal(seen.value, 0xd4);
-	}
-	WITH_RIG(rig, RIG_LONG) /* strings */
-	{
-		seen = (struct ports){0};
-		rig->cpu->bus = bus;
-		rig->cpu->gpr[RDX] = 0x1f0;
-		rig->cpu->gpr[RCX] = 5;
-		rig->cpu->gpr[RDI] = RIG_DATA;
-		RIG_RUN(rig, "\xf3\x66\x6d", 1);
-		assert_int_equal(seen.count, 5);
-		assert_int_equal(seen.size, 2);
-		assert_int_equal(rig->cpu->gpr[RCX], 0);
-		assert_int_equal(rig->cpu->gpr[RDI], RIG_DATA + 10);
-		assert_int_equal(rig_read64(rig, RIG_DATA), 0xc3d4c3d4c3d4c3d4);
-		rig->cpu->gpr[RSI] = RIG_DATA + 1;
-		cpu_set_eflags(rig->cpu, FLAG_DF, FLAG_DF);
-		RIG_RUN(rig, "\x6e", 1);
-		assert_int_equal(seen.value, 0xc3);
-		assert_int_equal(rig->cpu->gpr[RSI], RIG_DATA);
-	}
-	WITH_RIG(rig, RIG_PAGED32) /* a fault in the middle keeps what was done, and reads no port */
-	{
-		seen = (struct ports){0};
-		rig->cpu->bus = bus;
-		rig->cpu->gpr[RCX] = 5;
-		rig->cpu->gpr[RDI] = 0x3ffffffe;
-		rig_write(rig, RIG_TABLES + 255 * 4, &(uint32_t){0x00000087}, 4); /* the last mapped page is RAM */
-		EXPECT_FAULT(rig, "\xf3\x6c", 14, 2);
-		assert_int_equal(seen.count, 2);
-		assert_int_equal(rig->cpu->gpr[RCX], 3);
-		assert_int_equal(rig->cpu->gpr[RDI], 0x40000000);
-	}
-}
-
-static void port_permissions(void **state)
-{
-	static const struct {
-		unsigned port;
-		const char *code;
-		uint16_t base;
-		uint64_t bitmap; /* of ports 0-63 */
-		bool allowed;
-	} cases[] = {
-		{0x10, "\xec\x90", 0x68, ~0ull & ~(1ull << 0x10), true},
-		{0x11, "\xec\x90", 0x68, ~0ull & ~(1ull << 0x10), false},
-		{0x10, "\xed\x90", 0x68, ~0ull & ~(7ull << 0x10), false},
-		{0x10, "\xed\x90", 0x68, ~0ull & ~(15ull << 0x10), true},
-		{0x16, "\xed\x90", 0x68, ~0ull & ~(15ull << 0x16), true}, /* across bytes of the bitmap */
-		{0x10, "\xee\x90", 0x68, 0, true},
-		{0x10, "\xee\x90", 0xfe, 0, false}, /* beyond the limit */
-		{0x10, "\xee\x90", 0xffff, 0, false},
-	};
-
-	(void)state;
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		for (unsigned mode = RIG_PAGED32; mode <= RIG_LONG; mode += RIG_LONG - RIG_PAGED32)
-			WITH_RIG(rig, mode)
-			{
-				rig_write(rig, RIG_TSS_BASE + 0x66, &cases[i].base, 2);
-				if (cases[i].base == 0x68)
-					rig_write(rig, RIG_TSS_BASE + 0x68, &cases[i].bitmap, 8);
-				to_ring3(rig);
-				rig->cpu->gpr[RDX] = cases[i].port;
-				if (cases[i].allowed) {
-					rig_code(rig, cases[i].code, 2);
-					rig_run(rig, 1);
-					assert_int_equal(rig->cpu->rip, RIG_CODE + 1);
-				} else {
-					expect_fault(rig, cases[i].code, 2, 13, 0);
-				}
-			}
-	WITH_RIG(rig, RIG_PAGED32) /* IOPL */
-	{
-		to_ring3(rig);
-		cpu_set_eflags(rig->cpu, FLAG_IOPL, FLAG_IOPL);
-		RIG_RUN(rig, "\xec", 1);
-		assert_int_equal(rig->cpu->rip, RIG_CODE + 1);
-		assert_int_equal(rig->cpu->gpr[RAX], 0xff);
-	}
-}
-
 /* -- bases -- */
 
 static void bases(void **state)
@@ -676,42 +535,6 @@ static void bases(void **state)
 	}
 }
 
-static void invpcid(void **state)
-{
-	static const struct {
-		uint64_t type, low, high;
-		bool faults;
-	} cases[] = {
-		{0, 0, 0x1000, false}, {1, 0, 0, false}, {2, 0, 0, false},     {3, 0, 0, false},
-		{4, 0, 0, true},       {0, 1, 0, true},  {2, 0x1000, 0, true}, {0, 0, 1ull << 47, true},
-	};
-
-	(void)state;
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		WITH_RIG(rig, RIG_LONG)
-		{
-			rig_write64(rig, RIG_DATA, cases[i].low);
-			rig_write64(rig, RIG_DATA + 8, cases[i].high);
-			rig->cpu->gpr[RAX] = cases[i].type;
-			rig->cpu->gpr[RBX] = RIG_DATA;
-			if (cases[i].faults) {
-				EXPECT_FAULT(rig, "\x66\x0f\x38\x82\x03", 13, 0);
-			} else {
-				RIG_RUN(rig, "\x66\x0f\x38\x82\x03", 1);
-				assert_int_equal(rig->cpu->rip, RIG_CODE + 5);
-			}
-		}
-}
-
-static void not_offered(void **state)
-{
-	(void)state;
-	WITH_RIG(rig, RIG_LONG)
-	EXPECT_PLAIN_FAULT(rig, "\x0f\x01\xd0", 6); /* XGETBV */
-	WITH_RIG(rig, RIG_LONG)
-	EXPECT_PLAIN_FAULT(rig, "\x0f\x01\xc8", 6); /* MONITOR */
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -727,15 +550,10 @@ int main(void)
 		cmocka_unit_test(lar_lsl_verr),
 		cmocka_unit_test(control_checks),
 		cmocka_unit_test(enter_long_mode),
-		cmocka_unit_test(msw),
 		cmocka_unit_test(debug_registers),
 		cmocka_unit_test(popf),
 		cmocka_unit_test(pvi),
-		cmocka_unit_test(ports),
-		cmocka_unit_test(port_permissions),
 		cmocka_unit_test(bases),
-		cmocka_unit_test(invpcid),
-		cmocka_unit_test(not_offered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,217 @@
+/* A kernel's symbols: see symbols.h. */
+#include "loader/symbols.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct extra_symbol {
+	uint64_t address;
+	char *name;
+	char type;
+};
+
+enum { MAX_ALIASES = 1024 /* symbols at the address of an exported one; kernels have up to some hundreds */ };
+
+/* -- exported symbols that kallsyms lacks -- */
+
+static bool is_in_table(const struct kallsyms *table, const struct symbol *wanted)
+{
+	struct kallsyms_cursor cursor;
+	struct symbol symbol;
+	unsigned index;
+
+	if (!kallsyms_nearest(table, wanted->address, &index) || kallsyms_address(table, index) != wanted->address)
+		return false;
+	kallsyms_seek(table, index, &cursor);
+	for (unsigned i = 0; i < MAX_ALIASES && kallsyms_next(table, &cursor, &symbol) && symbol.address == wanted->address; i++) {
+		if (!strcmp(symbol.name, wanted->name))
+			return true;
+	}
+	return false;
+}
+
+static struct error *add_extra(struct symbols *symbols, const struct symbol *symbol)
+{
+	struct extra_symbol *extra;
+
+	/* Grown at powers of two. */
+	if (!(symbols->extras & (symbols->extras - 1))) {
+		extra = realloc(symbols->extra, (symbols->extras ? symbols->extras * 2 : 1) * sizeof(*extra));
+		if (!extra)
+			return error_create("out of memory");
+		symbols->extra = extra;
+	}
+	extra = &symbols->extra[symbols->extras];
+	*extra = (struct extra_symbol){symbol->address, strdup(symbol->name), symbol->type};
+	if (!extra->name)
+		return error_create("out of memory");
+	symbols->extras++;
+	return NULL;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct extra_symbol *x = a, *y = b;
+
+	return x->address < y->address ? -1 : x->address > y->address ? 1 : strcmp(x->name, y->name);
+}
+
+static struct error *add_exports(struct symbols *symbols, const struct view *view, const struct export_ranges *ranges)
+{
+	size_t count = exports_count(ranges);
+	struct error *err = NULL;
+
+	for (size_t i = 0; !err && i < count; i++) {
+		struct symbol symbol;
+
+		if (!exports_get(view, ranges, i, &symbol))
+			continue;
+		if (!is_in_table(&symbols->table, &symbol))
+			err = add_extra(symbols, &symbol);
+	}
+	if (symbols->extras)
+		qsort(symbols->extra, symbols->extras, sizeof(*symbols->extra), by_address);
+	return err;
+}
+
+/* -- opening -- */
+
+static void move(struct symbols *symbols, const struct view *view, uint64_t shift)
+{
+	unsigned last;
+
+	if (kallsyms_nearest(&symbols->table, view->base - 1, &last))
+		symbols->absolute_end = kallsyms_address(&symbols->table, last) + 1;
+	symbols->base = view_address(view, view->base + shift);
+	symbols->end = view_address(view, view->end + shift);
+	kallsyms_move(&symbols->table, shift);
+	for (unsigned i = 0; i < symbols->extras; i++) {
+		if (symbols->extra[i].address >= view->base)
+			symbols->extra[i].address = view_address(view, symbols->extra[i].address + shift);
+	}
+}
+
+struct error *symbols_open(const struct view *view, const struct export_ranges *ranges, uint64_t shift, struct symbols *ret)
+{
+	struct export_ranges located;
+	struct error *err;
+
+	*ret = (struct symbols){0};
+	err = kallsyms_find(view, &ret->table);
+	if (err)
+		return err;
+	exports_locate_by_symbols(&ret->table, &located);
+	if (!located.count && ranges)
+		located = *ranges;
+	exports_clip(view, &located);
+	err = add_exports(ret, view, &located);
+	if (err) {
+		symbols_close(ret);
+		return err;
+	}
+	move(ret, view, shift);
+	return NULL;
+}
+
+struct error *symbols_open_kernel(const struct kernel *kernel, uint64_t base, struct symbols *ret)
+{
+	struct export_ranges ranges;
+	struct view view;
+
+	view_of_kernel(kernel, &view);
+	exports_locate_by_sections(kernel, &ranges);
+	return symbols_open(&view, &ranges, base ? base - kernel->base : 0, ret);
+}
+
+void symbols_close(struct symbols *symbols)
+{
+	for (unsigned i = 0; i < symbols->extras; i++)
+		free(symbols->extra[i].name);
+	free(symbols->extra);
+	*symbols = (struct symbols){0};
+}
+
+/* -- looking up -- */
+
+static void get_extra(const struct extra_symbol *extra, struct symbol *ret)
+{
+	ret->address = extra->address;
+	ret->type = extra->type;
+	memcpy(ret->name, extra->name, strlen(extra->name) + 1);
+}
+
+bool symbols_next(const struct symbols *symbols, struct symbols_cursor *cursor, struct symbol *ret)
+{
+	const struct kallsyms *table = &symbols->table;
+
+	if (cursor->extra < symbols->extras &&
+	    (cursor->table.index == table->count || symbols->extra[cursor->extra].address < kallsyms_address(table, cursor->table.index))) {
+		get_extra(&symbols->extra[cursor->extra++], ret);
+		return true;
+	}
+	return kallsyms_next(table, &cursor->table, ret);
+}
+
+bool symbols_next_named(const struct symbols *symbols, struct symbols_cursor *cursor, const char *name, struct symbol *ret)
+{
+	if (kallsyms_next_named(&symbols->table, &cursor->table, name, ret))
+		return true;
+	while (cursor->extra < symbols->extras) {
+		const struct extra_symbol *extra = &symbols->extra[cursor->extra++];
+
+		if (!strcmp(extra->name, name)) {
+			get_extra(extra, ret);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool symbols_address(const struct symbols *symbols, const char *name, uint64_t *ret)
+{
+	struct symbols_cursor cursor = {0};
+	struct symbol symbol;
+
+	if (!symbols_next_named(symbols, &cursor, name, &symbol))
+		return false;
+	*ret = symbol.address;
+	return true;
+}
+
+/* The last extra symbol at or below the address. */
+static const struct extra_symbol *nearest_extra(const struct symbols *symbols, uint64_t address)
+{
+	unsigned low = 0, high = symbols->extras;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (symbols->extra[middle].address <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? &symbols->extra[low - 1] : NULL;
+}
+
+bool symbols_nearest(const struct symbols *symbols, uint64_t address, struct symbol *ret)
+{
+	const struct extra_symbol *extra;
+	struct kallsyms_cursor cursor;
+	unsigned index;
+	bool found;
+
+	if (address >= symbols->absolute_end && (address < symbols->base || address >= symbols->end))
+		return false;
+	found = kallsyms_nearest(&symbols->table, address, &index);
+	extra = nearest_extra(symbols, address);
+	if (extra && (!found || extra->address > kallsyms_address(&symbols->table, index))) {
+		get_extra(extra, ret);
+		return true;
+	}
+	if (!found)
+		return false;
+	kallsyms_seek(&symbols->table, index, &cursor);
+	return kallsyms_next(&symbols->table, &cursor, ret);
+}
