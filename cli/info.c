@@ -1,4 +1,5 @@
 /* xray86 info: what a snapshot is, and which kernel is in it. */
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -237,10 +238,15 @@ static struct error *print_json(const struct target *target)
 
 static struct error *print(const struct target *target, bool json)
 {
+	struct error *err = NULL;
+
 	if (json)
-		return print_json(target);
-	print_text(target);
-	return NULL;
+		err = print_json(target);
+	else
+		print_text(target);
+	if (!err && (fflush(stdout) != 0 || ferror(stdout)))
+		err = error_create("standard output: %s", strerror(errno));
+	return err;
 }
 
 struct error *info_command(int argc, char **argv, int *ret_status)

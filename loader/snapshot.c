@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -45,8 +46,9 @@ struct error *snapshot_read_file(const struct snapshot *snapshot, uint64_t offse
 	ssize_t got;
 
 	if (offset > snapshot->file_size || size > snapshot->file_size - offset)
-		return error_create("truncated: the file has %llu bytes, %s would end at %llu: make the snapshot again",
-				    (unsigned long long)snapshot->file_size, what, (unsigned long long)(offset + size));
+		return error_create("truncated: the file has %" PRIu64 " bytes, %s would be the %zu from byte %" PRIu64
+				    " on: make the snapshot again",
+				    snapshot->file_size, what, size, offset);
 	got = read_at(snapshot->fd, offset, to, size);
 	if (got < 0)
 		return error_create("%s", strerror(errno));
@@ -58,7 +60,7 @@ struct error *snapshot_read_file(const struct snapshot *snapshot, uint64_t offse
 /* The array has room for a power of two of them. */
 static struct error *push_extent(struct snapshot *snapshot, const struct snapshot_extent *extent)
 {
-	if (!(snapshot->extents & (snapshot->extents - 1))) {
+	if (!snapshot->extent || !(snapshot->extents & (snapshot->extents - 1))) {
 		struct snapshot_extent *grown =
 			reallocarray(snapshot->extent, snapshot->extents ? 2 * snapshot->extents : 1, sizeof(*grown));
 
@@ -90,11 +92,11 @@ struct error *snapshot_add(struct snapshot *snapshot, uint64_t paddr, uint64_t s
 	struct snapshot_extent *last = snapshot->extents ? &snapshot->extent[snapshot->extents - 1] : NULL;
 
 	if (offset > snapshot->file_size || size > snapshot->file_size - offset)
-		return error_create("truncated: the file has %llu bytes, the memory at %#llx would end at %llu: make the snapshot again",
-				    (unsigned long long)snapshot->file_size, (unsigned long long)paddr,
-				    (unsigned long long)(offset + size));
+		return error_create("truncated: the file has %" PRIu64 " bytes, the memory at %#" PRIx64 " would be the %" PRIu64
+				    " from byte %" PRIu64 " on: make the snapshot again",
+				    snapshot->file_size, paddr, size, offset);
 	if (paddr > PHYSICAL_LIMIT || size > PHYSICAL_LIMIT - paddr)
-		return error_create("malformed: memory at physical address %#llx, beyond 52 bits", (unsigned long long)paddr);
+		return error_create("malformed: memory at physical address %#" PRIx64 ", beyond 52 bits", paddr);
 	if (!size)
 		return NULL;
 	if (last && continues(last, &extent)) {
@@ -231,24 +233,32 @@ static const struct {
 	{"BZh", 3, "a bzip2 file: decompress it"},
 };
 
-static struct error *detect(struct snapshot *snapshot)
+static struct error *read_head(const struct snapshot *snapshot, uint8_t head[SNAPSHOT_HEAD_SIZE], size_t *ret_size)
 {
-	uint8_t head[SNAPSHOT_HEAD_SIZE];
-	ssize_t size = read_at(snapshot->fd, 0, head, sizeof(head));
+	ssize_t size = read_at(snapshot->fd, 0, head, SNAPSHOT_HEAD_SIZE);
 
 	if (size < 0)
 		return error_create("%s", strerror(errno));
-	if (!size)
-		return error_create("the file is empty");
+	*ret_size = size;
+	return size ? NULL : error_create("the file is empty");
+}
+
+static struct error *refuse_foreign(const uint8_t *head, size_t size)
+{
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-		if ((size_t)size >= foreign[i].size && memcmp(head, foreign[i].magic, foreign[i].size) == 0)
+		if (size >= foreign[i].size && memcmp(head, foreign[i].magic, foreign[i].size) == 0)
 			return error_create("%s", foreign[i].message);
 	}
-	for (size_t i = 0; !snapshot->format; i++) {
-		if (formats[i]->detect(head, size))
-			snapshot->format = formats[i];
-	}
 	return NULL;
+}
+
+static const struct snapshot_format *format_of(const uint8_t *head, size_t size)
+{
+	const struct snapshot_format *const *format = formats;
+
+	while (!(*format)->detect(head, size))
+		format++;
+	return *format;
 }
 
 /* Address space that costs memory only where it is written. */
@@ -273,28 +283,43 @@ static struct error *reserve_memory(struct snapshot *snapshot)
 	snapshot->present = reserve(present_size(snapshot));
 	if (snapshot->memory && snapshot->present)
 		return NULL;
-	return error_create("no address space for its %llu MiB of memory: lift the limit (ulimit -v, or sysctl vm.overcommit_memory=0)",
-			    (unsigned long long)(snapshot->memory_size >> 20));
+	return error_create("no address space for its %" PRIu64
+			    " MiB of memory: lift the limit (ulimit -v, or sysctl vm.overcommit_memory=0)",
+			    snapshot->memory_size >> 20);
 }
 
-static struct error *open_file(struct snapshot *snapshot)
+static struct error *find_size(struct snapshot *snapshot)
 {
 	struct stat status;
-	struct error *err;
 	off_t end;
 
 	if (fstat(snapshot->fd, &status) < 0)
 		return error_create("%s", strerror(errno));
+	if (S_ISDIR(status.st_mode))
+		return error_create("%s", strerror(EISDIR));
 	if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
-		return error_create("%s", S_ISDIR(status.st_mode) ? strerror(EISDIR)
-								  : "not a file that can be read from any place: copy it into one");
+		return error_create("not a file that can be read from any place: copy it into one");
 	end = lseek(snapshot->fd, 0, SEEK_END);
 	if (end < 0)
 		return error_create("%s", strerror(errno));
 	snapshot->file_size = end;
-	err = detect(snapshot);
+	return NULL;
+}
+
+static struct error *open_file(struct snapshot *snapshot)
+{
+	uint8_t head[SNAPSHOT_HEAD_SIZE];
+	struct error *err = find_size(snapshot);
+	size_t size;
+
 	if (!err)
-		err = snapshot->format->open(snapshot);
+		err = read_head(snapshot, head, &size);
+	if (!err)
+		err = refuse_foreign(head, size);
+	if (err)
+		return err;
+	snapshot->format = format_of(head, size);
+	err = snapshot->format->open(snapshot);
 	if (!err)
 		err = arrange(snapshot);
 	return err ? err : reserve_memory(snapshot);

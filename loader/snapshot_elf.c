@@ -14,6 +14,7 @@
 #include "loader/snapshot_format.h"
 
 #include <elf.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,7 +86,7 @@ static struct error *read_header(const struct snapshot *snapshot, struct header 
 	if (err)
 		return err;
 	if (entry_size != ret->segment_size || !ret->segments || ret->segments > MAX_SEGMENTS)
-		return error_create("a malformed ELF core: %llu segments of %u bytes", (unsigned long long)ret->segments, entry_size);
+		return error_create("a malformed ELF core: %" PRIu64 " segments of %u bytes", ret->segments, entry_size);
 	return NULL;
 }
 
@@ -107,7 +108,7 @@ static struct error *read_notes(struct snapshot *snapshot, const Elf64_Phdr *phd
 	uint8_t *notes;
 
 	if (phdr->p_filesz > MAX_NOTES)
-		return error_create("a malformed ELF core: notes of %llu bytes", (unsigned long long)phdr->p_filesz);
+		return error_create("a malformed ELF core: notes of %" PRIu64 " bytes", (uint64_t)phdr->p_filesz);
 	notes = malloc(phdr->p_filesz + 1);
 	if (!notes)
 		return error_create("out of memory");

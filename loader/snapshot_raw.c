@@ -4,6 +4,8 @@
  */
 #include "loader/snapshot_format.h"
 
+#include <inttypes.h>
+
 /* The least RAM with which a PC has its 1 MiB of BIOS area: smaller files are something else. */
 #define SMALLEST_MEMORY (1ull << 20)
 
@@ -17,8 +19,9 @@ static bool detect(const uint8_t *head, size_t size)
 static struct error *open_raw(struct snapshot *snapshot)
 {
 	if (snapshot->file_size < SMALLEST_MEMORY)
-		return error_create("%llu bytes are too few for a raw memory image: give one made by QEMU's pmemsave or dump-guest-memory",
-				    (unsigned long long)snapshot->file_size);
+		return error_create("%" PRIu64
+				    " bytes are too few for a raw memory image: give one made by QEMU's pmemsave or dump-guest-memory",
+				    snapshot->file_size);
 	return snapshot_add(snapshot, 0, snapshot->file_size, 0);
 }
 

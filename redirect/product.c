@@ -1,6 +1,7 @@
 /* The product, once it is found: see product.h. */
 #include "redirect/product.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,8 +104,8 @@ static struct error *complete_uptime(struct product *product, const struct landm
 	uint64_t hz = start / 300, now, last_tick;
 
 	if (!hz || start % 300 || landmarks->jiffies_at_boot > UINT32_MAX)
-		return error_create("the kernel image's count of ticks starts at %#llx: not what Linux does",
-				    (unsigned long long)landmarks->jiffies_at_boot);
+		return error_create("the kernel image's count of ticks starts at %#" PRIx64 ": not what Linux does",
+				    landmarks->jiffies_at_boot);
 	if (!read_symbol(product, landmarks, landmarks->jiffies, 8, &now) || now < landmarks->jiffies_at_boot)
 		return error_create("the count of ticks in the snapshot makes no sense: it is damaged, or of early boot");
 	if (read_symbol(product, landmarks, landmarks->last_tick, 8, &last_tick))
