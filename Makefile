@@ -3,7 +3,7 @@
 BUILD ?= build
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize -I. -MMD -MP $(CFLAGS)
-LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -ljansson
+LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -ljansson -larchive
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -57,7 +57,9 @@ $(BUILD)/libxray86.a: $(LIB_OBJECTS)
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(BUILD)/xray86: $(CLI_OBJECTS) $(BUILD)/libxray86.a
+include guest/guest.mk
+
+$(BUILD)/xray86: $(CLI_OBJECTS) $(BUILD)/guest/agents.o $(BUILD)/libxray86.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
 compile_commands.json: Makefile
