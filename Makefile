@@ -24,7 +24,7 @@ help:
 	@echo 'make demo          build, and boot a program that checks long mode from the inside'
 	@echo 'make test          everything that CI runs: unit, metal, decoder and differential tests, sanitizers, fuzzing (installs what it needs)'
 	@echo 'make test-unit     the unit tests alone; make test-metal: the bare-metal programs'
-	@echo 'make test-cli      the command line'
+	@echo 'make test-slices   runs cut into pieces are the same runs; make test-cli: the command line'
 	@echo 'make differential  random instructions against the host CPU (CASES=, SEED=)'
 	@echo 'make decoder-sweep the decoder against Capstone (SWEEP_SAMPLES=)'
 	@echo 'make snapshots     product VMs with ground truth, dumped (SNAPSHOTS=, tests/snapshots/README.md)'
@@ -62,8 +62,16 @@ include guest/guest.mk
 $(BUILD)/xray86: $(CLI_OBJECTS) $(BUILD)/guest/agents.o $(BUILD)/libxray86.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
-compile_commands.json: Makefile
-	bear -- $(MAKE) -B BUILD=$(BUILD)/database $(BUILD)/database/libxray86.a
+# The compile database, for clang-tidy and editors. Handlers are in it in their tagged form.
+LINT_SOURCES = $(LIB_SOURCES) $(OPS_SOURCES) $(CLI_SOURCES)
+
+compile_commands.json: Makefile $(LINT_SOURCES)
+	@for source in $(LINT_SOURCES); do \
+		printf '%s{"directory": "%s", "file": "%s", "command": "%s"}' "$${separator-[}" '$(CURDIR)' $$source \
+			"$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DENGINE_TAGGED=1 -c $$source"; \
+		separator=,; \
+	done >$@
+	@echo ']' >>$@
 
 # -- tests --
 
@@ -154,10 +162,12 @@ deps:
 # Not formatted by machine: files that are mostly tables of macros, of which clang-format makes a heap.
 UNFORMATTED = ':!emu/ops' ':!emu/isa' ':!tests/metal' ':!tests/differential/special.c' ':!tests/decoder/exceptions.c' ':!tests/unit/simd_rig.h'
 
+LINT_JOBS ?= $(shell nproc)
+
 lint: $(BUILD)/libxray86.a compile_commands.json
 	tests/check-tail-calls $(BUILD)
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' $(UNFORMATTED))
-	clang-tidy --quiet -p . $(LIB_SOURCES) $(CLI_SOURCES)
+	printf '%s\n' $(LINT_SOURCES) | xargs -n 1 -P $(LINT_JOBS) clang-tidy --quiet -p .
 
 install: $(BUILD)/xray86
 	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/xray86

@@ -47,12 +47,10 @@ struct span {
 	uint64_t breakpoints; /* met: DR6 bits */
 };
 
-static void enter(const struct cpu *cpu, struct tlb *bank, bool write, uint64_t linear, const struct tlb_page *page)
+/* Pages with data breakpoints are not entered, so that every access to them is looked at. */
+static bool may_enter(const struct cpu *cpu, uint64_t linear)
 {
-	if (unlikely(cpu_debug_armed(cpu)) && cpu_debug_data_breakpoint(cpu, linear & PAGE_MASK, PAGE_SIZE, true))
-		return;
-	tlb_enter(bank, write ? bank->write : bank->read, linear, (uintptr_t)page->host);
-	(write ? bank->write_shadow : bank->read_shadow)[tlb_index(linear)] = page->shadow;
+	return likely(!cpu_debug_armed(cpu)) || !cpu_debug_data_breakpoint(cpu, linear & PAGE_MASK, PAGE_SIZE, true);
 }
 
 static void place_at(struct place *place, const struct tlb_page *page)
@@ -63,30 +61,72 @@ static void place_at(struct place *place, const struct tlb_page *page)
 	place->shadow = page->shadow ? page->shadow + offset : NULL;
 }
 
-static bool locate_cached(const struct tlb *bank, bool write, struct place *place)
+static uint32_t page_code(const struct physmem_region *region, uint64_t paddr)
+{
+	return region->code ? region->code[(paddr - region->start) >> PAGE_SHIFT] : 0;
+}
+
+static void place_in_region(struct place *place, const struct physmem_region *region, uint8_t *shadow)
+{
+	uint64_t page = place->paddr & PAGE_MASK;
+
+	place_at(place, &(struct tlb_page){.host = region->host + (page - region->start), .shadow = shadow});
+}
+
+/* A write to RAM at place->paddr: by way of the host's memory but where there is code. */
+static void place_write(struct place *place, const struct physmem_region *region, uint8_t *shadow)
+{
+	place_in_region(place, region, shadow);
+	if (page_code(region, place->paddr) & physmem_granules(place->paddr & ~PAGE_MASK, place->size)) {
+		place->host = NULL; /* physmem_write() tells who must know */
+		place->single = true;
+	}
+}
+
+/* A slow write entry holds the physical address. Once all code is gone from the page it becomes a fast one. */
+static void locate_slow(struct cpu *cpu, struct tlb_entry *entry, uint8_t *shadow, struct place *place)
+{
+	const struct physmem_region *region;
+
+	place->paddr = place->linear + entry->addend;
+	region = physmem_find(cpu->mem, place->paddr);
+	place_write(place, region, shadow);
+	if (page_code(region, place->paddr))
+		return;
+	entry->tag &= ~(uint64_t)TLB_SLOW;
+	entry->addend = (uintptr_t)place->host - place->linear;
+}
+
+static bool locate_cached(struct cpu *cpu, struct tlb *bank, bool write, struct place *place)
 {
 	unsigned index = tlb_index(place->linear);
-	const struct tlb_entry *entry = &(write ? bank->write : bank->read)[index];
-	uint64_t start = place->linear & PAGE_MASK;
+	struct tlb_entry *entry = &(write ? bank->write : bank->read)[index];
+	uint8_t *shadow = (write ? bank->write_shadow : bank->read_shadow)[index];
+	uint64_t start = place->linear & PAGE_MASK, tag = tlb_tag(bank, place->linear, place->size);
 
-	if (entry->tag != tlb_tag(bank, place->linear, place->size))
+	if (entry->tag == tag) {
+		place_at(place, &(struct tlb_page){.host = (uint8_t *)(start + entry->addend), .shadow = shadow});
+		return true;
+	}
+	if (!write || entry->tag != (tag | TLB_SLOW))
 		return false;
-	place_at(place, &(struct tlb_page){.host = (uint8_t *)(start + entry->addend),
-					   .shadow = (write ? bank->write_shadow : bank->read_shadow)[index]});
+	locate_slow(cpu, entry, shadow, place);
 	return true;
 }
 
-/* False: the client leaves the page to the CPU. */
-static bool locate_by_client(struct cpu *cpu, struct tlb *bank, bool write, struct place *place)
+/* False: the client leaves the page, whose shadow is then in *ret_shadow, to the CPU. */
+static bool locate_by_client(struct cpu *cpu, struct tlb *bank, bool write, struct place *place, uint8_t **ret_shadow)
 {
 	struct tlb_page page = {0};
 
 	switch (bank->client->fill(bank->client, place->linear, write, &page)) {
 	case TLB_FILL_OK:
-		enter(cpu, bank, write, place->linear, &page);
+		if (may_enter(cpu, place->linear))
+			tlb_enter(bank, place->linear, &page, write ? TLB_WRITE : TLB_READ, 0);
 		place_at(place, &page);
 		return true;
 	case TLB_FILL_TRUSTED:
+		*ret_shadow = page.shadow;
 		return false;
 	case TLB_FILL_FAULT:
 		cpu_raise_page_fault(cpu, place->linear, page.error_code);
@@ -96,22 +136,47 @@ static bool locate_by_client(struct cpu *cpu, struct tlb *bank, bool write, stru
 	cpu_abandon(cpu, CPU_EXIT_CLIENT);
 }
 
+static bool is_own_bank(const struct cpu *cpu, const struct tlb *bank)
+{
+	return bank >= cpu->banks && bank < cpu->banks + BANK_COUNT;
+}
+
 /* On whose behalf a bank is used. A client's own bank stands for the one that would be current without it. */
 static enum bank requester(const struct cpu *cpu, const struct tlb *bank)
 {
-	if (bank >= cpu->banks && bank < cpu->banks + BANK_COUNT)
+	if (is_own_bank(cpu, bank))
 		return bank - cpu->banks;
 	if (cpu->cpl == 3)
 		return BANK_USER;
 	return cpu->eflags & FLAG_AC ? BANK_SUPERVISOR_AC : BANK_SUPERVISOR;
 }
 
-static void locate_by_walk(struct cpu *cpu, struct tlb *bank, bool write, struct place *place)
+static enum tlb_rights rights_of(const struct walk_result *walk, const struct physmem_region *region)
+{
+	if (!walk->writable || !walk->dirty || region->kind != PHYSMEM_RAM)
+		return TLB_READ;
+	return page_code(region, walk->paddr) ? TLB_WRITE_SLOW : TLB_WRITE;
+}
+
+/* A page that is memory is entered, for all that it may be used for. */
+static void enter_walked(struct cpu *cpu, struct tlb *bank, uint64_t linear, const struct walk_result *walk,
+			 const struct physmem_region *region, uint8_t *shadow)
+{
+	struct tlb_page page = {.host = region->host + ((walk->paddr & PAGE_MASK) - region->start), .shadow = shadow};
+
+	if (!may_enter(cpu, linear))
+		return;
+	tlb_enter(bank, linear, &page, rights_of(walk, region), walk->paddr);
+	if (walk->page_shift > PAGE_SHIFT)
+		tlb_note_large(bank, linear, walk->page_shift);
+	if (walk->user_page && cpu->paging.smap && !is_own_bank(cpu, bank)) /* the CPU has a bank of its own for each state of AC */
+		tlb_note_override(bank, linear);
+}
+
+static void locate_by_walk(struct cpu *cpu, struct tlb *bank, bool write, struct place *place, uint8_t *shadow)
 {
 	const struct physmem_region *region;
 	struct walk_result walk;
-	struct tlb_page page;
-	uint32_t code = 0;
 
 	cpu_walk(cpu, requester(cpu, bank), place->linear, write ? ACCESS_WRITE : ACCESS_READ, &walk);
 	place->paddr = walk.paddr;
@@ -120,31 +185,23 @@ static void locate_by_walk(struct cpu *cpu, struct tlb *bank, bool write, struct
 		place->single = region;
 		return;
 	}
-	page = (struct tlb_page){.host = region->host + ((walk.paddr & PAGE_MASK) - region->start)};
-	if (region->kind == PHYSMEM_RAM)
-		code = region->code[(walk.paddr - region->start) >> PAGE_SHIFT];
-	enter(cpu, bank, false, place->linear, &page);
-	if (walk.writable && walk.dirty && region->kind == PHYSMEM_RAM && !code)
-		enter(cpu, bank, true, place->linear, &page);
-	if (walk.page_shift > PAGE_SHIFT)
-		tlb_note_large(bank, place->linear, walk.page_shift);
-
-	if (write && unlikely(region->kind == PHYSMEM_ROM))
-		return;
-	if (write && code && (code & physmem_granules(walk.paddr & ~PAGE_MASK, place->size)))
-		place->single = true;
-	else
-		place_at(place, &page);
+	enter_walked(cpu, bank, place->linear, &walk, region, shadow);
+	if (!write)
+		place_in_region(place, region, shadow);
+	else if (region->kind == PHYSMEM_RAM)
+		place_write(place, region, shadow);
 }
 
 static void locate(struct cpu *cpu, struct tlb *bank, bool write, uint64_t linear, unsigned size, struct place *ret)
 {
+	uint8_t *shadow = NULL;
+
 	*ret = (struct place){.linear = linear, .size = size};
-	if (locate_cached(bank, write, ret))
+	if (locate_cached(cpu, bank, write, ret))
 		return;
-	if (bank->client && locate_by_client(cpu, bank, write, ret))
+	if (bank->client && locate_by_client(cpu, bank, write, ret, &shadow))
 		return;
-	locate_by_walk(cpu, bank, write, ret);
+	locate_by_walk(cpu, bank, write, ret, shadow);
 }
 
 /* Table 6-7: what an operand of size bytes must be aligned to, less one. Saved states are arrays of doublewords. */
@@ -331,6 +388,18 @@ void probe_write(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uin
 	resolve_operand(cpu, insn, bank, ACCESS_WRITE, linear, size, &span);
 }
 
+uint64_t load_rmw_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, tag_t *ret_tag)
+{
+	uint64_t value = 0;
+	struct span span;
+
+	resolve_operand(cpu, insn, bank, ACCESS_WRITE, linear, size, &span);
+	fetch_span(cpu, &span, &value);
+	if (ret_tag)
+		*ret_tag = span_tag(bank, &span);
+	return value;
+}
+
 /* -- the processor's own accesses -- */
 
 static struct request own_request(const struct cpu *cpu, enum bank bank, enum access access, enum vector non_canonical)
@@ -411,6 +480,33 @@ void privileged_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned
 	const struct request request = own_request(cpu, privileged_bank(cpu, cpl), ACCESS_WRITE, VECTOR_SS);
 
 	own_write(cpu, &request, linear, value, size);
+}
+
+/* The bank that instructions which push and pop use now. */
+static struct tlb *stack_bank(const struct cpu *cpu)
+{
+	bool by_tag = (cpu->mode & MODE_TAGGED) && (cpu->gpr_tag[RSP] & TAG_STACK);
+
+	return cpu->cpl == 3 ? &cpu->banks[BANK_USER] : cpu->data_by_tag[by_tag];
+}
+
+uint64_t stack_read(struct cpu *cpu, uint64_t linear, unsigned size)
+{
+	struct request request = own_request(cpu, BANK_USER, ACCESS_READ, VECTOR_SS);
+
+	request.bank = stack_bank(cpu);
+	return own_read(cpu, &request, linear, size);
+}
+
+void stack_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size)
+{
+	struct request request = own_request(cpu, BANK_USER, ACCESS_WRITE, VECTOR_SS);
+	struct span span;
+
+	request.bank = stack_bank(cpu);
+	resolve(cpu, &request, linear, size, &span);
+	put_span(cpu, &span, &value);
+	span_set_tag(&span, 0);
 }
 
 void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl)

@@ -117,6 +117,8 @@ ALWAYS_INLINE struct tlb *data_bank(struct cpu *cpu, struct address address)
  */
 uint64_t load_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, tag_t *ret_tag);
 void store_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, uint64_t value, unsigned size, tag_t tag);
+/* The load of a read-modify-write: as a write, by way of the write entry. */
+uint64_t load_rmw_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, tag_t *ret_tag);
 /* Raises what a write of size bytes would raise; nothing else. */
 void probe_write(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size);
 void load_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, void *to, unsigned size, tag_t *ret_tag);
@@ -230,8 +232,13 @@ ALWAYS_INLINE struct value load_rmw(struct cpu *cpu, const struct insn *insn, st
 	ret->host = fast_write(bank, address.linear, size);
 	if (likely(ret->host))
 		return (struct value){load_host(ret->host, size), fast_rmw_tag(bank, address.linear, size)};
-	probe_write(cpu, insn, bank, address.linear, size);
-	return load(cpu, insn, address, size);
+	if (ENGINE_TAGGED) {
+		tag_t tag;
+		uint64_t v = load_rmw_slow(cpu, insn, bank, address.linear, size, &tag);
+
+		return (struct value){v, tag};
+	}
+	return (struct value){load_rmw_slow(cpu, insn, bank, address.linear, size, NULL), 0};
 }
 
 ALWAYS_INLINE void store_rmw(struct cpu *cpu, const struct insn *insn, const struct rmw *rmw, unsigned size, struct value value)
@@ -354,6 +361,12 @@ uint64_t system_read(struct cpu *cpu, uint64_t linear, unsigned size);
 void system_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size);
 uint64_t privileged_read(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl);
 void privileged_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size, unsigned cpl);
+/*
+ * The stack as PUSH and POP would reach it, a client's bank included: for far CALL, RET and IRET, and for those who push from outside any
+ * instruction. What is stored has no tag.
+ */
+uint64_t stack_read(struct cpu *cpu, uint64_t linear, unsigned size);
+void stack_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size);
 /* Raises what the write (of any size up to 4096) would, for those who must know before they begin with several. */
 void system_probe_write(struct cpu *cpu, uint64_t linear, unsigned size);
 void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl);

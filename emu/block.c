@@ -28,15 +28,16 @@ struct block_cache {
 	struct block *page[PAGE_HASH_SIZE]; /* by physical page number; chains mix pages of the same hash */
 	struct block_stats stats;
 	struct lowered scratch[BLOCK_MAX];
-	_Alignas(16) uint8_t single[sizeof(struct block) + 4 * sizeof(struct insn)];
+	_Alignas(struct block) uint8_t single[sizeof(struct block) + 4 * sizeof(struct insn)];
 };
 
 struct error *block_cache_create(struct cpu *cpu, struct block_cache **ret)
 {
-	struct block_cache *cache = calloc(1, sizeof(*cache));
+	struct block_cache *cache = aligned_alloc(_Alignof(struct block_cache), sizeof(*cache));
 
 	if (!cache)
 		return error_create("block cache: out of memory");
+	memset(cache, 0, sizeof(*cache));
 	cache->arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (cache->arena == MAP_FAILED) {
 		free(cache);
@@ -365,6 +366,7 @@ static void make_single(struct cpu *cpu, const struct code *code, struct block *
 	block->mode = cpu->mode & MODE_KEY;
 	block->count = 1;
 	block->marked = false;
+	block->mark_page = (uint64_t)NO_MARKS;
 	status = decode_anywhere(cpu, code, &lowered->decoded, &block->second_page);
 	block->size = status == DECODE_TOO_LONG ? INSN_MAX_LENGTH : lowered->decoded.length;
 	if (beyond_limit(code, block->size))
@@ -391,7 +393,7 @@ struct block *block_single(struct cpu *cpu)
 }
 
 /* Decodes from host memory until the block ends. Returns the number of instructions; the failure that ended it, if any, in *ret_status. */
-static unsigned decode_run(struct cpu *cpu, const struct code *code, unsigned *ret_size, enum decode_status *ret_status)
+static unsigned decode_run(struct cpu *cpu, const struct code *code, bool with_marks, unsigned *ret_size, enum decode_status *ret_status)
 {
 	struct lowered *lowered = cpu->blocks->scratch;
 	uint32_t mode = cpu->mode & MODE_KEY;
@@ -401,7 +403,7 @@ static unsigned decode_run(struct cpu *cpu, const struct code *code, unsigned *r
 	while (count < BLOCK_MAX && offset < code->available) {
 		struct decoded *decoded = &lowered[count].decoded;
 
-		if (count && cpu->mark_count && mark_find(cpu, code->linear + offset))
+		if (count && with_marks && mark_find(cpu, code->linear + offset))
 			break;
 		*ret_status = decode(cpu->isa, code_size(mode), code->host + offset, code->available - offset, decoded);
 		if (*ret_status != DECODE_OK)
@@ -416,15 +418,15 @@ static unsigned decode_run(struct cpu *cpu, const struct code *code, unsigned *r
 	return count;
 }
 
-static struct block *make_block(struct cpu *cpu, const struct code *code)
+static struct block *make_block(struct cpu *cpu, const struct code *code, uint64_t marks)
 {
 	struct block_cache *cache = cpu->blocks;
 	struct block *block = (struct block *)(cache->arena + cache->used);
-	bool marked = cpu->mark_count && mark_find(cpu, code->linear);
+	bool with_marks = marks != (uint64_t)NO_MARKS, marked = with_marks && mark_find(cpu, code->linear);
 	enum decode_status status;
 	unsigned size, insns, i;
 
-	block->count = decode_run(cpu, code, &size, &status);
+	block->count = decode_run(cpu, code, with_marks, &size, &status);
 	if (!block->count) {
 		make_single(cpu, code, block, false); /* it crosses the page's end, or is undefined */
 		status = DECODE_OK;
@@ -443,6 +445,7 @@ static struct block *make_block(struct cpu *cpu, const struct code *code)
 	if (block->count == 1 && beyond_limit(code, block->size))
 		return NULL; /* it raises; another limit may let it pass */
 	insns = block->count + 2;
+	block->mark_page = marks;
 	if (marked) {
 		for (i = insns; i > 0; i--)
 			block->insn[i] = block->insn[i - 1];
@@ -452,7 +455,7 @@ static struct block *make_block(struct cpu *cpu, const struct code *code)
 		block->marked = true;
 		insns++;
 	}
-	cache->used += (sizeof(*block) + insns * sizeof(struct insn) + 31) & ~(size_t)31;
+	cache->used += sizeof(*block) + insns * sizeof(struct insn);
 	file_block(cpu, block);
 	cache->stats.translated++;
 	return block;
@@ -462,16 +465,18 @@ struct block *block_find(struct cpu *cpu)
 {
 	struct block_cache *cache = cpu->blocks;
 	uint32_t mode = cpu->mode & MODE_KEY;
+	uint64_t second, marks = (uint64_t)NO_MARKS;
 	uint32_t generation;
 	struct block *block;
 	struct code code;
-	uint64_t second;
 
 	locate_code(cpu, &code);
 	generation = cpu->link_generation;
 	cache->stats.lookups++;
+	if (cpu->mark_count)
+		marks = mark_page(cpu, code.linear);
 	for (block = cache->hash[hash_of(code.paddr, mode)]; block; block = block->hash_next) {
-		if (block->paddr != code.paddr || block->mode != mode)
+		if (block->paddr != code.paddr || block->mode != mode || block->mark_page != marks)
 			continue;
 		if (beyond_limit(&code, block->size))
 			return NULL;
@@ -487,6 +492,6 @@ struct block *block_find(struct cpu *cpu)
 		return NULL;
 	if (cache->used + BLOCK_RESERVE > ARENA_SIZE)
 		block_cache_empty(cpu);
-	block = make_block(cpu, &code);
+	block = make_block(cpu, &code, marks);
 	return block && !beyond_limit(&code, block->size) ? block : NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * Blocks: straight runs of lowered instructions, cached by (physical address, mode bits).
+ * Blocks: straight runs of lowered instructions, cached by (physical address, mode bits) and, where there are marks, by linear page.
  *
  * Invariants. A cached block's code bytes have their granules marked in physmem, so no store reaches them without
  * block_cache_invalidate() being called first. A block ends at a branch, at an instruction that may change what follows, before a marked
@@ -33,9 +33,10 @@ struct block {
 	uint16_t size;        /* code bytes */
 	uint8_t count;        /* instructions */
 	bool marked;          /* the first instruction's address is a marked one: insn[0] is the mark's pseudo instruction */
+	uint64_t mark_page; /* linear page whose marks the block was made with, and at which alone it is found; all-ones: there are none */
 	struct block *hash_next;
-	struct block *page_next[2]; /* in the lists of the first and second page */
-	struct insn insn[];         /* count, a terminator, and the links */
+	struct block *page_next[2];                       /* in the lists of the first and second page */
+	_Alignas(sizeof(struct insn)) struct insn insn[]; /* count, a terminator, and the links */
 };
 
 /* The links of the block whose last instruction (or terminator) is insn. */

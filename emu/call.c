@@ -48,24 +48,27 @@ struct cpu_state *cpu_state_save(const struct cpu *cpu)
 	return state;
 }
 
-/* Whether what the TLBs hold in the one state holds in the other: translations, data breakpoints, and SMAP for a client's banks. */
+/* Whether what the TLBs hold in the one state holds in the other: translations and data breakpoints. */
 static bool same_translations(const struct cpu *a, const struct cpu *b)
 {
 	return a->cr0 == b->cr0 && a->cr3 == b->cr3 && a->cr4 == b->cr4 && a->efer == b->efer &&
-	       !memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte)) && !memcmp(a->dr, b->dr, sizeof(a->dr)) &&
-	       !((a->eflags ^ b->eflags) & FLAG_AC);
+	       !memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte)) && !memcmp(a->dr, b->dr, sizeof(a->dr));
 }
 
 void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state)
 {
 	bool same = same_translations(cpu, &state->cpu);
-	bool interrupt_line = cpu->interrupt_line; /* these two are inputs, which are as the devices have them */
+	bool interrupt_line = cpu->interrupt_line, nmi_pending = cpu->nmi_pending; /* inputs, which are as the devices have them */
 	uint64_t a20_mask = cpu->a20_mask;
+	uint32_t eflags = cpu->eflags;
 
 	x87_host_forget(cpu); /* the state restored may have fewer exception flags */
 	copy_state(cpu, &state->cpu);
 	cpu->interrupt_line = interrupt_line;
+	cpu->nmi_pending = nmi_pending;
 	cpu->a20_mask = a20_mask;
+	cpu->eflags = eflags;
+	cpu_set_eflags(cpu, state->cpu.eflags, ~(uint32_t)FLAGS_ARITHMETIC); /* follows up on AC */
 	if (!same)
 		cpu_update_paging(cpu); /* flushes */
 	cpu_update_mode(cpu);
@@ -113,56 +116,77 @@ void cpu_state_destroy(struct cpu_state *state)
 	free(state);
 }
 
-/* Stores the return address; false if its place cannot be written. */
-static bool push_return_address(struct cpu *cpu, uint64_t place, uint64_t value, unsigned size)
+/* Stores the return address. Else why its place cannot be written. */
+static enum cpu_exit push_return_address(struct cpu *cpu, uint64_t place, uint64_t value, unsigned size)
 {
 	jmp_buf here, *outer = cpu->unwind;
-	volatile bool done = false;
+	volatile enum cpu_exit exit = CPU_EXIT_SHUTDOWN;
 
 	cpu->unwind = &here;
 	if (!setjmp(here)) {
 		cpu->current = NULL;
-		privileged_write(cpu, place, value, size, cpu->cpl);
-		done = true;
+		stack_write(cpu, place, value, size);
+		exit = CPU_EXIT_NONE;
+	} else if (cpu->exit) {
+		exit = cpu->exit;
+		cpu->exit = CPU_EXIT_NONE;
 	}
 	cpu->unwind = outer;
-	return done;
+	return exit;
 }
 
-static unsigned word_size(const struct cpu *cpu)
+/* The instruction count at which the call has had its `limit`. */
+static uint64_t deadline_after(const struct cpu *cpu, uint64_t limit)
 {
-	return cpu_code64(cpu) ? 8 : 4;
+	uint64_t now = cpu_instructions(cpu);
+
+	return limit < UINT64_MAX - now ? now + limit : UINT64_MAX;
 }
 
-enum cpu_exit cpu_call_pushed(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit,
-			      uint64_t *ret_value)
+/* What is about to happen to the interrupted program does not happen to the function. */
+static void leave_events_behind(struct cpu *cpu)
 {
+	cpu->halted = cpu->interrupt_shadow = cpu->debug_shadow = false;
+	cpu->pending_debug = 0;
+	cpu->delivery.active = false;
+}
+
+static enum cpu_exit run_function(struct cpu *cpu, uint64_t limit)
+{
+	uint64_t deadline = deadline_after(cpu, limit);
+	bool requested = false;
+	enum cpu_exit exit;
+
+	while ((exit = cpu_run(cpu, deadline)) == CPU_EXIT_REQUEST)
+		requested = true;
+	if (requested)
+		cpu_request_exit(cpu, CPU_EXIT_REQUEST); /* whoever asked is heard when the call is over */
+	return exit;
+}
+
+enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit, uint64_t *ret_value)
+{
+	unsigned size = 1u << (cpu->mode >> MODE_CODE_SHIFT & 3);
 	uint64_t outer_return = cpu->call_return, outer_stack = cpu->call_stack, mark_skip = cpu->mark_skip;
 	struct cpu_state *state = cpu_state_save(cpu);
 	enum cpu_exit exit;
 
 	if (!state)
 		return CPU_EXIT_SHUTDOWN;
-	cpu->gpr[RSP] = stack_top - word_size(cpu);
-	cpu->rip = function;
-	cpu->halted = false;
-	cpu->call_return = return_address;
-	cpu->call_stack = stack_top;
-	exit = cpu_run(cpu, cpu_instructions(cpu) + limit);
-	*ret_value = cpu->gpr[RAX];
+	leave_events_behind(cpu);
+	exit = push_return_address(cpu, stack_top - size, return_address, size);
+	if (!exit) {
+		cpu->gpr[RSP] = stack_top - size;
+		cpu->rip = function;
+		cpu->call_return = return_address;
+		cpu->call_stack = stack_top;
+		exit = run_function(cpu, limit);
+		*ret_value = cpu->gpr[RAX];
+	}
 	cpu->call_return = outer_return;
 	cpu->call_stack = outer_stack;
 	cpu->mark_skip = mark_skip;
 	cpu_state_restore(cpu, state);
 	cpu_state_destroy(state);
 	return exit;
-}
-
-enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit, uint64_t *ret_value)
-{
-	unsigned size = word_size(cpu);
-
-	if (!push_return_address(cpu, stack_top - size, return_address, size))
-		return CPU_EXIT_SHUTDOWN;
-	return cpu_call_pushed(cpu, function, stack_top, return_address, limit, ret_value);
 }

@@ -23,7 +23,7 @@ bool client_takes_exception(struct cpu *cpu)
 	uint64_t deadline;
 	bool handled;
 
-	if (!cpu->client || cpu->delivery_depth)
+	if (!cpu->client || cpu->delivery.active)
 		return false;
 	deadline = cpu_begin_callback(cpu);
 	handled = cpu->client->exception(cpu->client->opaque, cpu);

@@ -123,11 +123,32 @@ void cpu_reset(struct cpu *cpu, bool init)
 	cpu->cpl = 0;
 	cpu->halted = cpu->nmi_blocked = cpu->nmi_pending = cpu->interrupt_shadow = cpu->debug_shadow = false;
 	cpu->pending_debug = 0;
-	cpu->delivery_depth = 0;
+	cpu->delivery.active = false;
 	cpu->current = NULL;
 	cpu_update_paging(cpu);
 	cpu_flush_tlb(cpu);
 	cpu_update_mode(cpu);
+}
+
+/* -- banks of data accesses -- */
+
+static enum bank bank_of(const struct cpu *cpu)
+{
+	bool ac = cpu->eflags & FLAG_AC;
+
+	if (cpu->cpl == 3)
+		return ac && (cpu->cr0 & CR0_AM) ? BANK_USER_ALIGNED : BANK_USER;
+	return ac ? BANK_SUPERVISOR_AC : BANK_SUPERVISOR;
+}
+
+static void select_banks(struct cpu *cpu)
+{
+	struct tlb *own = &cpu->banks[bank_of(cpu)];
+	unsigned i;
+
+	for (i = 0; i < 2; i++)
+		cpu->data_by_tag[i] = cpu->cpl < 3 && cpu->supervisor_bank[i] ? cpu->supervisor_bank[i] : own;
+	cpu->data = cpu->data_by_tag[0];
 }
 
 static void flush_supervisor_banks(struct cpu *cpu)
@@ -139,6 +160,21 @@ static void flush_supervisor_banks(struct cpu *cpu)
 			tlb_flush(cpu->supervisor_bank[i]);
 }
 
+/*
+ * EFLAGS.AC has changed: no mode bit depends on it. The CPU has a bank of its own for each state of AC, a client has not; but only what a
+ * set AC admitted is wrong in the other state.
+ */
+static void follow_ac(struct cpu *cpu)
+{
+	unsigned i;
+
+	if (!(cpu->eflags & FLAG_AC))
+		for (i = 0; i < 2; i++)
+			if (cpu->supervisor_bank[i])
+				tlb_forget_overrides(cpu->supervisor_bank[i]);
+	select_banks(cpu);
+}
+
 /* -- EFLAGS -- */
 
 uint32_t cpu_get_eflags(const struct cpu *cpu)
@@ -148,17 +184,17 @@ uint32_t cpu_get_eflags(const struct cpu *cpu)
 
 void cpu_set_eflags(struct cpu *cpu, uint32_t value, uint32_t mask)
 {
-	uint32_t changed;
+	uint32_t kept = FLAGS_ARITHMETIC & ~mask, changed;
 
 	if (mask & FLAGS_ARITHMETIC)
-		flags_set_raw(&cpu->flags, (flags_get(&cpu->flags) & ~mask) | (value & mask));
+		flags_set_raw(&cpu->flags, (kept ? flags_get(&cpu->flags) & kept : 0) | (value & mask));
 	mask &= ~(uint32_t)FLAGS_ARITHMETIC;
 	changed = (cpu->eflags ^ value) & mask;
 	cpu->eflags ^= changed;
-	if (changed & FLAG_AC)
-		flush_supervisor_banks(cpu); /* the CPU has a bank of its own for each state of AC, a client has not */
-	if (changed & (FLAG_AC | FLAG_VM))
+	if (changed & FLAG_VM)
 		cpu_update_mode(cpu);
+	if (changed & FLAG_AC)
+		follow_ac(cpu);
 }
 
 void cpu_set_interrupt_line(struct cpu *cpu, bool level)
@@ -232,25 +268,6 @@ static uint32_t coprocessor_bits(const struct cpu *cpu)
 	if (simd_exceptions_unmasked(cpu))
 		bits |= MODE_SIMD_TRAPS;
 	return bits;
-}
-
-static enum bank bank_of(const struct cpu *cpu)
-{
-	bool ac = cpu->eflags & FLAG_AC;
-
-	if (cpu->cpl == 3)
-		return ac && (cpu->cr0 & CR0_AM) ? BANK_USER_ALIGNED : BANK_USER;
-	return ac ? BANK_SUPERVISOR_AC : BANK_SUPERVISOR;
-}
-
-static void select_banks(struct cpu *cpu)
-{
-	struct tlb *own = &cpu->banks[bank_of(cpu)];
-	unsigned i;
-
-	for (i = 0; i < 2; i++)
-		cpu->data_by_tag[i] = cpu->cpl < 3 && cpu->supervisor_bank[i] ? cpu->supervisor_bank[i] : own;
-	cpu->data = cpu->data_by_tag[0];
 }
 
 void cpu_update_mode(struct cpu *cpu)

@@ -177,7 +177,7 @@ enum cpu_exit {
 	CPU_EXIT_SHUTDOWN, /* triple fault */
 	CPU_EXIT_REQUEST,  /* cpu_request_exit() */
 	CPU_EXIT_MARK,     /* a marked address asked to leave */
-	CPU_EXIT_CLIENT,   /* a TLB client asked to stop */
+	CPU_EXIT_CLIENT,   /* a TLB client asked to stop: the instruction, or the delivery of the event, has not happened */
 };
 
 /* A cached answer to "which block is at this RIP in this mode": see emu/block.h. */
@@ -242,6 +242,13 @@ struct cpu {
 	bool step_inhibited;   /* the instruction just done takes no single-step trap: INT n and the like */
 	bool halted;
 	uint64_t pending_debug; /* DR6 bits of data/single-step traps to raise after this instruction */
+	struct delivery {       /* of an event to the guest; of one that a TLB client has stopped, the CPU goes on with it */
+		bool active;
+		bool has_error_code;
+		uint8_t source; /* enum event_source */
+		uint8_t vector;
+		uint32_t error_code;
+	} delivery;
 
 	/* -- engine -- */
 	uint64_t deadline; /* instruction count at which budget is 0: now = deadline - budget (- current->left inside a block) */
@@ -270,14 +277,12 @@ struct cpu {
 	enum cpu_exit exit;               /* why the run loop should be left, or CPU_EXIT_NONE */
 	jmp_buf *unwind;                  /* the innermost run loop's; see emu/exception.h */
 	uint64_t call_return, call_stack; /* cpu_call(): leave when rip and rSP are these; all-ones: no call */
-	struct exception {                /* being unwound with or delivered */
+	struct exception {                /* being unwound with */
 		uint8_t vector;
 		bool has_error_code;
 		uint32_t error_code;
 	} exception;
-	unsigned delivery_depth; /* 1 while an exception is being delivered: one raised meanwhile may make a double fault or shutdown */
-	uint8_t delivering;      /* its vector */
-	uint64_t trace_rip[16];  /* the last blocks entered from the run loop, newest at trace_next - 1: for crash reports */
+	uint64_t trace_rip[16]; /* the last blocks entered from the run loop, newest at trace_next - 1: for crash reports */
 	unsigned trace_next;
 	unsigned features;               /* CPU_FEATURE_*: what CPUID offers beyond the floor */
 	const struct cpu_client *client; /* emu/client.h, or NULL */

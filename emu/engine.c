@@ -207,11 +207,24 @@ static void leave_single(struct cpu *cpu, uint64_t until)
 	set_deadline(cpu, until);
 }
 
+/* It counts as an instruction, so that even a guest that only faults comes to its deadline. */
+static void take_event(struct cpu *cpu, struct delivery event)
+{
+	cpu->halted = false;
+	cpu->budget--;
+	cpu_deliver_event(cpu, event);
+}
+
 /*
- * Events between instructions, in the order of SDM vol. 3A table 6-2: traps of the last instruction, NMI, INTR. True if one was delivered.
+ * Events between instructions, in the order of SDM vol. 3A table 6-2: traps of the last instruction, NMI, INTR; before all of them the one
+ * whose delivery a client has stopped. True if one was delivered.
  */
 static bool take_events(struct cpu *cpu)
 {
+	if (cpu->delivery.active) {
+		take_event(cpu, cpu->delivery);
+		return true;
+	}
 	if (cpu->pending_debug && !cpu->debug_shadow) {
 		uint64_t causes = cpu->pending_debug;
 
@@ -223,15 +236,13 @@ static bool take_events(struct cpu *cpu)
 	if (cpu->nmi_pending && !cpu->nmi_blocked) {
 		cpu->nmi_pending = false;
 		cpu->nmi_blocked = true;
-		cpu->halted = false;
-		cpu->budget--;
-		cpu_deliver(cpu, VECTOR_NMI, EVENT_EXTERNAL, false, 0);
+		take_event(cpu, (struct delivery){.source = EVENT_EXTERNAL, .vector = VECTOR_NMI});
 		return true;
 	}
 	if (cpu->interrupt_line && (cpu->eflags & FLAG_IF) && cpu->bus.interrupt_acknowledge) {
-		cpu->halted = false;
-		cpu->budget--;
-		cpu_deliver(cpu, cpu->bus.interrupt_acknowledge(cpu->bus.opaque), EVENT_EXTERNAL, false, 0);
+		uint8_t vector = cpu->bus.interrupt_acknowledge(cpu->bus.opaque);
+
+		take_event(cpu, (struct delivery){.source = EVENT_EXTERNAL, .vector = vector});
 		return true;
 	}
 	return false;
@@ -240,7 +251,7 @@ static bool take_events(struct cpu *cpu)
 /* Whether anything but plain execution may be called for. */
 static bool events_possible(const struct cpu *cpu)
 {
-	return cpu->pending_debug || cpu->nmi_pending || cpu->interrupt_line || cpu->halted;
+	return cpu->pending_debug || cpu->nmi_pending || cpu->interrupt_line || cpu->halted || cpu->delivery.active;
 }
 
 /* Whether the next instruction must run alone. */
@@ -274,7 +285,7 @@ static void run_block(struct cpu *cpu, uint64_t until)
 	execute(cpu, block);
 }
 
-/* Delivers what cpu->exception holds. It counts as an instruction, so that even a guest that only faults comes to its deadline. */
+/* Delivers what cpu->exception holds; counted as in take_event(). */
 static bool deliver(struct cpu *cpu)
 {
 	cpu->budget--;
@@ -311,7 +322,8 @@ static enum cpu_exit run(struct cpu *cpu, uint64_t until, jmp_buf here)
 		unwind_instruction(cpu);
 		if (cpu->single)
 			undo_single(cpu);
-		cpu->delivery_depth = 0; /* a delivery that was abandoned begins anew with its instruction */
+		if (cpu->delivery.active)
+			cpu->budget++; /* it will count when it happens */
 		leave_single(cpu, until);
 		break;
 	default:
@@ -320,6 +332,8 @@ static enum cpu_exit run(struct cpu *cpu, uint64_t until, jmp_buf here)
 	for (;;) {
 		if (cpu->exit)
 			return take_exit(cpu);
+		if (cpu->rip == cpu->call_return && cpu->gpr[RSP] == cpu->call_stack)
+			return CPU_EXIT_MARK;
 		if (cpu->budget <= 0)
 			return CPU_EXIT_DEADLINE;
 		if (events_possible(cpu)) {
@@ -328,8 +342,6 @@ static enum cpu_exit run(struct cpu *cpu, uint64_t until, jmp_buf here)
 			if (cpu->halted)
 				return CPU_EXIT_HALT;
 		}
-		if (cpu->rip == cpu->call_return && cpu->gpr[RSP] == cpu->call_stack)
-			return CPU_EXIT_MARK;
 		if (must_step(cpu))
 			step(cpu, until);
 		else

@@ -23,7 +23,8 @@ struct error *cpu_mark(struct cpu *cpu, uint64_t linear, mark_fn *fn, void *opaq
 void cpu_unmark(struct cpu *cpu, uint64_t linear);
 
 /*
- * The architectural state: everything but memory, time and the engine's caches.
+ * The architectural state: everything but memory, time, inputs (INTR, NMI, A20) and the engine's caches. What lives in devices, the local
+ * APIC's registers and TPR among them, is not in it.
  */
 struct cpu_state;
 struct cpu_state *cpu_state_save(const struct cpu *cpu); /* NULL: out of memory */
@@ -40,12 +41,14 @@ void cpu_unpack(struct cpu *cpu, const uint8_t *from);
  * `return_address` (a linear address where nothing else executes), until it returns there with the stack as it was; at most `limit`
  * instructions. The caller has placed the arguments in registers. Then *ret_value gets rAX, and the whole CPU is as before the call.
  * CPU_EXIT_MARK: it returned. Anything else is why it did not; the CPU is as before all the same.
+ *
+ * The stack is flat and is written by way of the bank that pushes use: rSP's tag says which. Interrupts are taken as EFLAGS.IF says, faults
+ * go to the guest's handlers; what was pending for the interrupted program (traps, a delivery that a client stopped) waits. A request to
+ * leave that comes meanwhile is kept for the next run. Calls nest, from the callbacks of marks; not from those of TLB clients, which
+ * stop the CPU for it.
  */
 enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit,
 		       uint64_t *ret_value);
-/* The same where the caller has stored the return address below stack_top itself: for stacks that are not the CPU's own memory. */
-enum cpu_exit cpu_call_pushed(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit,
-			      uint64_t *ret_value);
 
 /*
  * Guest arithmetic on the host's x87 and SSE units: from enter to leave the host's control words are the guest's. cpu_run() and the calls

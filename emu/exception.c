@@ -58,23 +58,41 @@ static const uint8_t outcomes[4][4] = {
 	[DOUBLE_FAULT] = {SERIALLY, SHUTDOWN, SHUTDOWN, SHUTDOWN},
 };
 
+/* What an exception that is raised now has come upon. */
+static enum exception_class class_in_delivery(const struct cpu *cpu)
+{
+	return cpu->delivery.source == EVENT_FAULT_OR_TRAP ? class_of(cpu->delivery.vector) : BENIGN;
+}
+
+void cpu_deliver_event(struct cpu *cpu, struct delivery event)
+{
+	cpu->delivery = event;
+	cpu->delivery.active = true;
+	cpu_deliver(cpu, event.vector, event.source, event.has_error_code, event.error_code);
+	cpu->delivery.active = false;
+}
+
 bool cpu_deliver_exception(struct cpu *cpu)
 {
-	if (cpu->delivery_depth) {
-		switch (outcomes[class_of(cpu->delivering)][class_of(cpu->exception.vector)]) {
+	struct delivery event = {
+		.source = EVENT_FAULT_OR_TRAP,
+		.vector = cpu->exception.vector,
+		.has_error_code = cpu->exception.has_error_code,
+		.error_code = cpu->exception.error_code,
+	};
+
+	if (cpu->delivery.active) {
+		switch (outcomes[class_in_delivery(cpu)][class_of(event.vector)]) {
 		case SERIALLY:
 			break;
 		case DOUBLE:
-			cpu->exception = (struct exception){.vector = VECTOR_DF, .has_error_code = true};
+			event = (struct delivery){.source = EVENT_FAULT_OR_TRAP, .vector = VECTOR_DF, .has_error_code = true};
 			break;
 		default:
-			cpu->delivery_depth = 0;
+			cpu->delivery.active = false;
 			return false;
 		}
 	}
-	cpu->delivering = cpu->exception.vector;
-	cpu->delivery_depth = 1;
-	cpu_deliver(cpu, cpu->exception.vector, EVENT_FAULT_OR_TRAP, cpu->exception.has_error_code, cpu->exception.error_code);
-	cpu->delivery_depth = 0;
+	cpu_deliver_event(cpu, event);
 	return true;
 }

@@ -57,6 +57,9 @@ enum event_source {
  */
 void cpu_deliver(struct cpu *cpu, uint8_t vector, enum event_source source, bool has_error_code, uint32_t error_code);
 
+/* Delivers an event with cpu->delivery telling of it meanwhile. */
+void cpu_deliver_event(struct cpu *cpu, struct delivery event);
+
 /*
  * An exception raised by the instruction stream at cpu->rip: delivers it, turning into #DF as vector and the one being delivered
  * demand (SDM vol. 3A table 6-5). False: shutdown (triple fault). Called by the run loop only.

@@ -178,7 +178,7 @@ static void push_return(struct cpu *cpu, struct stack *stack, uint64_t next, uns
 /* CALL through a gate to more privilege: a new stack, with the old one's pointer and the parameters on it. */
 static void call_inner(struct cpu *cpu, const struct gate_target *target, const struct segment *code, uint64_t next)
 {
-	struct stack old = stack_current(cpu, 0);
+	struct stack old = stack_of_instruction(cpu);
 	struct stack new = target->size == 8 ? stack_from_tss64(cpu, target->cpl, 0, 0) : stack_from_tss(cpu, target->cpl, 0);
 
 	code_check_offset(cpu, code, target->offset, 0);
@@ -194,7 +194,7 @@ static void call_inner(struct cpu *cpu, const struct gate_target *target, const 
 
 static void call_same(struct cpu *cpu, const struct segment *code, uint64_t offset, unsigned size, uint64_t next)
 {
-	struct stack stack = stack_current(cpu, 0);
+	struct stack stack = stack_of_instruction(cpu);
 
 	/* A 64-bit gate's frame is made in 64-bit mode even if the caller is in compatibility mode. */
 	if (size == 8)
@@ -248,7 +248,7 @@ void far_call(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned size
 
 static void return_8086(struct cpu *cpu, unsigned size, unsigned release)
 {
-	struct stack stack = stack_current(cpu, 0);
+	struct stack stack = stack_of_instruction(cpu);
 	uint64_t offset = frame_pop(cpu, &stack, size);
 	struct segment code = code_8086(cpu, frame_pop(cpu, &stack, size), offset);
 
@@ -311,7 +311,7 @@ void far_return(struct cpu *cpu, unsigned size, unsigned release)
 		return_8086(cpu, size, release);
 		return;
 	}
-	stack = stack_current(cpu, 0);
+	stack = stack_of_instruction(cpu);
 	rip = frame_pop(cpu, &stack, size);
 	code = return_code(cpu, frame_pop(cpu, &stack, size));
 	frame_release(&stack, release);

@@ -200,7 +200,7 @@ static inline uint32_t flags_of_result(uint64_t result, unsigned size)
 {
 	uint64_t r = sign_extend(result, size);
 
-	return (r == 0 ? FLAG_ZF : 0) | (r >> 63 ? FLAG_SF : 0) | (__builtin_parity(r & 0xff) ? 0 : FLAG_PF);
+	return (r == 0 ? FLAG_ZF : 0) | ((int64_t)r < 0 ? FLAG_SF : 0) | (__builtin_parity(r & 0xff) ? 0 : FLAG_PF);
 }
 
 /* The condition tttn of Jcc, SETcc and CMOVcc (SDM vol. 2D B.1.4.7). */

@@ -21,6 +21,14 @@ struct stack stack_current(const struct cpu *cpu, uint32_t error_code)
 	return stack_of(&cpu->seg[SEG_SS], cpu->gpr[RSP], cpu_code64(cpu), cpu->cpl, error_code);
 }
 
+struct stack stack_of_instruction(const struct cpu *cpu)
+{
+	struct stack stack = stack_current(cpu, 0);
+
+	stack.of_instruction = true;
+	return stack;
+}
+
 /* The linear address of size bytes at offset (already cut), or #SS. */
 static uint64_t frame_linear(struct cpu *cpu, const struct stack *stack, uint64_t offset, unsigned size)
 {
@@ -41,13 +49,21 @@ static void frame_move(struct stack *stack, uint64_t by)
 
 void frame_push(struct cpu *cpu, struct stack *stack, uint64_t value, unsigned size)
 {
+	uint64_t linear;
+
 	frame_move(stack, -(uint64_t)size);
-	privileged_write(cpu, frame_linear(cpu, stack, stack->pointer & stack->mask, size), value, size, stack->cpl);
+	linear = frame_linear(cpu, stack, stack->pointer & stack->mask, size);
+	if (stack->of_instruction)
+		stack_write(cpu, linear, value, size);
+	else
+		privileged_write(cpu, linear, value, size, stack->cpl);
 }
 
 uint64_t frame_peek(struct cpu *cpu, const struct stack *stack, uint64_t above, unsigned size)
 {
-	return privileged_read(cpu, frame_linear(cpu, stack, (stack->pointer + above) & stack->mask, size), size, stack->cpl);
+	uint64_t linear = frame_linear(cpu, stack, (stack->pointer + above) & stack->mask, size);
+
+	return stack->of_instruction ? stack_read(cpu, linear, size) : privileged_read(cpu, linear, size, stack->cpl);
 }
 
 uint64_t frame_pop(struct cpu *cpu, struct stack *stack, unsigned size)

@@ -14,11 +14,13 @@ struct stack {
 	uint64_t pointer;       /* the whole rSP */
 	uint64_t mask;          /* which part of it moves: 16, 32 or 64 bits. 64: no segmentation */
 	unsigned cpl;           /* the privilege its accesses have */
+	bool of_instruction;    /* accessed as PUSH and POP do, by banks that clients may have taken over; else by the CPU's own */
 	uint32_t error_code;    /* of the #SS that an access outside raises */
 };
 
-/* The stack in use. */
+/* The stack in use, for events; and for instructions that push and pop. */
 struct stack stack_current(const struct cpu *cpu, uint32_t error_code);
+struct stack stack_of_instruction(const struct cpu *cpu);
 /* One in another segment: flat64 for 64-bit mode, else its B flag decides. */
 struct stack stack_of(const struct segment *segment, uint64_t pointer, bool flat64, unsigned cpl, uint32_t error_code);
 

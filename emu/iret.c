@@ -32,7 +32,7 @@ static struct frame pop_frame(struct cpu *cpu, struct stack *stack, unsigned siz
 
 static void return_real(struct cpu *cpu, unsigned size)
 {
-	struct stack stack = stack_current(cpu, 0);
+	struct stack stack = stack_of_instruction(cpu);
 	struct frame frame = pop_frame(cpu, &stack, size);
 	struct segment code = code_8086(cpu, frame.cs, frame.rip);
 
@@ -45,7 +45,7 @@ static void return_within_v86(struct cpu *cpu, unsigned size)
 {
 	bool virtual = (cpu->eflags & FLAG_IOPL) != FLAG_IOPL;
 	uint32_t mask = FLAGS_ALWAYS | (size == 2 ? 0 : FLAGS_WIDE);
-	struct stack stack = stack_current(cpu, 0);
+	struct stack stack = stack_of_instruction(cpu);
 	struct frame frame;
 	struct segment code;
 
@@ -103,7 +103,7 @@ static uint32_t flags_mask(const struct cpu *cpu, unsigned size)
 
 static void return_protected(struct cpu *cpu, unsigned size)
 {
-	struct stack stack = stack_current(cpu, 0);
+	struct stack stack = stack_of_instruction(cpu);
 	struct frame frame = pop_frame(cpu, &stack, size);
 	uint32_t mask = flags_mask(cpu, size);
 	struct segment code;

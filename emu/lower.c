@@ -199,17 +199,12 @@ static bool segment_unchecked(unsigned segment, uint32_t mode)
 
 static void lower_segment(unsigned segment, uint32_t mode, struct insn *ret)
 {
-	bool code64 = (mode >> MODE_CODE_SHIFT & 3) == 3;
-	bool based = segment == SEG_FS || segment == SEG_GS;
+	bool code64 = (mode >> MODE_CODE_SHIFT & 3) == 3, checked = !code64 && !segment_unchecked(segment, mode);
+	bool based = checked || segment == SEG_FS || segment == SEG_GS;
 
-	if (code64) {
-		ret->segment = based ? segment_base_offset(segment) : CPU_OFFSET(zero);
-	} else if (segment_unchecked(segment, mode)) {
-		ret->segment = based ? segment_base_offset(segment) : CPU_OFFSET(zero);
-	} else {
-		ret->segment = segment_base_offset(segment);
+	ret->segment = based ? segment_base_offset(segment) : CPU_OFFSET(zero);
+	if (checked)
 		ret->bits |= INSN_SLOW_EA;
-	}
 }
 
 static uint16_t address_register(unsigned number)
@@ -310,12 +305,10 @@ void lower_operands(const struct decoded *decoded, uint32_t mode, unsigned offse
 		ret->imm = x87_opcode(decoded);
 	if (has_memory_operand(decoded))
 		lower_memory(decoded, mode, offset, ret);
-	else if (has_method(decoded, METHOD_X))
+	else if (has_method(decoded, METHOD_X) || row->op == OP_XLAT)
 		lower_segment(decoded->segment, mode, ret);
 	else if (has_method(decoded, METHOD_Y))
 		lower_segment(SEG_ES, mode, ret);
-	else if (row->op == OP_XLAT)
-		lower_segment(decoded->segment, mode, ret);
 	else if (row->op == OP_MASKMOVQ || row->op == OP_MASKMOVDQU)
 		lower_masked_store(decoded, mode, offset, ret);
 	else if (row->attributes & A_STACK)
@@ -386,7 +379,7 @@ static bool index_tables(const struct op_impl *const *tables, struct impl_index 
 	for (t = 0; tables[t]; t++)
 		for (impl = tables[t]; impl->execute; impl++, total++)
 			fill[impl->op]++;
-	ret->row = calloc(total + 1, sizeof(*ret->row));
+	ret->row = calloc(total + 1, sizeof(void *));
 	if (!ret->row)
 		return false;
 	for (op = 0; op < OP_COUNT; op++) {

@@ -174,11 +174,10 @@ void machine_destroy(struct machine *machine)
 
 /* -- running -- */
 
-/* Brings output out and takes input in. */
-static void poll_console(struct machine *machine)
+/* Brings output out and takes up to `room` bytes of input in. */
+static void exchange_with_console(struct machine *machine, size_t room)
 {
 	uint8_t input[UART_FIFO_SIZE];
-	size_t room = machine->console_eof ? 0 : uart_room(&machine->uart);
 	int got;
 
 	if (!machine->console)
@@ -190,6 +189,11 @@ static void poll_console(struct machine *machine)
 		machine->console_eof = true;
 	for (int i = 0; i < got; i++)
 		uart_receive(&machine->uart, input[i]);
+}
+
+static void poll_console(struct machine *machine)
+{
+	exchange_with_console(machine, machine->console_eof ? 0 : uart_room(&machine->uart));
 }
 
 static void act(struct machine *machine, uint64_t now)
@@ -271,6 +275,6 @@ enum machine_stop machine_run(struct machine *machine, uint64_t until)
 		run_cpu(machine, now, until);
 	}
 	if (machine->stop != MACHINE_STOP_CPU && machine->stop != MACHINE_STOP_QUIT)
-		poll_console(machine); /* the last output */
+		exchange_with_console(machine, 0); /* the last output; input waits for its time */
 	return machine->stop;
 }

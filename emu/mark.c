@@ -1,6 +1,6 @@
 /*
  * Marked addresses. A mark makes its instruction the first of its block, and puts a pseudo instruction before it that calls back. The
- * pseudo instruction counts for nothing; blocks are keyed by physical address, so it looks whether the linear one is really marked.
+ * pseudo instruction counts for nothing. Blocks in a linear page with marks are that page's own; other names of the page have others.
  */
 #include "emu/mark.h"
 
@@ -30,6 +30,14 @@ const struct mark *mark_find(const struct cpu *cpu, uint64_t linear)
 	size_t at = lower_bound(cpu, linear);
 
 	return at < cpu->mark_count && cpu->marks[at].linear == linear ? &cpu->marks[at] : NULL;
+}
+
+uint64_t mark_page(const struct cpu *cpu, uint64_t linear)
+{
+	uint64_t page = linear & PAGE_MASK;
+	size_t at = lower_bound(cpu, page);
+
+	return at < cpu->mark_count && (cpu->marks[at].linear & PAGE_MASK) == page ? page : (uint64_t)NO_MARKS;
 }
 
 struct error *cpu_mark(struct cpu *cpu, uint64_t linear, mark_fn *fn, void *opaque)

@@ -10,8 +10,12 @@ struct mark {
 	void *opaque;
 };
 
+enum { NO_MARKS = -1 };
+
 /* The mark at linear, or NULL. */
 const struct mark *mark_find(const struct cpu *cpu, uint64_t linear);
+/* The page of linear if it has marks, else NO_MARKS. */
+uint64_t mark_page(const struct cpu *cpu, uint64_t linear);
 
 /*
  * Calls back if the address of the next instruction is marked and not to be skipped. True: the callback ran, and the caller looks anew at

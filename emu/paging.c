@@ -110,21 +110,23 @@ void cpu_walk(struct cpu *cpu, enum bank bank, uint64_t linear, enum access acce
 	ret->paddr &= cpu->a20_mask;
 }
 
+/*
+ * Blocks are entered by the jump cache and by links without asking here. So that this makes no difference to the guest, what they lead to
+ * has its fetch entries: links stay in the page, and the jump cache is forgotten when an entry goes.
+ */
 void cpu_translate_fetch(struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
 {
 	enum bank bank = cpu->cpl == 3 ? BANK_USER : BANK_SUPERVISOR;
 	struct tlb *tlb = &cpu->banks[bank];
-	const struct tlb_entry *entry = &tlb->fetch[tlb_index(linear)];
 	struct walk_result walk;
 
-	if (entry->tag == tlb_tag(tlb, linear, 1)) {
-		*ret_paddr = linear + entry->addend;
+	if (tlb_find_fetch(tlb, linear, ret_paddr))
 		return;
-	}
 	if (!linear_canonical(cpu, linear))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	cpu_walk(cpu, bank, linear, ACCESS_FETCH, &walk);
-	tlb_enter(tlb, tlb->fetch, linear, walk.paddr & PAGE_MASK);
+	if (tlb_enter_fetch(tlb, linear, walk.paddr))
+		cpu_forget_jumps(cpu);
 	if (walk.page_shift > PAGE_SHIFT)
 		tlb_note_large(tlb, linear, walk.page_shift);
 	*ret_paddr = walk.paddr;
@@ -133,16 +135,16 @@ void cpu_translate_fetch(struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
 /* -- upkeep of the TLBs -- */
 
 /* Calls fn on each bank that may hold translations: the CPU's own and those that clients have put in their places. */
-static void for_each_bank(struct cpu *cpu, void (*fn)(struct tlb *bank, uint64_t argument), uint64_t argument)
+static void for_each_bank(struct cpu *cpu, void (*fn)(struct tlb *bank, const uint64_t *arguments), const uint64_t *arguments)
 {
 	for (unsigned i = 0; i < BANK_COUNT; i++)
-		fn(&cpu->banks[i], argument);
+		fn(&cpu->banks[i], arguments);
 	for (unsigned i = 0; i < 2; i++)
 		if (cpu->supervisor_bank[i])
-			fn(cpu->supervisor_bank[i], argument);
+			fn(cpu->supervisor_bank[i], arguments);
 }
 
-static void flush(struct tlb *bank, uint64_t unused)
+static void flush(struct tlb *bank, const uint64_t *unused)
 {
 	(void)unused;
 	tlb_flush(bank);
@@ -150,14 +152,25 @@ static void flush(struct tlb *bank, uint64_t unused)
 
 void cpu_flush_tlb(struct cpu *cpu)
 {
-	for_each_bank(cpu, flush, 0);
+	for_each_bank(cpu, flush, NULL);
 	cpu_forget_jumps(cpu);
+}
+
+static void flush_page(struct tlb *bank, const uint64_t *linear)
+{
+	tlb_flush_page(bank, *linear);
 }
 
 void cpu_flush_page(struct cpu *cpu, uint64_t linear)
 {
-	for_each_bank(cpu, tlb_flush_page, linear);
+	for_each_bank(cpu, flush_page, &linear);
 	cpu_forget_jumps(cpu);
+}
+
+/* target: host and physical address. */
+static void slow_write_target(struct tlb *bank, const uint64_t *target)
+{
+	tlb_slow_write_target(bank, target[0], target[1]);
 }
 
 void cpu_protect_code_page(struct cpu *cpu, uint64_t paddr)
@@ -165,5 +178,5 @@ void cpu_protect_code_page(struct cpu *cpu, uint64_t paddr)
 	const uint8_t *host = physmem_host(cpu->mem, paddr & PAGE_MASK, true, true);
 
 	if (host)
-		for_each_bank(cpu, tlb_flush_write_target, (uintptr_t)host);
+		for_each_bank(cpu, slow_write_target, (const uint64_t[]){(uintptr_t)host, paddr & PAGE_MASK});
 }

@@ -28,7 +28,7 @@ void cpu_translate_fetch(struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr);
  */
 void cpu_require_single(struct cpu *cpu);
 
-/* Makes the RAM page at paddr, which gets its first code, leave all write TLBs. */
+/* Makes writes to the RAM page at paddr, which gets its first code, go the slow way from now on. */
 void cpu_protect_code_page(struct cpu *cpu, uint64_t paddr);
 
 #endif

@@ -122,6 +122,9 @@ static bool writes_eflags(unsigned fop)
 	return is_register_form(fop) && (opcode == 3 || opcode == 7) && (reg == 5 || reg == 6);
 }
 
+/* FPTAN pushes 1.0 after its result. */
+enum { FOP_FPTAN = 0x1f2 };
+
 /* The tag of what the instruction computes. `memory`: of its memory source. */
 static tag_t result_tag(const struct cpu *cpu, unsigned fop, tag_t memory)
 {
@@ -164,9 +167,10 @@ void x87_commit(struct cpu *cpu, unsigned fop, const struct x87_outcome *outcome
 	for (i = 0; i < 8; i++) {
 		unsigned n = x87_physical(fpu, i);
 		const uint8_t *value = outcome->image + X87_ENVIRONMENT_SIZE + 10 * i;
+		bool pushed = (fpu->valid & ~were_valid) >> n & 1;
 
-		if (memcmp(&fpu->reg[n], value, 10) != 0 || (fpu->valid & ~were_valid) >> n & 1)
-			cpu->fpu_tag[n] = result;
+		if (pushed || memcmp(&fpu->reg[n], value, 10) != 0)
+			cpu->fpu_tag[n] = pushed && fop == FOP_FPTAN ? 0 : result;
 		memcpy(&fpu->reg[n], value, 10);
 	}
 	if (writes_eflags(fop))

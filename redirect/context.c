@@ -54,13 +54,11 @@ static enum tlb_fill_status fill_stack(struct tlb_client *client, uint64_t linea
 {
 	struct context_stack *stack = (struct context_stack *)client;
 	const struct context *context = stack->context;
-	uint64_t page = linear & PAGE_MASK, paddr;
 
-	if (!on_stack(context, linear) || !cpu_peek_translate(context->cpu, linear, &paddr))
+	if (!on_stack(context, linear))
 		return context->memory->client.fill(&context->memory->client, linear, write, ret_page);
-	ret_page->host = physmem_host(context->cpu->mem, paddr & PAGE_MASK, true, true);
-	ret_page->shadow = stack->shadow + (page - context->stack);
-	return ret_page->host ? TLB_FILL_OK : TLB_FILL_TRUSTED;
+	ret_page->shadow = stack->shadow + ((linear & PAGE_MASK) - context->stack);
+	return TLB_FILL_TRUSTED;
 }
 
 struct error *context_init(struct context *context)
@@ -308,7 +306,7 @@ bool kernel_call(struct context *context, enum world world, uint64_t function, c
 	struct cpu *cpu = context->cpu;
 	struct cpu_state *saved = cpu_state_save(cpu);
 	enum context_phase phase = context->phase;
-	bool own = world == WORLD_PRODUCT && phase != CONTEXT_PRODUCT, done = false, in_window;
+	bool own = world == WORLD_PRODUCT && phase != CONTEXT_PRODUCT, done;
 	uint64_t top;
 
 	if (!saved)
@@ -319,12 +317,9 @@ bool kernel_call(struct context *context, enum world world, uint64_t function, c
 	}
 	go_to_world(context, world);
 	top = (cpu->gpr[RSP] - 256) & ~15ull;
-	in_window = world == WORLD_PRODUCT && context->way == REDIRECT_CONTEXT;
 	pass_arguments(context, argument, arguments);
 	context->nested++;
-	if (in_window ? product_memory_write(context->memory, top - context->word, &return_address, context->word)
-		      : cpu_poke(cpu, top - context->word, &return_address, context->word))
-		done = cpu_call_pushed(cpu, function, top, return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
+	done = cpu_call(cpu, function, top, return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
 	context->nested--;
 	set_phase(context, phase);
 	cpu_state_restore(cpu, saved);

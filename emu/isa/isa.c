@@ -52,7 +52,7 @@ struct isa *isa_create(void)
 
 	for (size_t i = 0; i < isa_row_count; i++)
 		total += opcodes_of(&isa_rows[i]);
-	isa = malloc(sizeof *isa + total * sizeof isa->row[0]);
+	isa = malloc(offsetof(struct isa, row[total]));
 	if (!isa)
 		return NULL;
 

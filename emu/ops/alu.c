@@ -95,8 +95,8 @@ ALWAYS_INLINE uint64_t op_not(struct cpu *cpu, uint64_t a, unsigned size, bool f
 /* How a result's tag comes about besides the union of its sources'. */
 enum tag_rule {
 	TAG_UNION,
-	TAG_XOR, /* x ^ x is a constant */
-	TAG_SUB, /* so is x - x; and the distance of two stack addresses says nothing of where the stack is */
+	TAG_SAME, /* x ^ x is a constant, and x - x - CF a flag */
+	TAG_SUB,  /* so is x - x; and the distance of two stack addresses says nothing of where the stack is */
 };
 
 ALWAYS_INLINE tag_t result_tag(enum tag_rule rule, struct value a, struct value b, bool same)
@@ -192,10 +192,10 @@ ALWAYS_INLINE bool unary(struct cpu *cpu, const struct insn *insn, bool fast, un
 BINARY_OP(add, TAG_UNION)
 BINARY_OP(or, TAG_UNION)
 BINARY_OP(adc, TAG_UNION)
-BINARY_OP(sbb, TAG_UNION)
+BINARY_OP(sbb, TAG_SAME)
 BINARY_OP(and, TAG_UNION)
 BINARY_OP(sub, TAG_SUB)
-BINARY_OP(xor, TAG_XOR)
+BINARY_OP(xor, TAG_SAME)
 BINARY_FORMS(cmp, op_sub, TAG_UNION, true, false)
 BINARY_FORMS(test, op_and, TAG_UNION, true, false)
 UNARY_OP(inc)

@@ -27,20 +27,21 @@
 #define BINARY(X)                                                                                                     \
 	X(PADDB, "paddb") X(PADDW, "paddw") X(PADDD, "paddd") X(PADDQ, "paddq")                                       \
 	X(PADDSB, "paddsb") X(PADDSW, "paddsw") X(PADDUSB, "paddusb") X(PADDUSW, "paddusw")                           \
-	X(PSUBSB, "psubsb") X(PSUBSW, "psubsw") X(PSUBUSB, "psubusb") X(PSUBUSW, "psubusw")                           \
 	X(PMULLW, "pmullw") X(PMULHW, "pmulhw") X(PMULHUW, "pmulhuw") X(PMULHRSW, "pmulhrsw")                         \
 	X(PMULUDQ, "pmuludq") X(PMADDWD, "pmaddwd") X(PMADDUBSW, "pmaddubsw")                                         \
 	X(PAVGB, "pavgb") X(PAVGW, "pavgw") X(PSADBW, "psadbw")                                                       \
 	X(PMINUB, "pminub") X(PMINSW, "pminsw") X(PMAXUB, "pmaxub") X(PMAXSW, "pmaxsw")                               \
 	X(PSIGNB, "psignb") X(PSIGNW, "psignw") X(PSIGND, "psignd")                                                   \
-	X(PCMPEQB, "pcmpeqb") X(PCMPEQW, "pcmpeqw") X(PCMPEQD, "pcmpeqd")                                             \
 	X(PAND, "pand") X(POR, "por")                                                                                 \
 	X(PSLLW, "psllw") X(PSLLD, "pslld") X(PSLLQ, "psllq") X(PSRLW, "psrlw") X(PSRLD, "psrld") X(PSRLQ, "psrlq")   \
 	X(PSRAW, "psraw") X(PSRAD, "psrad")
 
+/* A register and itself make zero, or all ones. */
 #define ZERO_IDIOM(X)                                                           \
 	X(PXOR, "pxor") X(PANDN, "pandn")                                       \
 	X(PSUBB, "psubb") X(PSUBW, "psubw") X(PSUBD, "psubd") X(PSUBQ, "psubq") \
+	X(PSUBSB, "psubsb") X(PSUBSW, "psubsw") X(PSUBUSB, "psubusb") X(PSUBUSW, "psubusw") \
+	X(PCMPEQB, "pcmpeqb") X(PCMPEQW, "pcmpeqw") X(PCMPEQD, "pcmpeqd") \
 	X(PCMPGTB, "pcmpgtb") X(PCMPGTW, "pcmpgtw") X(PCMPGTD, "pcmpgtd")
 
 #define UNARY(X) X(PABSB, "pabsb") X(PABSW, "pabsw") X(PABSD, "pabsd")

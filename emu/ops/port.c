@@ -114,6 +114,11 @@ static void outs_element(struct cpu *cpu, const struct insn *insn, unsigned size
 	advance(cpu, insn, RSI, size);
 }
 
+static bool interrupt_waits(const struct cpu *cpu)
+{
+	return (cpu->interrupt_line && (cpu->eflags & FLAG_IF)) || cpu->nmi_pending;
+}
+
 typedef void element_fn(struct cpu *cpu, const struct insn *insn, unsigned size);
 
 static void string(struct cpu *cpu, const struct insn *insn, element_fn *element)
@@ -130,8 +135,8 @@ static void string(struct cpu *cpu, const struct insn *insn, element_fn *element
 	for (count = cpu->gpr[RCX] & address_mask(insn); count; count--) {
 		element(cpu, insn, size);
 		set_index(cpu, insn, RCX, count - 1);
-		/* A device that wants the run loop's attention gets it. */
-		if (count > 1 && ((count - 1) % cpu->rep_limit == 0 || cpu->exit)) {
+		/* An interrupt gets in between. Not cpu->exit, which also says how the run was cut: that must make no difference. */
+		if (count > 1 && ((count - 1) % cpu->rep_limit == 0 || interrupt_waits(cpu))) {
 			cpu->rip = own;
 			return;
 		}

@@ -65,9 +65,8 @@ ALWAYS_INLINE uint64_t elements_in_page(uint64_t linear, unsigned size)
 /* No piece of more than one element backwards, under segment checks, with tags, or near where the offset wraps around. */
 ALWAYS_INLINE bool may_do_many(const struct cpu *cpu, const struct insn *insn, enum gpr index)
 {
-	uint64_t mask = address_mask(insn);
-
-	return !ENGINE_TAGGED && !(cpu->eflags & FLAG_DF) && !(insn->bits & INSN_SLOW_EA) && (cpu->gpr[index] & mask) < mask - PAGE_SIZE;
+	return !ENGINE_TAGGED && !(cpu->eflags & FLAG_DF) && !(insn->bits & INSN_SLOW_EA) &&
+	       (cpu->gpr[index] & address_mask(insn)) < address_mask(insn) - PAGE_SIZE;
 }
 
 ALWAYS_INLINE uint64_t smaller(uint64_t a, uint64_t b)

@@ -237,18 +237,18 @@ static void do_verw(struct cpu *cpu, const struct insn *insn, bool memory)
 /* Raises the destination selector's RPL to the source's. */
 static void do_arpl(struct cpu *cpu, const struct insn *insn, bool memory)
 {
-	uint16_t source = reg_get(cpu, insn->op2, 2).v;
+	struct value source = reg_get(cpu, insn->op2, 2), value;
 	struct address address = {0, 0};
-	struct value value;
 	bool raise;
 
 	require_protected(cpu);
 	if (memory)
 		address = ea(cpu, insn, 2, false);
 	value = memory ? load(cpu, insn, address, 2) : reg_get(cpu, insn->op1, 2);
-	raise = (value.v & SELECTOR_RPL) < (source & SELECTOR_RPL);
+	raise = (value.v & SELECTOR_RPL) < (source.v & SELECTOR_RPL);
 	if (raise) {
-		value.v = (value.v & ~(uint64_t)SELECTOR_RPL) | (source & SELECTOR_RPL);
+		value.v = (value.v & ~(uint64_t)SELECTOR_RPL) | (source.v & SELECTOR_RPL);
+		value.tag |= source.tag;
 		if (memory) /* only then is it written: what is read-only does not fault otherwise */
 			store(cpu, insn, ea(cpu, insn, 2, true), 2, value);
 		else

@@ -120,6 +120,11 @@ ALWAYS_INLINE bool all_masked(const struct cpu *cpu)
  * for it. C's conversions to integers are an FLDCW that selects truncation, FISTP and another FLDCW: the former saves the host, where
  * loading a control word takes long, from following.
  */
+ALWAYS_INLINE unsigned narrowed_size(unsigned size)
+{
+	return size < 8 ? size : 8;
+}
+
 #define STORE(name, size, narrow, control, quick, text, pops)                                                                        \
 	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                                     \
 	{                                                                                                                            \
@@ -135,7 +140,7 @@ ALWAYS_INLINE bool all_masked(const struct cpu *cpu)
 		if (unlikely(!host))                                                                                                 \
 			ANY(cpu, insn);                                                                                              \
 		if (likely(narrow(&cpu->fpu.reg[from], control, &narrowed))) {                                                       \
-			store_host(host, narrowed.bits, size > 8 ? 8 : size);                                                        \
+			store_host(host, narrowed.bits, narrowed_size(size));                                                        \
 		} else {                                                                                                             \
 			if (unlikely(!(quick)))                                                                                      \
 				ANY(cpu, insn);                                                                                      \

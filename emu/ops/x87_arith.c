@@ -266,8 +266,11 @@ INTO_ST1(fpatan, "fpatan")
 
 /* -- two results -- */
 
-/* Replaces ST(0) by one result and pushes another: if C2 tells that it could not (the trigonometric ones), nothing happens. */
-#define TWO_RESULTS(name, text, condition)                                                                              \
+/*
+ * Replaces ST(0) by one result and pushes another, a constant or not: if C2 tells that it could not (the trigonometric ones), nothing
+ * happens.
+ */
+#define TWO_RESULTS(name, text, condition, constant)                                                                              \
 	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                        \
 	{                                                                                                               \
 		unsigned top = cpu->fpu.top, to = x87_physical(&cpu->fpu, 7);                                           \
@@ -283,14 +286,14 @@ INTO_ST1(fpatan, "fpatan")
 			NEXT(cpu, insn);                                                                                \
 		}                                                                                                       \
 		__asm__ volatile("fstpt %0\n\tfstpt %1" : "=m"(cpu->fpu.reg[to]), "=m"(cpu->fpu.reg[top]));             \
-		x87_set_tag(cpu, to, x87_tag(cpu, top));                                                                \
+		x87_set_tag(cpu, to, (constant) ? 0 : x87_tag(cpu, top));                                                                \
 		x87_push(cpu, to);                                                                                      \
 		NEXT(cpu, insn);                                                                                        \
 	}
 
-TWO_RESULTS(fptan, "fptan", X87_C1 | X87_C2)
-TWO_RESULTS(fsincos, "fsincos", X87_C1 | X87_C2)
-TWO_RESULTS(fxtract, "fxtract", X87_C1)
+TWO_RESULTS(fptan, "fptan", X87_C1 | X87_C2, true) /* 1.0 */
+TWO_RESULTS(fsincos, "fsincos", X87_C1 | X87_C2, false)
+TWO_RESULTS(fxtract, "fxtract", X87_C1, false)
 
 #define ARITHMETIC_IMPLS(NAME, name)                            \
 	{OP_F##NAME, FORM_RR, 0, 0, f##name##_st},              \

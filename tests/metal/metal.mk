@@ -28,6 +28,13 @@ test-metal: $(BUILD)/xray86 $(METAL_IMAGES)
 	@tests/metal/run-images $(METAL_TIMEOUT) $(METAL_IMAGES) -- $(BUILD)/xray86 boot
 	@tests/metal/run-images $(METAL_TIMEOUT) $(METAL_IMAGES) -- $(BUILD)/xray86 boot --engine tagged
 
+# However a run is cut into pieces, it is the same run (tests/slices/).
+$(BUILD)/tests/slices/slices: $(BUILD)/tests/slices/slices.o $(BUILD)/libxray86.a
+	@$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+
+test-slices: $(BUILD)/tests/slices/slices $(METAL_IMAGES)
+	$< $(SEED) $(METAL_IMAGES)
+
 # The command line, on tiny images that it makes and the ones of here.
 test-cli: $(BUILD)/xray86 $(METAL_IMAGES)
 	@tests/cli/run-cli-tests $(BUILD)/xray86 $(METAL)
@@ -38,4 +45,4 @@ QEMU = qemu-system-x86_64 -accel tcg -cpu max -display none -serial stdio -devic
 test-metal-qemu: $(METAL_IMAGES)
 	@tests/metal/run-images $(METAL_TIMEOUT) $(METAL_IMAGES) -- $(QEMU) -kernel
 
-.PHONY: metal-images test-metal test-metal-qemu test-cli
+.PHONY: metal-images test-metal test-metal-qemu test-slices test-cli

@@ -33,16 +33,22 @@ static uint64_t look(const struct tlb *tlb, const struct tlb_entry *array, uint6
 	return entry->tag == tlb_tag(tlb, linear, size) ? linear + entry->addend : 0;
 }
 
+static void enter(struct tlb *tlb, uint64_t linear, uint64_t host, enum tlb_rights rights)
+{
+	tlb_enter(tlb, linear, &(struct tlb_page){.host = (uint8_t *)host}, rights, 0x123000);
+}
+
 static void enter_all(struct tlb *tlb, uint64_t linear)
 {
-	tlb_enter(tlb, tlb->read, linear, HOST);
-	tlb_enter(tlb, tlb->write, linear, HOST);
-	tlb_enter(tlb, tlb->fetch, linear, HOST);
+	enter(tlb, linear, HOST, TLB_WRITE);
+	tlb_enter_fetch(tlb, linear, HOST);
 }
 
 static unsigned hits(const struct tlb *tlb, uint64_t linear)
 {
-	return !!look(tlb, tlb->read, linear, 1) + !!look(tlb, tlb->write, linear, 1) + !!look(tlb, tlb->fetch, linear, 1);
+	uint64_t paddr;
+
+	return !!look(tlb, tlb->read, linear, 1) + !!look(tlb, tlb->write, linear, 1) + tlb_find_fetch(tlb, linear, &paddr);
 }
 
 static void test_enter(void **state)
@@ -50,7 +56,7 @@ static void test_enter(void **state)
 	struct tlb *tlb = *state;
 
 	assert_int_equal(hits(tlb, 0), 0); /* page 0 of an empty bank */
-	tlb_enter(tlb, tlb->read, 0xffff800012345678, HOST);
+	enter(tlb, 0xffff800012345678, HOST, TLB_READ);
 	assert_int_equal(look(tlb, tlb->read, 0xffff800012345678, 8), HOST + 0x678);
 	assert_int_equal(look(tlb, tlb->read, 0xffff800012345ff8, 8), HOST + 0xff8);
 	assert_int_equal(look(tlb, tlb->read, 0xffff800012345ff9, 8), 0); /* crosses */
@@ -60,9 +66,64 @@ static void test_enter(void **state)
 	assert_int_equal(look(tlb, tlb->read, 0xffff800012345000 + TLB_SIZE * 4096, 1), 0); /* same slot, another page */
 	assert_int_equal(look(tlb, tlb->write, 0xffff800012345678, 1), 0);
 
-	tlb_enter(tlb, tlb->read, 0xfffffffffffff000, HOST); /* crossing the end of the address space */
-	tlb_enter(tlb, tlb->read, 0, HOST);
+	enter(tlb, 0xfffffffffffff000, HOST, TLB_READ); /* crossing the end of the address space */
+	enter(tlb, 0, HOST, TLB_READ);
 	assert_int_equal(look(tlb, tlb->read, 0xfffffffffffffffc, 8), 0);
+}
+
+/* What may be written may be read, and one slot holds one page. */
+static void test_rights(void **state)
+{
+	struct tlb *tlb = *state;
+
+	enter(tlb, 0x5000, HOST, TLB_WRITE);
+	assert_int_equal(hits(tlb, 0x5000), 2);
+	enter(tlb, 0x5000 + TLB_SIZE * 4096, HOST, TLB_READ);
+	assert_int_equal(hits(tlb, 0x5000 + TLB_SIZE * 4096), 1);
+	assert_int_equal(hits(tlb, 0x5000), 0);
+	enter(tlb, 0x5000, HOST, TLB_WRITE_SLOW);
+	assert_int_equal(hits(tlb, 0x5000), 1);
+	assert_int_equal(tlb->write[5].tag, tlb_tag(tlb, 0x5000, 1) | TLB_SLOW);
+	assert_int_equal(0x5000 + tlb->write[5].addend, 0x123000);
+}
+
+/* Four pages share a set; the fifth takes the place of the first, and that is told. */
+static void test_fetch_sets(void **state)
+{
+	const uint64_t next = TLB_FETCH_SETS * 4096;
+	struct tlb *tlb = *state;
+	uint64_t paddr = 0;
+
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < TLB_FETCH_WAYS; i++)
+			assert_false(tlb_enter_fetch(tlb, 0x5123 + i * next, 0x9123));
+		assert_true(tlb_find_fetch(tlb, 0x5fff, &paddr));
+		assert_int_equal(paddr, 0x9fff);
+		assert_true(tlb_enter_fetch(tlb, 0x5000 + TLB_FETCH_WAYS * next, 0));
+		assert_false(tlb_find_fetch(tlb, 0x5fff, &paddr));
+		for (unsigned i = 1; i <= TLB_FETCH_WAYS; i++)
+			assert_true(tlb_find_fetch(tlb, 0x5000 + i * next, &paddr));
+		tlb_flush(tlb);
+	}
+}
+
+/* Pages that were admitted for a while go one by one, or all if there were many. */
+static void test_overrides(void **state)
+{
+	struct tlb *tlb = *state;
+
+	for (unsigned count = 1; count < TLB_OVERRIDES + 3; count++) {
+		enter(tlb, 0x100000, HOST, TLB_WRITE);
+		for (unsigned i = 0; i < count; i++) {
+			enter(tlb, i * 4096, HOST, TLB_WRITE);
+			tlb_note_override(tlb, i * 4096);
+		}
+		tlb_forget_overrides(tlb);
+		for (unsigned i = 0; i < count; i++)
+			assert_int_equal(hits(tlb, i * 4096), 0);
+		assert_int_equal(hits(tlb, 0x100000), count <= TLB_OVERRIDES ? 2 : 0);
+		assert_int_equal(tlb->overrides, 0);
+	}
 }
 
 static void test_flush(void **state)
@@ -165,26 +226,32 @@ static void test_filters(void **state)
 	assert_int_equal(hits(tlb, 0x08048000), 3);
 }
 
-static void test_flush_write_target(void **state)
+static void test_slow_write_target(void **state)
 {
 	struct tlb *tlb = *state;
 
 	enter_all(tlb, 0x1000);
 	enter_all(tlb, 0xffff888000003000); /* two names of one page */
-	tlb_enter(tlb, tlb->write, 0x5000, HOST + 0x1000);
-	tlb_flush_write_target(tlb, HOST);
-	assert_int_equal(look(tlb, tlb->write, 0x1000, 1), 0);
-	assert_int_equal(look(tlb, tlb->write, 0xffff888000003000, 1), 0);
-	assert_int_equal(look(tlb, tlb->write, 0x5000, 1), HOST + 0x1000);
-	assert_int_equal(hits(tlb, 0x1000), 2);
+	enter(tlb, 0x5000, HOST + 0x1000, TLB_WRITE);
+	for (unsigned i = 0; i < 2; i++) { /* the second time changes nothing */
+		tlb_slow_write_target(tlb, HOST, 0x777000);
+		assert_int_equal(look(tlb, tlb->write, 0x1000, 1), 0);
+		assert_int_equal(look(tlb, tlb->write, 0xffff888000003000, 1), 0);
+		assert_int_equal(0x1000 + tlb->write[1].addend, 0x777000);
+		assert_int_equal(look(tlb, tlb->write, 0x5000, 1), HOST + 0x1000);
+		assert_int_equal(hits(tlb, 0x1000), 2);
+	}
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_enter),       TEST(test_flush),   TEST(test_generation_wrap),    TEST(test_flush_page),
-		TEST(test_flush_large), TEST(test_filters), TEST(test_flush_write_target),
+		TEST(test_enter),           TEST(test_rights),
+		TEST(test_fetch_sets),      TEST(test_overrides),
+		TEST(test_flush),           TEST(test_flush_page),
+		TEST(test_generation_wrap), TEST(test_flush_large),
+		TEST(test_filters),         TEST(test_slow_write_target),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
