@@ -37,21 +37,22 @@ static void negate(struct pairs *pairs, unsigned first, unsigned step)
 	}
 }
 
-/* The sums of horizontal operations: neighbours meet, those of a first. */
+/* Horizontal operations: neighbours meet, first those of a, then those of b. */
 static void pair_neighbours(struct pairs *pairs, const union xmm *a, const union xmm *b)
 {
 	unsigned half = pairs->count / 2;
 
-	for (unsigned i = 0; i < pairs->count; i++) {
-		const union xmm *from = i < half ? a : b;
-
-		for (unsigned n = 0; n < 2; n++) {
-			union xmm *to = n ? &pairs->y : &pairs->x;
-
-			if (pairs->wide)
-				to->u64[i] = from->u64[n];
-			else
-				to->u32[i] = from->u32[2 * (i % half) + n];
+	for (unsigned i = 0; i < half; i++) {
+		if (pairs->wide) {
+			pairs->x.u64[i] = a->u64[2 * i];
+			pairs->y.u64[i] = a->u64[2 * i + 1];
+			pairs->x.u64[half + i] = b->u64[2 * i];
+			pairs->y.u64[half + i] = b->u64[2 * i + 1];
+		} else {
+			pairs->x.u32[i] = a->u32[2 * i];
+			pairs->y.u32[i] = a->u32[2 * i + 1];
+			pairs->x.u32[half + i] = b->u32[2 * i];
+			pairs->y.u32[half + i] = b->u32[2 * i + 1];
 		}
 	}
 }

@@ -40,8 +40,9 @@ static struct address image_address(struct cpu *cpu, const struct insn *insn, bo
 	struct address address = ea(cpu, insn, sizeof(struct fxsave_image), write);
 
 	if (address.linear & 15) {
-		if (!linear_canonical(cpu, address.linear))
-			load(cpu, insn, address, 1); /* raises #SS, if it is in the stack segment: that comes first */
+		/* #SS, if it is in the stack segment, comes first, as processors look at a doubleword. */
+		if (!linear_canonical(cpu, address.linear) || !linear_canonical(cpu, address.linear + 3))
+			load(cpu, insn, address, 4);
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	}
 	return address;

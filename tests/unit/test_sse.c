@@ -168,6 +168,32 @@ static void test_fxrstor(void **state)
 	simd_rig_deinit(&s);
 }
 
+/* A misaligned image in the stack segment: #GP, unless its first doubleword is not canonical. */
+static void test_fx_edge(void **state)
+{
+	static const char *const codes[] = {"\x48\x0f\xae\x45\x00", "\x48\x0f\xae\x4d\x00"}; /* FXSAVE64, FXRSTOR64 [rbp] */
+	static const struct {
+		uint64_t address;
+		unsigned vector;
+	} cases[] = {
+		{0x7fffffffffff, VECTOR_SS},
+		{0x7ffffffffffd, VECTOR_SS},
+		{0x7ffffffffffc, VECTOR_GP},
+		{0x800000000001, VECTOR_SS},
+	};
+	struct simd_rig s;
+
+	(void)state;
+	simd_rig_init(&s, false);
+	for (unsigned i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		s.rig.cpu->gpr[RBP] = cases[i / 2].address;
+		rig_code(&s.rig, codes[i & 1], 5);
+		rig_run(&s.rig, 1);
+		assert_int_equal(s.rig.cpu->rip, SIMD_HANDLERS + cases[i / 2].vector * 16);
+	}
+	simd_rig_deinit(&s);
+}
+
 static void test_ldmxcsr(void **state)
 {
 	static const uint8_t code[] = {0x0f, 0xae, 0x13};
@@ -274,7 +300,7 @@ int main(void)
 		cmocka_unit_test(test_masked),          cmocka_unit_test(test_masked_tagged), cmocka_unit_test(test_unmasked),
 		cmocka_unit_test(test_unmasked_tagged), cmocka_unit_test(test_tags),          cmocka_unit_test(test_fxsave),
 		cmocka_unit_test(test_fxrstor),         cmocka_unit_test(test_ldmxcsr),       cmocka_unit_test(test_sticky_flags),
-		cmocka_unit_test(test_precision),
+		cmocka_unit_test(test_precision),       cmocka_unit_test(test_fx_edge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
