@@ -3,7 +3,7 @@
 BUILD ?= build
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize -I. -MMD -MP $(CFLAGS)
-LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -ljansson
+LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -ljansson -larchive
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -57,7 +57,9 @@ $(BUILD)/libxray86.a: $(LIB_OBJECTS)
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(BUILD)/xray86: $(CLI_OBJECTS) $(BUILD)/libxray86.a
+include guest/guest.mk
+
+$(BUILD)/xray86: $(CLI_OBJECTS) $(BUILD)/guest/agents.o $(BUILD)/libxray86.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
 compile_commands.json: Makefile
@@ -166,4 +168,4 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help test-unit differential decoder-sweep decoder-kernels snapshots asan fuzz-targets fuzz test demo deps lint install clean
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)

@@ -10,8 +10,10 @@
 enum { EXIT_LIMIT = 124 /* --max-instructions, as timeout(1) */, EXIT_XRAY86 = 125, EXIT_SIGNAL = 128 /* + number */ };
 
 /* argv[0] is the command's name. On success *ret_status is the exit status. */
+struct error *cache_command(int argc, char **argv, int *ret_status);
 struct error *boot_command(int argc, char **argv, int *ret_status);
-struct error *symbols_command(int argc, char **argv, int *ret_status);
 struct error *info_command(int argc, char **argv, int *ret_status);
+struct error *run_command(int argc, char **argv, int *ret_status);
+struct error *symbols_command(int argc, char **argv, int *ret_status);
 
 #endif

@@ -11,8 +11,10 @@ static const struct command {
 	struct error *(*run)(int argc, char **argv, int *ret_status);
 } commands[] = {
 	{"boot", "run a kernel or BIOS in an emulated PC, its console on stdin and stdout", boot_command},
-	{"symbols", "print a Linux kernel's symbols, or find some by name or address", symbols_command},
+	{"run", "run a command of this machine as if it were in a snapshot", run_command},
+	{"cache", "list or delete the booted kernels that are kept for later runs", cache_command},
 	{"info", "tell what a snapshot of a machine's memory is, and which kernel is in it", info_command},
+	{"symbols", "print a Linux kernel's symbols, or find some by name or address", symbols_command},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -7,7 +7,7 @@
 
 #include "emu/block.h"
 #include "emu/decode.h"
-#include "mmu/walk.h"
+#include "emu/peek.h"
 
 enum { SHOWN_INSTRUCTIONS = 16, TRACE_SIZE = sizeof(((struct cpu *)0)->trace_rip) / sizeof(uint64_t) };
 
@@ -57,34 +57,6 @@ static void print_control(const struct cpu *cpu)
 
 /* -- the last instructions -- */
 
-static bool read_table(void *opaque, uint64_t paddr, unsigned size, uint64_t *ret)
-{
-	const struct physmem *mem = opaque;
-
-	*ret = 0;
-	return physmem_copy_out(mem, paddr, ret, size);
-}
-
-/* Copies code at a linear address, as far as it is mapped now; without touching accessed bits. */
-static unsigned read_code(const struct cpu *cpu, uint64_t linear, uint8_t *to, unsigned size)
-{
-	const struct walk_memory memory = {.opaque = cpu->mem, .read = read_table};
-	unsigned done = 0;
-
-	while (done < size) {
-		struct walk_request request = {.linear = linear + done, .access = ACCESS_READ};
-		struct walk_result result = {.paddr = linear + done};
-		uint32_t error_code;
-
-		if (cpu->paging.mode != PAGING_OFF && paging_walk(&cpu->paging, &memory, &request, &result, &error_code) != WALK_OK)
-			break;
-		if (!physmem_copy_out(cpu->mem, result.paddr & cpu->a20_mask, to + done, 1))
-			break;
-		done++;
-	}
-	return done;
-}
-
 struct trail {
 	csh capstone;
 	cs_insn *insn;
@@ -105,7 +77,7 @@ static bool disassemble(const struct cpu *cpu, struct trail *trail, uint64_t rip
 	uint8_t bytes[INSN_MAX_LENGTH];
 	const uint8_t *at = bytes;
 	uint64_t base = cpu_code64(cpu) ? 0 : cpu->seg[SEG_CS].base, address = rip;
-	size_t size = read_code(cpu, base + rip, bytes, sizeof(bytes));
+	size_t size = cpu_peek(cpu, base + rip, bytes, sizeof(bytes));
 
 	return cs_disasm_iter(trail->capstone, &at, &size, &address, trail->insn);
 }

@@ -55,6 +55,15 @@ static struct error *find_by_image(struct target *target, const struct kernel_so
 	return target->kernel_path ? product_complete(&target->product, &target->landmarks) : error_create("out of memory");
 }
 
+struct error *target_identify(struct target *target, const char *snapshot, const struct kernel_sources *sources, struct error **ret_lack)
+{
+	struct error *err;
+
+	*ret_lack = NULL;
+	err = sources->file ? find_by_image(target, sources) : find_by_memory(target, sources, ret_lack);
+	return err ? error_prefix(err, "%s", snapshot) : NULL;
+}
+
 struct error *target_open(const char *snapshot, const struct kernel_sources *sources, struct target *ret, struct error **ret_lack)
 {
 	struct error *err;
@@ -62,10 +71,7 @@ struct error *target_open(const char *snapshot, const struct kernel_sources *sou
 	*ret = (struct target){0};
 	*ret_lack = NULL;
 	err = snapshot_open(snapshot, &ret->snapshot);
-	if (err)
-		return err;
-	err = sources->file ? find_by_image(ret, sources) : find_by_memory(ret, sources, ret_lack);
-	return err ? error_prefix(err, "%s", snapshot) : NULL;
+	return err ? err : target_identify(ret, snapshot, sources, ret_lack);
 }
 
 void target_close(struct target *target)

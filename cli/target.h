@@ -17,6 +17,8 @@ struct target {
 	struct landmarks landmarks;
 };
 
+/* Identifies the kernel in target->snapshot, which is open; as target_open() does. `snapshot` is its name, for messages. */
+struct error *target_identify(struct target *target, const char *snapshot, const struct kernel_sources *sources, struct error **ret_lack);
 /*
  * Opens the snapshot and identifies the kernel, with its image if that is to be had. An error leaves in *ret what was reached before it;
  * *ret_lack says why there is no image although nobody asked for a certain one (else NULL). target_close() in any case.

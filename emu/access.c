@@ -71,7 +71,8 @@ static bool locate_cached(const struct tlb *bank, bool write, struct place *plac
 
 	if (entry->tag != tlb_tag(bank, place->linear, place->size))
 		return false;
-	place_at(place, &(struct tlb_page){(uint8_t *)(start + entry->addend), (write ? bank->write_shadow : bank->read_shadow)[index]});
+	place_at(place, &(struct tlb_page){.host = (uint8_t *)(start + entry->addend),
+					   .shadow = (write ? bank->write_shadow : bank->read_shadow)[index]});
 	return true;
 }
 
@@ -87,6 +88,8 @@ static bool locate_by_client(struct cpu *cpu, struct tlb *bank, bool write, stru
 		return true;
 	case TLB_FILL_TRUSTED:
 		return false;
+	case TLB_FILL_FAULT:
+		cpu_raise_page_fault(cpu, place->linear, page.error_code);
 	case TLB_FILL_STOP:
 		break;
 	}

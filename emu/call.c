@@ -71,6 +71,43 @@ void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state)
 	cpu_update_mode(cpu);
 }
 
+size_t cpu_packed_size(void)
+{
+	size_t size = 0;
+
+	for (unsigned i = 0; i < RANGES; i++)
+		size += state_ranges[i].to - state_ranges[i].from;
+	return size;
+}
+
+void cpu_pack(const struct cpu *cpu, uint8_t *to)
+{
+	for (unsigned i = 0; i < RANGES; i++) {
+		size_t size = state_ranges[i].to - state_ranges[i].from;
+
+		memcpy(to, (const uint8_t *)cpu + state_ranges[i].from, size);
+		to += size;
+	}
+}
+
+void cpu_unpack(struct cpu *cpu, const uint8_t *from)
+{
+	bool interrupt_line = cpu->interrupt_line;
+	uint64_t a20_mask = cpu->a20_mask;
+
+	for (unsigned i = 0; i < RANGES; i++) {
+		size_t size = state_ranges[i].to - state_ranges[i].from;
+
+		memcpy((uint8_t *)cpu + state_ranges[i].from, from, size);
+		from += size;
+	}
+	cpu->interrupt_line = interrupt_line;
+	cpu->a20_mask = a20_mask;
+	x87_host_forget(cpu);
+	cpu_update_paging(cpu);
+	cpu_update_mode(cpu);
+}
+
 void cpu_state_destroy(struct cpu_state *state)
 {
 	free(state);
@@ -92,28 +129,40 @@ static bool push_return_address(struct cpu *cpu, uint64_t place, uint64_t value,
 	return done;
 }
 
-enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit, uint64_t *ret_value)
+static unsigned word_size(const struct cpu *cpu)
 {
-	unsigned size = cpu_code64(cpu) ? 8 : 4;
+	return cpu_code64(cpu) ? 8 : 4;
+}
+
+enum cpu_exit cpu_call_pushed(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit,
+			      uint64_t *ret_value)
+{
 	uint64_t outer_return = cpu->call_return, outer_stack = cpu->call_stack, mark_skip = cpu->mark_skip;
 	struct cpu_state *state = cpu_state_save(cpu);
-	enum cpu_exit exit = CPU_EXIT_SHUTDOWN;
+	enum cpu_exit exit;
 
 	if (!state)
 		return CPU_EXIT_SHUTDOWN;
-	if (push_return_address(cpu, stack_top - size, return_address, size)) {
-		cpu->gpr[RSP] = stack_top - size;
-		cpu->rip = function;
-		cpu->halted = false;
-		cpu->call_return = return_address;
-		cpu->call_stack = stack_top;
-		exit = cpu_run(cpu, cpu_instructions(cpu) + limit);
-		*ret_value = cpu->gpr[RAX];
-	}
+	cpu->gpr[RSP] = stack_top - word_size(cpu);
+	cpu->rip = function;
+	cpu->halted = false;
+	cpu->call_return = return_address;
+	cpu->call_stack = stack_top;
+	exit = cpu_run(cpu, cpu_instructions(cpu) + limit);
+	*ret_value = cpu->gpr[RAX];
 	cpu->call_return = outer_return;
 	cpu->call_stack = outer_stack;
 	cpu->mark_skip = mark_skip;
 	cpu_state_restore(cpu, state);
 	cpu_state_destroy(state);
 	return exit;
+}
+
+enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit, uint64_t *ret_value)
+{
+	unsigned size = word_size(cpu);
+
+	if (!push_return_address(cpu, stack_top - size, return_address, size))
+		return CPU_EXIT_SHUTDOWN;
+	return cpu_call_pushed(cpu, function, stack_top, return_address, limit, ret_value);
 }

@@ -2,6 +2,7 @@
  * Control registers, EFER and debug registers: what may be written to them, and what follows from it (SDM vol. 3A 2.5, 4.1.2, 9.8.5;
  * vol. 3B 17.2; vol. 2B, MOV CR and MOV DR). Privilege has been checked by the caller.
  */
+#include "emu/client.h"
 #include "emu/cpuid.h"
 #include "emu/debug.h"
 #include "emu/paging.h"
@@ -99,11 +100,13 @@ void control_load_msw(struct cpu *cpu, uint16_t value)
 	enum { MSW = CR0_PE | CR0_MP | CR0_EM | CR0_TS };
 
 	/* It sets PE but does not clear it. */
-	control_write_cr0(cpu, (cpu->cr0 & ~(uint64_t)(MSW & ~CR0_PE)) | (value & MSW));
+	control_write(cpu, 0, (cpu->cr0 & ~(uint64_t)(MSW & ~CR0_PE)) | (value & MSW));
 }
 
 void control_clear_ts(struct cpu *cpu)
 {
+	if (client_takes_write(cpu, PRIVILEGED_CONTROL_WRITE, 0, cpu->cr0 & ~(uint64_t)CR0_TS))
+		return;
 	cpu->cr0 &= ~(uint64_t)CR0_TS;
 	cpu_update_mode(cpu);
 }
@@ -159,6 +162,8 @@ static void write_cr8(struct cpu *cpu, uint64_t value)
 
 void control_write(struct cpu *cpu, unsigned n, uint64_t value)
 {
+	if (client_takes_write(cpu, PRIVILEGED_CONTROL_WRITE, n, value))
+		return;
 	switch (n) {
 	case 0:
 		control_write_cr0(cpu, value);
@@ -247,6 +252,8 @@ void debug_write(struct cpu *cpu, unsigned n, uint64_t value)
 	n = debug_register(cpu, n);
 	if (n >= 6 && value >> 32)
 		refuse(cpu);
+	if (client_takes_write(cpu, PRIVILEGED_DEBUG_WRITE, n, value))
+		return;
 	if (n == 6)
 		value = (value & DR6_WRITABLE) | DR6_FIXED;
 	else if (n == 7)

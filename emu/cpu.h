@@ -24,6 +24,7 @@
 struct block;
 struct block_cache;
 struct block_links;
+struct cpu_client;
 struct isa;
 struct mark;
 
@@ -278,7 +279,8 @@ struct cpu {
 	uint8_t delivering;      /* its vector */
 	uint64_t trace_rip[16];  /* the last blocks entered from the run loop, newest at trace_next - 1: for crash reports */
 	unsigned trace_next;
-	unsigned features; /* CPU_FEATURE_*: what CPUID offers beyond the floor */
+	unsigned features;               /* CPU_FEATURE_*: what CPUID offers beyond the floor */
+	const struct cpu_client *client; /* emu/client.h, or NULL */
 };
 
 _Static_assert(offsetof(struct cpu, gpr) == 0, "operand offsets double as tag indexes");

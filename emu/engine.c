@@ -14,6 +14,7 @@
 
 #include "emu/access.h"
 #include "emu/block.h"
+#include "emu/client.h"
 #include "emu/chain.h"
 #include "emu/debug.h"
 #include "emu/mark.h"
@@ -217,7 +218,7 @@ static bool take_events(struct cpu *cpu)
 		cpu->pending_debug = 0;
 		cpu_raise_debug(cpu, causes);
 	}
-	if (cpu->interrupt_shadow)
+	if (cpu->interrupt_shadow || (cpu->client && cpu->client->hold_interrupts))
 		return false;
 	if (cpu->nmi_pending && !cpu->nmi_blocked) {
 		cpu->nmi_pending = false;
@@ -279,6 +280,8 @@ static bool deliver(struct cpu *cpu)
 	cpu->budget--;
 	cpu->interrupt_shadow = cpu->debug_shadow = false;
 	cpu->pending_debug = 0; /* data breakpoints that an instruction met which then did not complete */
+	if (client_takes_exception(cpu))
+		return true;
 	return cpu_deliver_exception(cpu);
 }
 
@@ -344,6 +347,20 @@ void cpu_leave_host(struct cpu *cpu)
 {
 	sse_host_leave(cpu);
 	x87_host_leave(cpu);
+}
+
+uint64_t cpu_begin_callback(struct cpu *cpu)
+{
+	cpu->current = NULL;
+	cpu_leave_host(cpu);
+	return cpu->deadline;
+}
+
+void cpu_end_callback(struct cpu *cpu, uint64_t deadline)
+{
+	cpu_enter_host(cpu);
+	cpu->budget += (int64_t)(deadline - cpu->deadline);
+	cpu->deadline = deadline;
 }
 
 enum cpu_exit cpu_run(struct cpu *cpu, uint64_t until)

@@ -30,6 +30,11 @@ struct cpu_state *cpu_state_save(const struct cpu *cpu); /* NULL: out of memory 
 void cpu_state_restore(struct cpu *cpu, const struct cpu_state *state);
 void cpu_state_destroy(struct cpu_state *state);
 
+/* The same as bytes, without pointers, for another CPU of the same build; and back. INTR and the A20 line stay as they are. */
+size_t cpu_packed_size(void);
+void cpu_pack(const struct cpu *cpu, uint8_t *to);
+void cpu_unpack(struct cpu *cpu, const uint8_t *from);
+
 /*
  * Runs the guest function at `function` with the CPU as it stands but for rip, a stack that begins at `stack_top` and a return address of
  * `return_address` (a linear address where nothing else executes), until it returns there with the stack as it was; at most `limit`
@@ -38,6 +43,9 @@ void cpu_state_destroy(struct cpu_state *state);
  */
 enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit,
 		       uint64_t *ret_value);
+/* The same where the caller has stored the return address below stack_top itself: for stacks that are not the CPU's own memory. */
+enum cpu_exit cpu_call_pushed(struct cpu *cpu, uint64_t function, uint64_t stack_top, uint64_t return_address, uint64_t limit,
+			      uint64_t *ret_value);
 
 /*
  * Guest arithmetic on the host's x87 and SSE units: from enter to leave the host's control words are the guest's. cpu_run() and the calls
@@ -45,5 +53,12 @@ enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, u
  */
 void cpu_enter_host(struct cpu *cpu);
 void cpu_leave_host(struct cpu *cpu);
+
+/*
+ * Around callbacks from the run loop that may look at everything and run the CPU themselves: between instructions only. What begin
+ * returns is for end.
+ */
+uint64_t cpu_begin_callback(struct cpu *cpu);
+void cpu_end_callback(struct cpu *cpu, uint64_t deadline);
 
 #endif

@@ -2,6 +2,7 @@
  * Instructions whose right to exist depends on EFLAGS.IOPL: CLI, STI, PUSHF and POPF, with the virtual interrupt flag of VME and PVI
  * (SDM vol. 1 3.4.3, 19.5.1; vol. 3A 20.3, 20.4); and port I/O with the TSS's permission bitmap (vol. 1 19.5.2).
  */
+#include "emu/client.h"
 #include "emu/debug.h"
 #include "emu/system.h"
 
@@ -112,14 +113,20 @@ void require_port(struct cpu *cpu, uint16_t port, unsigned size)
 uint32_t port_read(struct cpu *cpu, uint16_t port, unsigned size)
 {
 	uint32_t all_ones = size == 4 ? UINT32_MAX : (1u << size * 8) - 1;
+	uint64_t value;
 
+	if (client_takes(cpu, PRIVILEGED_PORT_READ, port | size << 16, &value))
+		return value & all_ones;
 	cpu->pending_debug |= cpu_debug_port_breakpoint(cpu, port, size);
 	return cpu->bus.port_read ? cpu->bus.port_read(cpu->bus.opaque, port, size) & all_ones : all_ones;
 }
 
 void port_write(struct cpu *cpu, uint16_t port, uint32_t value, unsigned size)
 {
+	value &= size == 4 ? UINT32_MAX : (1u << size * 8) - 1;
+	if (client_takes_write(cpu, PRIVILEGED_PORT_WRITE, port | size << 16, value))
+		return;
 	cpu->pending_debug |= cpu_debug_port_breakpoint(cpu, port, size);
 	if (cpu->bus.port_write)
-		cpu->bus.port_write(cpu->bus.opaque, port, size == 4 ? value : value & ((1u << size * 8) - 1), size);
+		cpu->bus.port_write(cpu->bus.opaque, port, value, size);
 }

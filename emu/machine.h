@@ -22,6 +22,7 @@
 #include "emu/dev/debug.h"
 #include "emu/dev/device.h"
 #include "emu/dev/fw_cfg.h"
+#include "emu/dev/hypercall.h"
 #include "emu/dev/i8042.h"
 #include "emu/dev/ioapic.h"
 #include "emu/dev/lapic.h"
@@ -79,6 +80,7 @@ struct machine {
 	struct control_ports control;
 	struct debug_ports debug;
 	struct fw_cfg fw_cfg;
+	struct hypercall_port hypercall; /* without a `call`: set it before the machine runs, if the guest is to have one */
 	struct testdev testdev;
 	struct system_control system;
 	struct port_range port[MACHINE_PORT_RANGES];

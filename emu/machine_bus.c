@@ -272,6 +272,7 @@ static void connect_ports(struct machine *machine)
 	add_ports(machine, PORT_DEBUG_EXIT, 1, true, &debug_exit_port_ops, &machine->debug);
 	add_ports(machine, 0xcf9, 1, false, &portcf9_port_ops, &machine->control);
 	add_ports(machine, 0x510, 2, true, &fw_cfg_port_ops, &machine->fw_cfg);
+	add_ports(machine, PORT_HYPERCALL, 1, true, &hypercall_port_ops, &machine->hypercall);
 	add_ports(machine, TESTDEV_LATCH, 8, false, &testdev_latch_ops, &machine->testdev);
 	add_ports(machine, TESTDEV_LINES, TESTDEV_LINE_COUNT, false, &testdev_line_ops, &machine->testdev);
 }

@@ -64,15 +64,10 @@ void cpu_unmark(struct cpu *cpu, uint64_t linear)
 /* Calls back with the CPU in a state as between two runs: exact, and free to be run or changed. */
 static enum mark_action call_back(struct cpu *cpu, const struct mark *mark)
 {
-	uint64_t deadline = cpu->deadline;
-	enum mark_action action;
+	uint64_t deadline = cpu_begin_callback(cpu);
+	enum mark_action action = mark->fn(mark->opaque, cpu);
 
-	cpu->current = NULL;
-	cpu_leave_host(cpu);
-	action = mark->fn(mark->opaque, cpu);
-	cpu_enter_host(cpu);
-	cpu->budget += (int64_t)(deadline - cpu->deadline);
-	cpu->deadline = deadline;
+	cpu_end_callback(cpu, deadline);
 	return action;
 }
 

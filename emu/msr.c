@@ -1,6 +1,7 @@
 /*
  * Model-specific registers as a table (SDM vol. 4). What is not in it raises #GP, as on hardware.
  */
+#include "emu/client.h"
 #include "emu/cpuid.h"
 #include "emu/system.h"
 
@@ -249,6 +250,8 @@ uint64_t msr_read(struct cpu *cpu, uint32_t index)
 	const struct msr *msr = find_msr(cpu, index);
 	uint64_t value;
 
+	if (client_takes(cpu, PRIVILEGED_MSR_READ, index, &value))
+		return value;
 	if (!msr || !(msr->read ? msr->read : read_field)(cpu, msr, index, &value))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	return value;
@@ -258,6 +261,8 @@ void msr_write(struct cpu *cpu, uint32_t index, uint64_t value)
 {
 	const struct msr *msr = find_msr(cpu, index);
 
+	if (client_takes_write(cpu, PRIVILEGED_MSR_WRITE, index, value))
+		return;
 	if (!msr || !(msr->write ? msr->write : write_field)(cpu, msr, index, value))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 }
@@ -271,7 +276,9 @@ uint64_t time_stamp(const struct cpu *cpu)
 
 uint64_t read_time_stamp(struct cpu *cpu)
 {
+	uint64_t value;
+
 	if ((cpu->cr4 & CR4_TSD) && cpu->cpl)
 		cpu_raise_code(cpu, VECTOR_GP, 0);
-	return time_stamp(cpu);
+	return client_takes(cpu, PRIVILEGED_TIME, 0, &value) ? value : time_stamp(cpu);
 }

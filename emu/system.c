@@ -3,6 +3,7 @@
  */
 #include "emu/system.h"
 
+#include "emu/client.h"
 #include "emu/cpuid.h"
 
 /* -- privilege -- */
@@ -31,6 +32,8 @@ void load_table(struct cpu *cpu, struct table_register *table, uint64_t base, ui
 {
 	if (cpu_code64(cpu) && !base_canonical(cpu, base))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
+	if (client_takes_write(cpu, PRIVILEGED_TABLE_LOAD, 0, base))
+		return;
 	table->base = base;
 	table->limit = limit;
 }
@@ -52,6 +55,8 @@ void load_ldtr(struct cpu *cpu, uint16_t selector)
 {
 	struct descriptor d;
 
+	if (client_takes_write(cpu, PRIVILEGED_TABLE_LOAD, 0, selector))
+		return;
 	if (selector_null(selector)) {
 		cpu->seg[SEG_LDTR] = (struct segment){.selector = selector};
 		return;
@@ -70,6 +75,8 @@ void load_tr(struct cpu *cpu, uint16_t selector)
 	struct segment tr;
 	unsigned type;
 
+	if (client_takes_write(cpu, PRIVILEGED_TABLE_LOAD, 0, selector))
+		return;
 	if (selector_null(selector))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	d = fetch_system(cpu, selector);
@@ -194,6 +201,8 @@ void invalidate_pcid(struct cpu *cpu, uint64_t type, const uint64_t descriptor[2
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	if (type == ADDRESS && !base_canonical(cpu, descriptor[1]))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
+	if (client_takes_write(cpu, PRIVILEGED_INVALIDATE, 0, type == ADDRESS ? descriptor[1] : UINT64_MAX))
+		return;
 	/* Translations are kept for the current PCID only. */
 	if (type == ADDRESS)
 		cpu_flush_page(cpu, descriptor[1]);
@@ -204,5 +213,7 @@ void invalidate_pcid(struct cpu *cpu, uint64_t type, const uint64_t descriptor[2
 void halt(struct cpu *cpu)
 {
 	require_cpl0(cpu);
+	if (client_takes_write(cpu, PRIVILEGED_HALT, 0, 0))
+		return;
 	cpu->halted = true; /* the run loop finds out whether something wakes it at once */
 }

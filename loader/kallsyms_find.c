@@ -20,7 +20,7 @@ enum {
 	MAX_MARKED_BYTES = KALLSYMS_MARKED * (KSYM_NAME_LEN + 2), /* 256 names */
 	MIN_MARKED_BYTES = KALLSYMS_MARKED * 2,
 	MIN_MARKERS = 2,              /* a kernel of less than 257 symbols is none */
-	MAX_WORK = 1 << 27,           /* steps of search; a kernel takes some millions */
+	MAX_WORK = 1 << 25,           /* steps of search; kernels take up to half a million */
 	ANCHOR_WORK = 4096,           /* what looking at an anchor counts for */
 	MAX_TOKEN_TABLE = UINT16_MAX, /* token_index is 16 bits wide */
 	KERNEL_IMAGE_SIZE = 1 << 30,  /* the most that an image can take on x86 */

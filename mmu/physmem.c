@@ -6,6 +6,7 @@
  */
 #include "mmu/physmem.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -159,6 +160,17 @@ struct error *physmem_add_rom(struct physmem *mem, uint64_t start, const void *d
 struct error *physmem_add_mmio(struct physmem *mem, uint64_t start, uint64_t size, const struct mmio_ops *ops, void *opaque)
 {
 	return add_region(mem, (struct physmem_region){.start = start, .size = size, .kind = PHYSMEM_MMIO, .ops = ops, .opaque = opaque});
+}
+
+struct error *physmem_map_file(struct physmem *mem, uint64_t start, int fd, uint64_t offset)
+{
+	const struct physmem_region *region = find(mem, start);
+
+	if (!region || region->start != start || region->kind != PHYSMEM_RAM)
+		return error_create("there is no RAM at %#llx to put a file's contents in", (unsigned long long)start);
+	if (mmap(region->host, region->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, offset) == MAP_FAILED)
+		return error_create("mapping RAM from a file: %s", strerror(errno));
+	return NULL;
 }
 
 void physmem_remove(struct physmem *mem, uint64_t start)

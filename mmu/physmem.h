@@ -58,6 +58,11 @@ struct error *physmem_add_ram(struct physmem *mem, uint64_t start, uint64_t size
 /* Adds read-only memory with a copy of data[0..size); size is rounded up to a page, the rest reads 0. */
 struct error *physmem_add_rom(struct physmem *mem, uint64_t start, const void *data, uint64_t size);
 struct error *physmem_add_mmio(struct physmem *mem, uint64_t start, uint64_t size, const struct mmio_ops *ops, void *opaque);
+/*
+ * Makes the contents of the RAM region that starts at start those of a file from offset (page-aligned) on, which holds all of it: mapped
+ * copy-on-write, so that it costs what is touched. The region must not have been used yet. Error: the mapping failed.
+ */
+struct error *physmem_map_file(struct physmem *mem, uint64_t start, int fd, uint64_t offset);
 /* Takes away the region that starts at start (for a device that moves, as the local APIC may). */
 void physmem_remove(struct physmem *mem, uint64_t start);
 

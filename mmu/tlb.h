@@ -45,12 +45,14 @@ struct tlb {
 enum tlb_fill_status {
 	TLB_FILL_OK,      /* ret_page is valid */
 	TLB_FILL_TRUSTED, /* translate as the CPU itself would */
+	TLB_FILL_FAULT,   /* #PF with ret_page->error_code */
 	TLB_FILL_STOP,    /* leave the run loop with CPU_EXIT_CLIENT; the instruction has not happened */
 };
 
 struct tlb_page {
 	uint8_t *host;   /* start of the page */
 	uint8_t *shadow; /* start of its tags, or NULL */
+	uint32_t error_code;
 };
 
 struct tlb_client {

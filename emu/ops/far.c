@@ -2,6 +2,7 @@
  * Segment register instructions, far transfers, interrupts and system calls: operands of what emu/{segment,far,iret,interrupt,syscall}.c do
  * (SDM vol. 1 7.3.8, 7.3.15, 7.3.16).
  */
+#include "emu/client.h"
 #include "emu/debug.h"
 #include "emu/interrupt.h"
 #include "emu/isa/isa.h"
@@ -204,7 +205,11 @@ static void do_ret_far_n(struct cpu *cpu, const struct insn *insn)
 
 static void do_iret(struct cpu *cpu, const struct insn *insn)
 {
+	bool from_kernel = cpu->cpl == 0;
+
 	interrupt_return(cpu, insn_operand_size(insn), return_address(cpu, insn));
+	if (from_kernel)
+		client_interrupt_return(cpu);
 }
 
 /* -- INT -- */

@@ -2,6 +2,7 @@
  * Operands of the system instructions: descriptor tables, control and debug registers, MSRs, identification, flags of privilege
  * (SDM vol. 1 5.20). What they do is in emu/{system,control,msr,cpuid,iopl}.c.
  */
+#include "emu/client.h"
 #include "emu/cpuid.h"
 #include "emu/isa/isa.h"
 #include "emu/ops/offset.h"
@@ -265,7 +266,7 @@ static void do_invlpg(struct cpu *cpu, const struct insn *insn)
 	require_cpl0(cpu);
 	linear = (ea_offset(cpu, insn).v & address_mask(insn)) + load_host(cpu_field(cpu, insn->segment), 8);
 	linear &= cpu->ea_mask;
-	if (linear_canonical(cpu, linear))
+	if (linear_canonical(cpu, linear) && !client_takes_write(cpu, PRIVILEGED_INVALIDATE, 0, linear))
 		cpu_flush_page(cpu, linear);
 }
 

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 
+QEMU = "qemu-system-x86_64"
 READY, FAILED = "READY-FOR-DUMP", "PRODUCT-FAILED"
 TRUTH_END = b"\nend\n"
 TIMEOUT = 300            # seconds without a sign of life; an idle host sees one every second, and boots in five
@@ -57,11 +58,13 @@ class Machine:
     def __init__(self, directory, *, kernel, initrd, append, cpu, cpus, memory, say):
         self.directory, self.memory, self.say = directory, memory * MIB, say
         self.console, self.truth = self.path("console"), self.path("truth-stream")
+        if not shutil.which(QEMU):
+            raise MachineError(f"there is no {QEMU}; make deps installs it")
         self.scratch = tempfile.mkdtemp()    # of a short name, which sockets need
         self.socket, self.pipe = os.path.join(self.scratch, "qmp"), os.path.join(self.scratch, "pipe")
         with open(self.path("qemu-errors"), "wb") as errors:
             self.process = subprocess.Popen(
-                ["qemu-system-x86_64", "-accel", "tcg,tb-size=256", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                [QEMU, "-accel", "tcg,tb-size=256", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                  "-cpu", cpu, "-smp", str(cpus), "-m", str(memory), "-kernel", kernel, "-initrd", initrd,
                  "-append", "console=ttyS0 quiet panic=-1 " + append, "-serial", "file:console", "-serial", "file:truth-stream",
                  "-qmp", f"unix:{self.socket},server=on,wait=off"],
@@ -86,8 +89,8 @@ class Machine:
             return ""
 
     def _fail(self, what):
-        last = "\n".join(self._text(path).strip()[-1500:] for path in (self.path("qemu-errors"), self.console))
-        raise MachineError(f"{what}; see {self.console}, which ends:\n{last}")
+        texts = ((path, self._text(path).strip()[-1500:]) for path in (self.path("qemu-errors"), self.console))
+        raise MachineError("\n".join([what, *(f"{path} ends:\n{text}" for path, text in texts if text)]))
 
     def wait_until_ready(self):
         """Shows the guest's stages as they come; returns when it is ready and all of its truth is out."""

@@ -39,7 +39,7 @@ def _processes(text):
 
 
 def build(variant, kernel, commands, cpus, files):
-    output = {name: out.decode("utf-8", "replace") for name, _, _, out, _ in commands}
+    output = {command.name: command.output.decode("utf-8", "replace") for command in commands}
     symbols = _symbols(output["kernel-symbols"])
     return {
         "name": variant["name"],

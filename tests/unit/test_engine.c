@@ -339,7 +339,7 @@ static enum tlb_fill_status fill_other_world(struct tlb_client *client, uint64_t
 	(void)write;
 	if ((linear & PAGE_MASK) != REDIRECTED)
 		return TLB_FILL_TRUSTED;
-	*ret_page = (struct tlb_page){world->page, world->shadow};
+	*ret_page = (struct tlb_page){.host = world->page, .shadow = world->shadow};
 	return TLB_FILL_OK;
 }
 

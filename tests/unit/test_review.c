@@ -219,7 +219,7 @@ static enum tlb_fill_status fill_shadowed(struct tlb_client *client, uint64_t li
 	(void)write;
 	if (linear < 0x400000)
 		return TLB_FILL_TRUSTED;
-	*ret_page = (struct tlb_page){shadowed->page[which], shadowed->shadow[which]};
+	*ret_page = (struct tlb_page){.host = shadowed->page[which], .shadow = shadowed->shadow[which]};
 	return TLB_FILL_OK;
 }
 

@@ -1,0 +1,14 @@
+/* The user's cache directory (XDG Base Directory Specification), where checkpoints are. */
+#ifndef XRAY86_CLI_CACHE_H
+#define XRAY86_CLI_CACHE_H
+
+#include "util/error.h"
+
+/* The directory of checkpoints, made if it is not there; NULL, *ret_error set: there can be none. To be freed. */
+char *cache_directory(struct error **ret_error);
+/* The file for a key. To be freed; NULL: out of memory. */
+char *cache_file(const char *directory, const char *key);
+
+#define CACHE_SUFFIX ".checkpoint"
+
+#endif

@@ -1,0 +1,249 @@
+/* The host's end of the conversation with the agent: courier.h. */
+#include "cli/courier.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "emu/peek.h"
+
+enum { INPUT_WAIT_MS = 10, CHUNK = 65536 };
+
+enum stage { STAGE_DIRECTORIES, STAGE_FILES, STAGE_PID, STAGE_VARIABLES, STAGE_ARGUMENTS, STAGE_RUN, STAGE_DONE };
+
+static struct cpu *cpu_of(const struct courier *courier)
+{
+	return courier->machine->cpu;
+}
+
+/* Ends the run of the machine, for the caller to see to it. */
+static void wish(struct courier *courier, enum courier_wish what)
+{
+	courier->wish = what;
+	cpu_request_exit(cpu_of(courier), CPU_EXIT_CLIENT);
+}
+
+static void fail(struct courier *courier, struct error *err)
+{
+	if (courier->failure)
+		error_destroy(err);
+	else
+		courier->failure = err;
+	wish(courier, COURIER_NONE);
+}
+
+/* -- messages -- */
+
+static void put_text(struct message *message, const char *text, size_t length)
+{
+	if (message->text_size + length + 1 > MESSAGE_TEXT)
+		length = MESSAGE_TEXT - message->text_size - 1;
+	memcpy(message->text + message->text_size, text, length);
+	message->text[message->text_size + length] = '\0';
+	message->text_size += length + 1;
+}
+
+static void begin_message(struct message *message, enum message_kind kind, unsigned mode, const char *text)
+{
+	message->kind = kind;
+	message->mode = mode;
+	message->size = 0;
+	message->text_size = 0;
+	put_text(message, text, strlen(text));
+}
+
+/* The folders above all files, from the root down: index counts the slashes of all paths. */
+static bool next_directory(struct courier *courier, struct message *message)
+{
+	size_t slash = 0;
+
+	for (size_t i = 0; i < courier->program->files; i++) {
+		const char *path = courier->program->file[i].path;
+
+		for (const char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
+			if (slash++ != courier->index)
+				continue;
+			courier->index++;
+			begin_message(message, MESSAGE_DIRECTORY, 0755, "");
+			message->text_size = 0;
+			put_text(message, path, at - path);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool next_file(struct courier *courier, struct message *message)
+{
+	const struct program_file *file;
+	struct error *err;
+
+	file_close(&courier->file);
+	courier->file = (struct file){0};
+	courier->file_done = 0;
+	if (courier->index == courier->program->files)
+		return false;
+	file = &courier->program->file[courier->index++];
+	err = file_open(file->source, &courier->file);
+	if (err) {
+		fail(courier, err);
+		return false;
+	}
+	begin_message(message, MESSAGE_FILE, file->mode, file->path);
+	message->size = courier->file.size;
+	return true;
+}
+
+static bool next_text(struct courier *courier, struct message *message, enum message_kind kind, char *const *list)
+{
+	if (!list[courier->index])
+		return false;
+	begin_message(message, kind, 0, list[courier->index++]);
+	return true;
+}
+
+static bool once(struct courier *courier)
+{
+	return courier->index++ == 0;
+}
+
+/* The next message of the present stage; false: the stage is over. */
+static bool next_of_stage(struct courier *courier, struct message *message)
+{
+	switch ((enum stage)courier->stage) {
+	case STAGE_DIRECTORIES:
+		return next_directory(courier, message);
+	case STAGE_FILES:
+		return next_file(courier, message);
+	case STAGE_PID:
+		begin_message(message, MESSAGE_PID, 0, "");
+		message->size = courier->first_pid;
+		return once(courier);
+	case STAGE_VARIABLES:
+		return next_text(courier, message, MESSAGE_VARIABLE, courier->environment);
+	case STAGE_ARGUMENTS:
+		return next_text(courier, message, MESSAGE_ARGUMENT, courier->argument);
+	case STAGE_RUN:
+		begin_message(message, MESSAGE_RUN, 0, courier->program->path);
+		put_text(message, courier->directory, strlen(courier->directory));
+		return once(courier);
+	case STAGE_DONE:
+		break;
+	}
+	return false;
+}
+
+static int64_t send_message(struct courier *courier, uint64_t to)
+{
+	struct message *message = &courier->message;
+
+	while (!next_of_stage(courier, message)) {
+		if (courier->stage == STAGE_DONE)
+			return -1;
+		courier->stage++;
+		courier->index = 0;
+	}
+	return cpu_poke(cpu_of(courier), to, message, offsetof(struct message, text) + message->text_size) ? 0 : -1;
+}
+
+static int64_t send_data(struct courier *courier, uint64_t to, uint64_t size)
+{
+	size_t left = courier->file.size - courier->file_done, n = left < size ? left : size;
+
+	if (!cpu_poke(cpu_of(courier), to, courier->file.data + courier->file_done, n))
+		return 0;
+	courier->file_done += n;
+	return n;
+}
+
+/* -- streams -- */
+
+static int64_t take_output(struct courier *courier, uint64_t stream, uint64_t from, uint64_t size)
+{
+	uint8_t bytes[CHUNK];
+	size_t n = cpu_peek(cpu_of(courier), from, bytes, size < CHUNK ? size : CHUNK);
+
+	for (size_t done = 0; done < n;) {
+		ssize_t written = write(stream == 2 ? STDERR_FILENO : STDOUT_FILENO, bytes + done, n - done);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0) {
+			fail(courier, error_create("writing the command's output: %s", strerror(errno)));
+			return -1;
+		}
+		done += written;
+	}
+	return n;
+}
+
+/* If the machine has been idle since it asked last, nothing but input can make it go on: then the host may wait a little. */
+static int64_t give_input(struct courier *courier, uint64_t to, uint64_t size)
+{
+	struct pollfd poll_in = {.fd = STDIN_FILENO, .events = POLLIN};
+	bool idle = courier->machine->idle != courier->idle;
+	uint8_t bytes[CHUNK];
+	ssize_t n;
+
+	courier->idle = courier->machine->idle;
+	if (poll(&poll_in, 1, idle ? INPUT_WAIT_MS : 0) <= 0)
+		return -1;
+	n = read(STDIN_FILENO, bytes, size < CHUNK ? size : CHUNK);
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN ? -1 : 0;
+	return cpu_poke(cpu_of(courier), to, bytes, n) ? n : 0;
+}
+
+/* -- calls -- */
+
+static void on_call(void *opaque, uint32_t function)
+{
+	struct courier *courier = opaque;
+	struct cpu *cpu = cpu_of(courier);
+	uint64_t a = cpu->gpr[RBX], b = cpu->gpr[RCX], c = cpu->gpr[RSI];
+	int64_t result = 0;
+
+	switch ((enum hypercall)function) {
+	case HYPERCALL_READY:
+		wish(courier, COURIER_READY);
+		break;
+	case HYPERCALL_NEXT:
+		result = send_message(courier, a);
+		break;
+	case HYPERCALL_DATA:
+		result = send_data(courier, a, b);
+		break;
+	case HYPERCALL_BEGIN:
+		wish(courier, COURIER_BEGIN);
+		break;
+	case HYPERCALL_OUTPUT:
+		result = take_output(courier, a, b, c);
+		break;
+	case HYPERCALL_INPUT:
+		result = give_input(courier, a, b);
+		break;
+	case HYPERCALL_EXIT:
+		courier->status = a;
+		wish(courier, COURIER_EXIT);
+		break;
+	default:
+		result = -1;
+		break;
+	}
+	cpu->gpr[RAX] = cpu_code64(cpu) ? (uint64_t)result : (uint32_t)result;
+}
+
+void courier_init(struct courier *courier, struct machine *machine)
+{
+	courier->machine = machine;
+	machine->hypercall.opaque = courier;
+	machine->hypercall.call = on_call;
+}
+
+void courier_deinit(struct courier *courier)
+{
+	file_close(&courier->file);
+	error_destroy(courier->failure);
+}

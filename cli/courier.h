@@ -1,0 +1,45 @@
+/*
+ * The host's end of what the agent asks for (guest/protocol.h): hands out the command's files, arguments and environment, takes its output,
+ * and learns its exit status.
+ */
+#ifndef XRAY86_CLI_COURIER_H
+#define XRAY86_CLI_COURIER_H
+
+#include "emu/machine.h"
+#include "guest/protocol.h"
+#include "loader/file.h"
+#include "loader/program.h"
+
+enum courier_wish {
+	COURIER_NONE,
+	COURIER_READY, /* the agent waits for a command */
+	COURIER_BEGIN, /* introspection is to begin */
+	COURIER_EXIT,  /* the command ended: courier->status */
+};
+
+struct courier {
+	struct machine *machine;
+	const struct program *program;
+	char *const *argument;    /* ended by NULL */
+	char *const *environment; /* ended by NULL */
+	const char *directory;
+	uint32_t first_pid;
+
+	enum courier_wish wish; /* why machine_run() came back with CPU_EXIT_CLIENT; for the caller to clear */
+	int status;             /* as wait4() tells it */
+	struct error *failure;  /* of the host: a file that cannot be read, output that cannot be written */
+
+	/* where in the conversation */
+	unsigned stage;
+	size_t index;
+	struct file file;
+	size_t file_done;
+	uint64_t idle; /* the machine's idle time at the last request for input */
+	struct message message;
+};
+
+/* Connects to the machine's xray86 port. The courier must outlive the machine's runs. */
+void courier_init(struct courier *courier, struct machine *machine);
+void courier_deinit(struct courier *courier);
+
+#endif

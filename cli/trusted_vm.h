@@ -1,0 +1,45 @@
+/*
+ * The trusted VM of a run: the machine with the booted trusted kernel and its agent, at the point where it waits for a command. It comes
+ * from a checkpoint in the user's cache directory, or is booted and leaves one there.
+ */
+#ifndef XRAY86_CLI_TRUSTED_VM_H
+#define XRAY86_CLI_TRUSTED_VM_H
+
+#include "cli/courier.h"
+#include "cli/target.h"
+#include "loader/symbols.h"
+
+/* All about the kernel that is needed once it runs: plain data, kept in the checkpoint, so that the image need not be opened again. */
+struct trusted_kernel {
+	struct landmarks landmarks;
+	uint64_t base, memory;
+	uint32_t pieces;
+	struct {
+		uint64_t vaddr, paddr, size;
+	} piece[KERNEL_MAX_SEGMENTS];
+	struct export_ranges exports; /* at that base */
+};
+
+struct trusted_vm {
+	struct trusted_kernel kernel;
+	struct machine *machine;
+	struct courier *courier;
+	struct symbols symbols; /* read out of the machine's memory */
+	bool from_checkpoint;
+};
+
+struct trusted_vm_options {
+	uint64_t memory; /* bytes; 0: as the kernel needs */
+	bool use_cache;
+};
+
+/*
+ * A VM for the kernel in the snapshot, whose target->snapshot is open: fills in the target's product, too. The courier's agent has said
+ * HYPERCALL_READY. sources: where to look for the kernel's image, if there is no checkpoint.
+ */
+struct error *trusted_vm_open(struct target *target, const char *snapshot_name, const struct kernel_sources *sources,
+			      const struct trusted_vm_options *options, struct courier *courier, struct trusted_vm *ret);
+/* A zeroed one is allowed. */
+void trusted_vm_close(struct trusted_vm *vm);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * A command of the host with everything that it needs in order to run elsewhere: the program, for a script its interpreter, the dynamic
+ * loader and the libraries, found as ld.so(8) would find them (SysV ABI; DT_RPATH, DT_RUNPATH, the configured directories).
+ */
+#ifndef XRAY86_LOADER_PROGRAM_H
+#define XRAY86_LOADER_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "loader/kernel.h"
+#include "util/error.h"
+
+struct program_file {
+	char *path;   /* where the program looks for it; absolute */
+	char *source; /* where its contents are on the host */
+	unsigned mode;
+	bool library;
+};
+
+struct program {
+	char *path; /* of the command itself: one of the files' */
+	struct program_file *file;
+	size_t files;
+};
+
+/*
+ * Collects the command `name`, which is looked for in the directories of search_path (PATH's form) if it has no slash. root: "" or the
+ * folder of another file system whose files these are, an unpacked i386 one for example. arch: what its kernel can execute.
+ */
+struct error *program_collect(const char *root, const char *name, const char *search_path, enum kernel_arch arch, struct program *ret);
+/* Adds a file as it is, or every file below a folder; what is not there is no error. */
+struct error *program_add_data(struct program *program, const char *root, const char *path);
+/* A zeroed program is allowed. */
+void program_deinit(struct program *program);
+
+/* Whether a file of this path, or a library of this name, was collected. */
+bool program_has(const struct program *program, const char *path);
+
+/* program_collect() says that there is no such command by this text at the end of the message. */
+#define PROGRAM_NOT_FOUND "command not found"
+
+#endif

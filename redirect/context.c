@@ -1,0 +1,347 @@
+/* Product context: context.h. */
+#include "redirect/context.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/peek.h"
+
+/* -- the stack -- */
+
+static bool on_stack(const struct context *context, uint64_t address)
+{
+	return address - context->stack <= context->stack_size; /* its end too: the stack pointer of an empty one */
+}
+
+uint64_t context_to_product(const struct context *context, uint64_t address)
+{
+	if (context->way == REDIRECT_TAGS || !on_stack(context, address))
+		return address;
+	return address - context->stack + context->memory->window;
+}
+
+/* Copies what is in use of the trusted stack to its place in the product's address space, and moves the registers that point there. */
+static bool move_stack(struct context *context)
+{
+	struct cpu *cpu = context->cpu;
+	uint64_t rsp = cpu->gpr[RSP], offset = rsp - context->stack, used = context->stack_size - offset;
+
+	if (cpu_peek(cpu, rsp, context->memory->window_host + offset, used) != used)
+		return false;
+	for (unsigned i = 0; i < 16; i++)
+		cpu->gpr[i] = context_to_product(context, cpu->gpr[i]);
+	return true;
+}
+
+/* In the "tags" way what points into the stack carries the tag from here on; everything else is untagged. */
+static void tag_stack(struct context *context)
+{
+	struct cpu *cpu = context->cpu;
+
+	memset(cpu->gpr_tag, 0, sizeof(cpu->gpr_tag));
+	memset(cpu->xmm_tag, 0, sizeof(cpu->xmm_tag));
+	memset(cpu->fpu_tag, 0, sizeof(cpu->fpu_tag));
+	for (unsigned i = 0; i < 16; i++)
+		cpu->gpr_tag[i] = on_stack(context, cpu->gpr[i]) ? TAG_STACK : 0;
+	memset(context->stack_data.shadow, 0, context->stack_size);
+}
+
+/*
+ * An address with TAG_STACK is the trusted stack's only if it also lies there: the tags are over-approximate, and the product has objects
+ * of its own at the stack's addresses.
+ */
+static enum tlb_fill_status fill_stack(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page)
+{
+	struct context_stack *stack = (struct context_stack *)client;
+	const struct context *context = stack->context;
+	uint64_t page = linear & PAGE_MASK, paddr;
+
+	if (!on_stack(context, linear) || !cpu_peek_translate(context->cpu, linear, &paddr))
+		return context->memory->client.fill(&context->memory->client, linear, write, ret_page);
+	ret_page->host = physmem_host(context->cpu->mem, paddr & PAGE_MASK, true, true);
+	ret_page->shadow = stack->shadow + (page - context->stack);
+	return ret_page->host ? TLB_FILL_OK : TLB_FILL_TRUSTED;
+}
+
+struct error *context_init(struct context *context)
+{
+	context->stack_data.context = context;
+	context->stack_data.client = (struct tlb_client){.fill = fill_stack, .default_tag = TAG_PRODUCT};
+	tlb_init(&context->stack_data.bank);
+	context->stack_data.bank.client = &context->stack_data.client;
+	if (context->way == REDIRECT_CONTEXT)
+		return product_memory_open_window(context->memory, context->stack_size);
+	context->stack_data.shadow = calloc(1, context->stack_size);
+	return context->stack_data.shadow ? NULL : error_create("shadowing the stack: out of memory");
+}
+
+/* -- in and out -- */
+
+/* Which banks and rules are in force; the CPU's registers are the caller's business. */
+static void set_phase(struct context *context, enum context_phase phase)
+{
+	bool product = phase == CONTEXT_PRODUCT, tags = context->way == REDIRECT_TAGS;
+	struct tlb *bank = product ? &context->memory->bank : NULL;
+
+	context->phase = phase;
+	context->client.hold_interrupts = product;
+	cpu_set_supervisor_banks(context->cpu, bank, tags && product ? &context->stack_data.bank : bank);
+	cpu_set_tagged(context->cpu, tags && product);
+}
+
+/* Per-CPU data are the product's: a property of the context, whatever the segment register would say. */
+static void set_percpu_base(struct context *context)
+{
+	struct cpu *cpu = context->cpu;
+
+	cpu->seg[context->word == 8 ? SEG_GS : SEG_FS].base = context->percpu;
+	cpu_update_mode(cpu);
+}
+
+bool context_enter(struct context *context)
+{
+	struct cpu *cpu = context->cpu;
+	uint64_t rsp = cpu->gpr[RSP];
+
+	context->entry = cpu_state_save(cpu);
+	if (!context->entry)
+		return false;
+	context->stack = rsp & ~(context->stack_size - 1);
+	context->trusted_rsp = rsp;
+	context->return_rsp = rsp + context->word;
+	context->started = cpu_instructions(cpu);
+	if (!cpu_peek_word(cpu, rsp, context->word, &context->return_rip) || (context->way == REDIRECT_CONTEXT && !move_stack(context))) {
+		cpu_state_destroy(context->entry);
+		context->entry = NULL;
+		return false;
+	}
+	if (context->way == REDIRECT_TAGS)
+		tag_stack(context);
+	product_memory_begin(context->memory);
+	context->trusted = context->entry;
+	set_percpu_base(context);
+	set_phase(context, CONTEXT_PRODUCT);
+	return true;
+}
+
+bool context_at_return(const struct context *context)
+{
+	const struct cpu *cpu = context->cpu;
+
+	return context->phase == CONTEXT_PRODUCT && cpu->rip == context->return_rip &&
+	       cpu->gpr[RSP] == context_to_product(context, context->return_rsp);
+}
+
+static void drop(struct cpu_state **state)
+{
+	cpu_state_destroy(*state);
+	*state = NULL;
+}
+
+/* The trusted CPU as it was at the body's start, but that the body is done. */
+static void return_from_body(struct context *context, uint64_t result)
+{
+	struct cpu *cpu = context->cpu;
+
+	set_phase(context, CONTEXT_TRUSTED);
+	cpu_state_restore(cpu, context->entry);
+	drop(&context->entry);
+	drop(&context->suspended);
+	cpu->gpr[RAX] = context->word == 8 ? result : (uint32_t)result;
+	cpu->gpr[RSP] = context->return_rsp;
+	cpu->rip = context->return_rip;
+}
+
+void context_leave(struct context *context, uint64_t result)
+{
+	product_memory_commit(context->memory);
+	return_from_body(context, result);
+}
+
+void context_abort(struct context *context, int64_t result)
+{
+	product_memory_rollback(context->memory);
+	return_from_body(context, result);
+}
+
+/* -- page faults on user addresses -- */
+
+/*
+ * The frame that the trusted handler gets shows the instruction that faulted, with its registers, on the trusted stack right below what
+ * the body found there. So the handler may repair the fault, or move RIP to the instruction's fixup; both come back by IRET.
+ */
+bool context_begin_user_fault(struct context *context)
+{
+	struct cpu *cpu = context->cpu;
+	uint64_t gpr[16], rip = cpu->rip, cr2 = cpu->cr2;
+	uint32_t flags = cpu_get_eflags(cpu);
+	struct exception exception = cpu->exception;
+
+	context->suspended = cpu_state_save(cpu);
+	if (!context->suspended)
+		return false;
+	memcpy(gpr, cpu->gpr, sizeof(gpr));
+	set_phase(context, CONTEXT_USER_FAULT);
+	cpu_state_restore(cpu, context->entry);
+	if (context->way == REDIRECT_CONTEXT) /* in the other way the body's own frames are on that stack */
+		gpr[RSP] = cpu->gpr[RSP];
+	context->fault_rsp = gpr[RSP];
+	memcpy(cpu->gpr, gpr, sizeof(gpr));
+	cpu->rip = rip;
+	cpu->cr2 = cr2;
+	cpu->exception = exception;
+	cpu_set_eflags(cpu, flags | FLAG_IF, FLAGS_ARITHMETIC | FLAG_AC | FLAG_DF | FLAG_IF); /* CLI is virtual in product context */
+	return true;
+}
+
+static void resume(struct context *context)
+{
+	struct cpu *cpu = context->cpu;
+	uint64_t gpr[16], rip = cpu->rip, rsp;
+
+	memcpy(gpr, cpu->gpr, sizeof(gpr));
+	cpu_state_restore(cpu, context->suspended);
+	drop(&context->suspended);
+	rsp = cpu->gpr[RSP];
+	memcpy(cpu->gpr, gpr, sizeof(gpr));
+	cpu->gpr[RSP] = rsp;
+	cpu->rip = rip;
+	set_phase(context, CONTEXT_PRODUCT);
+}
+
+static struct context_restart *find_restart(struct context *context, uint64_t rsp)
+{
+	for (size_t i = 0; i < context->restarts; i++) {
+		if (context->restart[i].rsp == rsp)
+			return &context->restart[i];
+	}
+	return NULL;
+}
+
+void context_end_user_fault(struct context *context)
+{
+	struct cpu *cpu = context->cpu;
+	struct context_restart *restart;
+
+	if (context->phase == CONTEXT_USER_FAULT && cpu->gpr[RSP] == context->fault_rsp) {
+		resume(context);
+		return;
+	}
+	restart = find_restart(context, cpu->gpr[RSP]);
+	if (!restart)
+		return;
+	cpu_state_restore(cpu, restart->entry);
+	cpu_state_destroy(restart->entry);
+	*restart = context->restart[--context->restarts];
+}
+
+static bool reserve_restart(struct context *context)
+{
+	size_t room = context->restart_room ? 2 * context->restart_room : 16;
+	struct context_restart *restart;
+
+	if (context->restarts < context->restart_room)
+		return true;
+	restart = realloc(context->restart, room * sizeof(*restart));
+	if (!restart)
+		return false;
+	context->restart = restart;
+	context->restart_room = room;
+	return true;
+}
+
+bool context_schedule(struct context *context)
+{
+	if (context->phase != CONTEXT_USER_FAULT)
+		return true;
+	if (!reserve_restart(context))
+		return false;
+	product_memory_rollback(context->memory);
+	set_phase(context, CONTEXT_TRUSTED);
+	drop(&context->suspended);
+	context->restart[context->restarts++] = (struct context_restart){context->fault_rsp, context->entry};
+	context->entry = NULL;
+	return true;
+}
+
+/* -- calls of kernel functions -- */
+
+enum { CALL_LIMIT = 20000000 /* instructions: far more than any function takes that is called this way */ };
+
+static void pass_arguments(struct context *context, const uint64_t *argument, unsigned arguments)
+{
+	static const enum gpr wide[] = {RDI, RSI, RDX, RCX, R8, R9}, narrow[] = {RAX, RDX, RCX};
+	struct cpu *cpu = context->cpu;
+
+	for (unsigned i = 0; i < arguments; i++)
+		cpu->gpr[context->word == 8 ? wide[i] : narrow[i]] = argument[i];
+	if (context->way == REDIRECT_TAGS)
+		tag_stack(context);
+}
+
+/* The CPU as the function is to find it, but for the arguments and the return address. */
+static void go_to_world(struct context *context, enum world world)
+{
+	struct cpu *cpu = context->cpu;
+
+	if (world == WORLD_TRUSTED && context->phase == CONTEXT_PRODUCT) {
+		uint64_t rsp = cpu->gpr[RSP];
+
+		cpu_state_restore(cpu, context->trusted);
+		if (context->way == REDIRECT_TAGS) /* it is on the trusted stack, below what is in use */
+			cpu->gpr[RSP] = rsp;
+	}
+	if (world == WORLD_PRODUCT && context->phase != CONTEXT_PRODUCT) {
+		context->stack = cpu->gpr[RSP] & ~(context->stack_size - 1);
+		context->trusted_rsp = cpu->gpr[RSP];
+		cpu->gpr[RSP] = context_to_product(context, cpu->gpr[RSP]);
+		set_percpu_base(context);
+	}
+	set_phase(context, world == WORLD_PRODUCT ? CONTEXT_PRODUCT : CONTEXT_TRUSTED);
+	context->client.hold_interrupts = true;
+}
+
+bool kernel_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,
+		 uint64_t *ret_value)
+{
+	const uint64_t return_address = context->word == 8 ? 0xffffffffffffff00 : 0xffffff00; /* no code is ever there */
+	struct cpu *cpu = context->cpu;
+	struct cpu_state *saved = cpu_state_save(cpu);
+	enum context_phase phase = context->phase;
+	bool own = world == WORLD_PRODUCT && phase != CONTEXT_PRODUCT, done = false, in_window;
+	uint64_t top;
+
+	if (!saved)
+		return false;
+	if (own) {
+		context->trusted = saved;
+		product_memory_begin(context->memory);
+	}
+	go_to_world(context, world);
+	top = (cpu->gpr[RSP] - 256) & ~15ull;
+	in_window = world == WORLD_PRODUCT && context->way == REDIRECT_CONTEXT;
+	pass_arguments(context, argument, arguments);
+	context->nested++;
+	if (in_window ? product_memory_write(context->memory, top - context->word, &return_address, context->word)
+		      : cpu_poke(cpu, top - context->word, &return_address, context->word))
+		done = cpu_call_pushed(cpu, function, top, return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
+	context->nested--;
+	set_phase(context, phase);
+	cpu_state_restore(cpu, saved);
+	cpu_state_destroy(saved);
+	if (own && done)
+		product_memory_commit(context->memory);
+	else if (own)
+		product_memory_rollback(context->memory);
+	return done;
+}
+
+void context_deinit(struct context *context)
+{
+	drop(&context->entry);
+	drop(&context->suspended);
+	for (size_t i = 0; i < context->restarts; i++)
+		cpu_state_destroy(context->restart[i].entry);
+	free(context->restart);
+	free(context->stack_data.shadow);
+}

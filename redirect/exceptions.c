@@ -1,0 +1,177 @@
+/*
+ * What product context does to the machine, and what becomes of it: exceptions, and effects of privileged instructions.
+ *
+ * Page faults on user addresses are the trusted kernel's to handle (context.h). Faults on product addresses never reach its handler, which
+ * would find its own mapping and retry for ever: the trusted fixup_exception() is asked, as the handler would; if the instruction has no
+ * fixup the call is given up.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "emu/exception.h"
+#include "emu/peek.h"
+#include "redirect/session.h"
+
+/* -- privileged effects -- */
+
+/*
+ * Time that product context sees: instructions of this call. Timekeeping code finds such a TSC to lie before its last reading, and shows
+ * the time of that (clocksource_delta()); delay loops go on.
+ */
+static uint64_t product_time(const struct redirect *redirect)
+{
+	return cpu_instructions(redirect->cpu) - redirect->context.started;
+}
+
+static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, uint64_t index, uint64_t *value)
+{
+	struct redirect *redirect = opaque;
+
+	(void)index;
+	if (redirect->context.phase != CONTEXT_PRODUCT)
+		return false;
+	switch (what) {
+	case PRIVILEGED_CONTROL_WRITE:
+	case PRIVILEGED_INVALIDATE:
+		tlb_flush(&redirect->memory.bank);
+		return true;
+	case PRIVILEGED_DEBUG_WRITE:
+	case PRIVILEGED_MSR_WRITE:
+	case PRIVILEGED_PORT_WRITE:
+	case PRIVILEGED_TABLE_LOAD:
+		return true;
+	case PRIVILEGED_MSR_READ:
+		*value = 0;
+		return true;
+	case PRIVILEGED_PORT_READ:
+		*value = UINT64_MAX;
+		return true;
+	case PRIVILEGED_TIME:
+		*value = product_time(redirect);
+		return true;
+	case PRIVILEGED_HALT:
+		redirect->abort_reason = "HLT";
+		cpu_abandon(cpu, CPU_EXIT_CLIENT);
+	}
+	return false;
+}
+
+/* -- exceptions -- */
+
+/* pt_regs in words (arch/x86/include/asm/ptrace.h): which register each is; segment selectors and orig_ax do not matter here. */
+enum { IP = 16, CS, FLAGS, SP, SS, NONE };
+static const uint8_t layout64[] = {R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI, NONE, IP, CS, FLAGS, SP, SS};
+static const uint8_t layout32[] = {RBX, RCX, RDX, RSI, RDI, RBP, RAX, NONE, NONE, NONE, NONE, NONE, IP, CS, FLAGS, SP, SS};
+
+struct layout {
+	const uint8_t *word;
+	unsigned count, size;
+};
+
+static struct layout pt_regs_layout(const struct redirect *redirect)
+{
+	if (redirect->context.word == 8)
+		return (struct layout){layout64, sizeof(layout64), 8};
+	return (struct layout){layout32, sizeof(layout32), 4};
+}
+
+static uint64_t get_register(const struct cpu *cpu, unsigned which)
+{
+	switch (which) {
+	case IP:
+		return cpu->rip;
+	case CS:
+		return cpu->seg[SEG_CS].selector;
+	case FLAGS:
+		return cpu_get_eflags(cpu);
+	case SP:
+		return cpu->gpr[RSP];
+	case SS:
+		return cpu->seg[SEG_SS].selector;
+	case NONE:
+		return UINT64_MAX;
+	default:
+		return cpu->gpr[which];
+	}
+}
+
+static void set_register(struct cpu *cpu, unsigned which, uint64_t value)
+{
+	if (which == IP)
+		cpu->rip = value;
+	else if (which < IP)
+		cpu->gpr[which] = value;
+}
+
+/* What is below of the trusted stack is free. */
+static uint64_t free_stack(const struct redirect *redirect)
+{
+	return redirect->context.way == REDIRECT_TAGS ? redirect->cpu->gpr[RSP] : redirect->context.trusted_rsp;
+}
+
+/* Asks the trusted kernel whether the faulting instruction has a fixup, and goes on there. */
+static bool fix_up(struct redirect *redirect)
+{
+	struct cpu *cpu = redirect->cpu;
+	struct layout layout = pt_regs_layout(redirect);
+	uint64_t words[sizeof(layout64)];
+	uint8_t bytes[sizeof(words)]; /* below what is in use of the trusted stack, above where kernel_call() begins */
+	uint64_t place = (free_stack(redirect) - sizeof(bytes)) & ~15ull, fixed;
+	uint64_t argument[] = {place, cpu->exception.vector, cpu->exception.error_code, cpu->cr2};
+	unsigned size = layout.count * layout.size;
+
+	if (!redirect->function.fixup_exception)
+		return false;
+	for (unsigned i = 0; i < layout.count; i++) {
+		words[i] = get_register(cpu, layout.word[i]);
+		memcpy(bytes + i * layout.size, &words[i], layout.size);
+	}
+	if (!cpu_poke(cpu, place, bytes, size) ||
+	    !kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fixup_exception, argument, layout.size == 8 ? 4 : 3,
+			 &fixed) ||
+	    !(uint32_t)fixed || cpu_peek(cpu, place, bytes, size) != size)
+		return false;
+	for (unsigned i = 0; i < layout.count; i++) {
+		words[i] = 0;
+		memcpy(&words[i], bytes + i * layout.size, layout.size);
+		set_register(cpu, layout.word[i], words[i]);
+	}
+	return true;
+}
+
+static bool on_exception(void *opaque, struct cpu *cpu)
+{
+	struct redirect *redirect = opaque;
+	const struct context *context = &redirect->context;
+
+	if (context->phase != CONTEXT_PRODUCT || cpu->cpl)
+		return false;
+	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < redirect->memory.kernel_start && cpu->cr2 != cpu->rip) {
+		if (!context->nested && context_begin_user_fault(&redirect->context)) {
+			redirect->stats.user_faults++;
+			return false;
+		}
+	} else if (fix_up(redirect)) {
+		return true;
+	}
+	redirect->abort_reason = "fault";
+	if (context->nested)
+		cpu_request_exit(cpu, CPU_EXIT_CLIENT);
+	else
+		abort_call(redirect, EIO, "fault");
+	return true;
+}
+
+static void on_interrupt_return(void *opaque, struct cpu *cpu)
+{
+	struct redirect *redirect = opaque;
+
+	(void)cpu;
+	context_end_user_fault(&redirect->context);
+}
+
+const struct cpu_client client_template = {
+	.exception = on_exception,
+	.interrupt_return = on_interrupt_return,
+	.privileged = on_privileged,
+};

@@ -1,0 +1,182 @@
+/* Deciding a system call by its row of the policy: policy.h. Translates product descriptors among the arguments. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/peek.h"
+#include "redirect/session.h"
+
+#define AT_FDCWD_VALUE ((uint32_t)-100)
+
+/* -- processes -- */
+
+static bool is_tool(const struct redirect *redirect, uint32_t pid)
+{
+	return redirect->config.first_pid && pid >= redirect->config.first_pid;
+}
+
+/* -- descriptors -- */
+
+/* Whether argument n is a product descriptor; then the product sees its own number. */
+static bool translate(struct redirect *redirect, unsigned n)
+{
+	uint32_t number;
+
+	if (!product_descriptor(redirect, redirect->call.argument[n], &number))
+		return false;
+	redirect->call.translated[n] = number;
+	return true;
+}
+
+/* -- paths -- */
+
+/* Reads the path at a user address; false: it is not all there (the kernel will say EFAULT) or too long. */
+static bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_BYTES])
+{
+	for (size_t done = 0; done < PATH_MAX_BYTES;) {
+		size_t in_page = PAGE_SIZE - ((address + done) & ~PAGE_MASK), n = PATH_MAX_BYTES - done;
+
+		n = cpu_peek(redirect->cpu, address + done, path + done, n < in_page ? n : in_page);
+		if (!n)
+			return false;
+		if (memchr(path + done, 0, n))
+			return true;
+		done += n;
+	}
+	return false;
+}
+
+/* /proc/PID of a tool: ps(1) looks itself up by number. */
+static bool is_tool_directory(const struct redirect *redirect, const char *path)
+{
+	static const char proc[] = "/proc/";
+	char *end;
+	unsigned long pid;
+
+	if (strncmp(path, proc, sizeof(proc) - 1) != 0)
+		return false;
+	pid = strtoul(path + sizeof(proc) - 1, &end, 10);
+	return (*end == 0 || *end == '/') && is_tool(redirect, pid);
+}
+
+/* What xray86 delivered, and what is the tool's own. */
+static bool is_trusted_path(const struct redirect *redirect, const char *path)
+{
+	static const char *const own[] = {"/proc/self/exe", "/proc/self/maps", "/proc/self/fd", "/proc/self/task",  "/dev/fd",
+					  "/dev/null",      "/dev/console",    "/dev/tty",      "/etc/ld.so.cache", "/etc/ld.so.preload"};
+
+	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		size_t length = strlen(own[i]);
+
+		if (strncmp(path, own[i], length) == 0 && (path[length] == 0 || path[length] == '/'))
+			return true;
+	}
+	return is_tool_directory(redirect, path) ||
+	       (redirect->config.delivered && redirect->config.delivered(redirect->config.delivered_opaque, path));
+}
+
+static enum verdict judge_path(struct redirect *redirect, unsigned n)
+{
+	char path[PATH_MAX_BYTES];
+
+	if (!read_path(redirect, redirect->call.argument[n], path))
+		return VERDICT_PRODUCT;
+	return is_trusted_path(redirect, path) ? VERDICT_TRUSTED : VERDICT_PRODUCT;
+}
+
+static enum verdict judge_at(struct redirect *redirect, unsigned dir, unsigned n)
+{
+	uint32_t fd = redirect->call.argument[dir];
+	char path[PATH_MAX_BYTES];
+	bool absolute = redirect->call.argument[n] && read_path(redirect, redirect->call.argument[n], path) && path[0] == '/';
+
+	if (absolute || fd == AT_FDCWD_VALUE)
+		return judge_path(redirect, n);
+	return translate(redirect, dir) ? VERDICT_PRODUCT : VERDICT_TRUSTED;
+}
+
+/* -- rules -- */
+
+static enum verdict both(enum verdict a, enum verdict b, int error, int *ret_errno)
+{
+	*ret_errno = error;
+	return a == b ? a : VERDICT_REFUSED;
+}
+
+static enum verdict by_fd(struct redirect *redirect, unsigned n)
+{
+	return translate(redirect, n) ? VERDICT_PRODUCT : VERDICT_TRUSTED;
+}
+
+/* Clocks of processes and threads (include/linux/posix-timers.h: dynamic ones are negative). */
+static enum verdict by_clock(int32_t clock)
+{
+	return clock == 2 /* CLOCK_PROCESS_CPUTIME_ID */ || clock == 3 /* CLOCK_THREAD_CPUTIME_ID */ || clock < 0 ? VERDICT_TRUSTED
+														  : VERDICT_PRODUCT;
+}
+
+static enum verdict by_fcntl(struct redirect *redirect)
+{
+	switch ((uint32_t)redirect->call.argument[1]) {
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+	case F_GETFD:
+	case F_SETFD:
+		return VERDICT_TRUSTED;
+	default:
+		return by_fd(redirect, 0);
+	}
+}
+
+/* Negative ones are process groups, for kill(). */
+static enum verdict by_process(const struct redirect *redirect, int32_t pid)
+{
+	return pid == 0 || is_tool(redirect, pid < 0 ? -pid : pid) ? VERDICT_TRUSTED : VERDICT_PRODUCT;
+}
+
+enum verdict judge(struct redirect *redirect, int *ret_errno)
+{
+	struct call *call = &redirect->call;
+	const uint8_t *a = call->row->argument;
+
+	call->opens = call->row->flags & POLICY_OPENS;
+	*ret_errno = a[0];
+	switch ((enum policy_rule)call->row->rule) {
+	case POLICY_TRUSTED:
+		return VERDICT_TRUSTED;
+	case POLICY_PRODUCT:
+	case POLICY_CWD:
+	case POLICY_UNSHARE:
+	case POLICY_CHROOT:
+	case POLICY_IPC:
+	case POLICY_BPF:
+	case POLICY_SOCKETCALL:
+		return VERDICT_PRODUCT;
+	case POLICY_REFUSED:
+		return VERDICT_REFUSED;
+	case POLICY_FD:
+	case POLICY_FCHDIR:
+		return by_fd(redirect, a[0]);
+	case POLICY_FD2:
+		return both(by_fd(redirect, a[0]), by_fd(redirect, a[1]), EINVAL, ret_errno);
+	case POLICY_PATH:
+	case POLICY_CHDIR:
+		return judge_path(redirect, a[0]);
+	case POLICY_INOTIFY:
+		return VERDICT_TRUSTED;
+	case POLICY_PATH2:
+		return both(judge_path(redirect, a[0]), judge_path(redirect, a[1]), EXDEV, ret_errno);
+	case POLICY_AT:
+		return judge_at(redirect, a[0], a[1]);
+	case POLICY_AT2:
+		return both(judge_at(redirect, a[0], a[1]), judge_at(redirect, a[2], a[3]), EXDEV, ret_errno);
+	case POLICY_PID:
+		return by_process(redirect, call->argument[a[0]]);
+	case POLICY_CLOCK:
+		return by_clock(call->argument[a[0]]);
+	case POLICY_FCNTL:
+		return by_fcntl(redirect);
+	}
+	return VERDICT_TRUSTED;
+}

@@ -1,0 +1,234 @@
+/* The product's kernel address space: memory.h. */
+#include "redirect/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/error.h"
+
+static const uint8_t hole[PAGE_SIZE];
+
+/* -- physical memory -- */
+
+static const uint8_t *snapshot_page(void *opaque, uint64_t paddr)
+{
+	struct product_memory *memory = opaque;
+	const uint8_t *page = memory->snapshot.page(memory->snapshot.opaque, paddr);
+
+	if (page)
+		return page;
+	memory->count.holes++;
+	return hole;
+}
+
+static bool read_entry(void *opaque, uint64_t paddr, unsigned size, uint64_t *ret)
+{
+	struct product_memory *memory = opaque;
+
+	*ret = 0;
+	return overlay_read(memory->overlay, paddr, ret, size);
+}
+
+/* -- translation -- */
+
+static bool in_window(const struct product_memory *memory, uint64_t linear)
+{
+	return linear - memory->window < memory->window_size;
+}
+
+static enum walk_status walk(struct product_memory *memory, uint64_t linear, bool write, struct walk_result *ret, uint32_t *ret_error_code)
+{
+	/* Accessed and dirty bits stay as they are: the product's kernel does not look for ours. */
+	const struct walk_memory physical = {.opaque = memory, .read = read_entry};
+	const struct walk_request request = {.linear = linear, .access = write ? ACCESS_WRITE : ACCESS_READ};
+
+	return paging_walk(&memory->paging, &physical, &request, ret, ret_error_code);
+}
+
+bool product_memory_translate(struct product_memory *memory, uint64_t linear, uint64_t *ret_paddr)
+{
+	struct walk_result result;
+	uint32_t error_code;
+
+	if (linear < memory->kernel_start || in_window(memory, linear) || walk(memory, linear, false, &result, &error_code) != WALK_OK)
+		return false;
+	*ret_paddr = result.paddr;
+	return true;
+}
+
+/* -- the bank -- */
+
+static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page)
+{
+	struct product_memory *memory = (struct product_memory *)client;
+	struct overlay_page page;
+	struct walk_result result;
+	uint32_t error_code = 0;
+
+	if (linear < memory->kernel_start)
+		return TLB_FILL_TRUSTED;
+	if (in_window(memory, linear)) {
+		ret_page->host = memory->window_host + ((linear - memory->window) & PAGE_MASK);
+		return TLB_FILL_OK;
+	}
+	if (walk(memory, linear, write, &result, &error_code) != WALK_OK || !overlay_page(memory->overlay, result.paddr, write, &page)) {
+		memory->count.faults++;
+		ret_page->error_code = error_code;
+		return TLB_FILL_FAULT;
+	}
+	if (page.moved) /* whatever address it was read at */
+		tlb_flush(&memory->bank);
+	memory->count.fills++;
+	ret_page->host = page.host;
+	ret_page->shadow = page.shadow;
+	return TLB_FILL_OK;
+}
+
+/* -- making -- */
+
+struct error *product_memory_init(struct product_memory *memory, const struct product_memory_config *config)
+{
+	struct overlay_config overlay = {
+		.source = {memory, snapshot_page},
+		.shadows = config->shadows,
+		.clean = config->product_tag,
+		.max_pages = config->max_pages,
+	};
+
+	memset(memory, 0, sizeof(*memory));
+	tlb_init(&memory->bank);
+	memory->client = (struct tlb_client){.fill = fill, .default_tag = config->product_tag};
+	memory->bank.client = &memory->client;
+	memory->snapshot = config->snapshot;
+	memory->kernel_start = config->kernel_start;
+	memory->paging = config->paging;
+	return overlay_create(&overlay, &memory->overlay);
+}
+
+void product_memory_deinit(struct product_memory *memory)
+{
+	overlay_destroy(memory->overlay);
+	free(memory->window_host);
+}
+
+static bool is_unmapped(struct product_memory *memory, uint64_t linear, uint64_t size)
+{
+	uint64_t paddr;
+
+	for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+		if (product_memory_translate(memory, linear + at, &paddr))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where to look: on x86-64 right below the direct map is the guard hole, which no kernel maps (Documentation/arch/x86/x86_64/mm.rst); on
+ * i386 there are 8 MiB between the direct map and vmalloc's addresses (VMALLOC_OFFSET), wherever they are.
+ */
+struct error *product_memory_open_window(struct product_memory *memory, uint64_t size)
+{
+	bool wide = memory->paging.mode == PAGING_4LEVEL || memory->paging.mode == PAGING_5LEVEL;
+	uint64_t first = memory->kernel_start, step = wide ? 1ull << 30 : 1 << 20, last = wide ? UINT64_MAX - step : UINT32_MAX - step;
+
+	if (wide)
+		first = (memory->paging.mode == PAGING_4LEVEL ? 0xffff800000000000 : 0xff00000000000000) + step;
+	for (uint64_t linear = first; linear < last; linear += step) {
+		if (!is_unmapped(memory, linear - size, 3 * size)) /* with a guard on both sides */
+			continue;
+		memory->window_host = aligned_alloc(PAGE_SIZE, size);
+		if (!memory->window_host)
+			return error_create("making the stack of product context: out of memory");
+		memset(memory->window_host, 0, size);
+		memory->window = linear;
+		memory->window_size = size;
+		return NULL;
+	}
+	return error_create("the product's kernel address space has no hole for a stack: its page tables look damaged");
+}
+
+/* -- bytes -- */
+
+/* The place of linear, valid to the end of its page; NULL: not mapped. */
+static uint8_t *locate(struct product_memory *memory, uint64_t linear, bool write, uint8_t **ret_shadow)
+{
+	struct overlay_page page;
+	uint64_t paddr;
+
+	*ret_shadow = NULL;
+	if (in_window(memory, linear))
+		return memory->window_host + (linear - memory->window);
+	if (!product_memory_translate(memory, linear, &paddr) || !overlay_page(memory->overlay, paddr, write, &page))
+		return NULL;
+	if (page.moved)
+		tlb_flush(&memory->bank);
+	if (page.shadow)
+		*ret_shadow = page.shadow + (linear & ~PAGE_MASK);
+	return page.host + (linear & ~PAGE_MASK);
+}
+
+static size_t in_page(uint64_t linear, size_t size)
+{
+	size_t left = PAGE_SIZE - (linear & ~PAGE_MASK);
+
+	return size < left ? size : left;
+}
+
+bool product_memory_read(struct product_memory *memory, uint64_t linear, void *to, size_t size)
+{
+	uint8_t *shadow;
+
+	for (size_t done = 0, n; done < size; done += n) {
+		const uint8_t *from = locate(memory, linear + done, false, &shadow);
+
+		if (!from)
+			return false;
+		n = in_page(linear + done, size - done);
+		memcpy((uint8_t *)to + done, from, n);
+	}
+	return true;
+}
+
+bool product_memory_write(struct product_memory *memory, uint64_t linear, const void *from, size_t size)
+{
+	uint8_t *shadow;
+
+	for (size_t done = 0; done < size; done += in_page(linear + done, size - done)) {
+		if (!locate(memory, linear + done, true, &shadow)) /* now that nothing is written yet */
+			return false;
+	}
+	for (size_t done = 0, n; done < size; done += n) {
+		uint8_t *to = locate(memory, linear + done, true, &shadow);
+
+		n = in_page(linear + done, size - done);
+		memcpy(to, (const uint8_t *)from + done, n);
+		if (shadow)
+			memset(shadow, 0, n);
+	}
+	return true;
+}
+
+bool product_memory_read_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t *ret)
+{
+	*ret = 0;
+	return product_memory_read(memory, linear, ret, size);
+}
+
+/* -- transactions -- */
+
+void product_memory_begin(struct product_memory *memory)
+{
+	overlay_begin(memory->overlay);
+	tlb_flush(&memory->bank); /* pages written before are to be saved at their next write */
+}
+
+void product_memory_commit(struct product_memory *memory)
+{
+	overlay_commit(memory->overlay);
+}
+
+void product_memory_rollback(struct product_memory *memory)
+{
+	overlay_rollback(memory->overlay);
+	tlb_flush(&memory->bank);
+}

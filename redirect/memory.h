@@ -1,0 +1,67 @@
+/*
+ * The product's kernel address space, as product context sees it: linear addresses of the kernel half, translated by the product's own
+ * kernel page tables (swapper_pg_dir), which are read through the overlay like everything else; loads from the overlay, else from the
+ * snapshot; stores to the overlay.
+ *
+ * It is the client of the TLB bank that takes the CPU's own place in product context (mmu/tlb.h, cpu_set_supervisor_banks()). Addresses of
+ * the user half it leaves to the CPU: they are the trusted VM's. Physical addresses where the snapshot has no memory (devices)
+ * read as zero, and keep what is written like any other page.
+ *
+ * One window of linear addresses that the product does not use is ours: the stack of product context in the "context" way.
+ */
+#ifndef XRAY86_REDIRECT_MEMORY_H
+#define XRAY86_REDIRECT_MEMORY_H
+
+#include "mmu/overlay.h"
+#include "mmu/tlb.h"
+#include "mmu/walk.h"
+
+struct product_memory {
+	struct tlb_client client; /* MUST BE FIRST: fill() finds us by it */
+	struct tlb bank;
+	struct overlay_source snapshot; /* NULL pages are holes */
+	struct overlay *overlay;
+	struct paging paging;
+	uint64_t kernel_start; /* the kernel half begins here */
+	uint64_t window;       /* linear, page-aligned; window_size 0: none */
+	uint64_t window_size;
+	uint8_t *window_host;
+	struct {
+		uint64_t fills, faults, holes; /* misses answered; refused; of the answered, at addresses without memory */
+	} count;
+};
+
+struct product_memory_config {
+	struct overlay_source snapshot;
+	struct paging paging; /* by the kernel's own page tables, swapper_pg_dir */
+	uint64_t kernel_start;
+	bool shadows; /* for tagged execution: values that come from the product carry `product_tag` */
+	uint8_t product_tag;
+	uint64_t max_pages; /* that may be written */
+};
+
+struct error *product_memory_init(struct product_memory *memory, const struct product_memory_config *config);
+void product_memory_deinit(struct product_memory *memory);
+
+/*
+ * Finds `size` bytes (a multiple of the page size) of kernel-half addresses that the page tables leave unmapped, aligned to `size`, and
+ * puts memory of ours there. Error if there is no such hole.
+ */
+struct error *product_memory_open_window(struct product_memory *memory, uint64_t size);
+
+/* The physical address of a kernel-half address; false: not mapped (or the window). */
+bool product_memory_translate(struct product_memory *memory, uint64_t linear, uint64_t *ret_paddr);
+
+/* Bytes at kernel-half addresses, the window's too. False where something is not mapped: nothing (read: an unspecified part) is copied
+ * then. */
+bool product_memory_read(struct product_memory *memory, uint64_t linear, void *to, size_t size);
+bool product_memory_write(struct product_memory *memory, uint64_t linear, const void *from, size_t size);
+/* A little-endian number of `size` bytes, up to 8. */
+bool product_memory_read_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t *ret);
+
+/* Transactions of the overlay, with the bank kept in step. */
+void product_memory_begin(struct product_memory *memory);
+void product_memory_commit(struct product_memory *memory);
+void product_memory_rollback(struct product_memory *memory);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * Which world a system call goes to: one table per ABI (policy_x86_64.def, policy_i386.def), a row per system call of Linux 6.1, with the
+ * reason where it is not plain. The rule that a user can hold in mind: the tool runs as if its process were in the product at that
+ * moment; only its own code and memory are trusted.
+ */
+#ifndef XRAY86_REDIRECT_POLICY_H
+#define XRAY86_REDIRECT_POLICY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum policy_rule {
+	POLICY_TRUSTED,
+	POLICY_PRODUCT,
+	POLICY_REFUSED,    /* in neither world; argument[0]: errno */
+	POLICY_FD,         /* where the descriptor argument[0] belongs */
+	POLICY_FD2,        /* two descriptors: of one world, or EINVAL */
+	POLICY_PATH,       /* where the path argument[0] belongs */
+	POLICY_PATH2,      /* two paths: of one world, or EXDEV */
+	POLICY_AT,         /* the path argument[1], relative to the descriptor argument[0] */
+	POLICY_AT2,        /* twice: argument[0] and [1], [2] and [3] */
+	POLICY_PID,        /* where the process argument[0] lives: 0 and the tool's own are trusted */
+	POLICY_CLOCK,      /* the clock argument[0]: those of processes and threads are trusted */
+	POLICY_FCNTL,      /* duplicates and flags of the descriptor: trusted; the rest like POLICY_FD */
+	POLICY_SOCKETCALL, /* i386: by the call that argument[0] names */
+	POLICY_IPC,        /* i386: likewise */
+	POLICY_CHDIR,
+	POLICY_FCHDIR,
+	POLICY_CWD,
+	POLICY_CHROOT,
+	POLICY_UNSHARE,
+	POLICY_INOTIFY,
+	POLICY_BPF,
+};
+
+enum {
+	POLICY_OPENS = 1,   /* the result is a new descriptor */
+	POLICY_REFUSES = 2, /* in the product: EINVAL */
+};
+
+struct policy_row {
+	const char *name; /* without sys_; NULL: no such call */
+	uint8_t rule;
+	uint8_t argument[4];
+	uint8_t flags;
+	const char *why;
+};
+
+enum policy_abi { POLICY_X86_64, POLICY_I386, POLICY_ABIS };
+
+/* The rows by system call number; *ret_count is one more than the highest. */
+const struct policy_row *policy_table(enum policy_abi abi, size_t *ret_count);
+
+#endif

@@ -1,0 +1,362 @@
+/* Introspection: redirect.h. The life of a session, and the way of a system call through it. */
+#include "redirect/redirect.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/peek.h"
+#include "redirect/session.h"
+#include "util/error.h"
+
+enum { MAX_COPIED_PAGES = 1 << 16, USER_CS64 = 0x33 /* __USER_CS */ };
+
+/* -- telling -- */
+
+static void trace(struct redirect *redirect, int64_t result, const char *note)
+{
+	const struct call *call = &redirect->call;
+	FILE *to = redirect->config.trace;
+
+	if (!to)
+		return;
+	fprintf(to, "%s(%#" PRIx64 ", %#" PRIx64 ", %#" PRIx64 ") = %" PRId64 "  %" PRIu64 " instructions, %zu pages%s%s\n",
+		call->row->name, call->argument[0], call->argument[1], call->argument[2], result,
+		cpu_instructions(redirect->cpu) - call->started, overlay_transaction_pages(redirect->memory.overlay),
+		*note ? "  ABORTED: " : "", note);
+}
+
+/* -- ends of a call -- */
+
+/* Words of pt_regs: the arguments in order, orig_ax, cs. */
+enum { ORIG_AX = ARGUMENTS, CS, WORDS };
+
+static const uint8_t *pt_regs_words(const struct redirect *redirect)
+{
+	static const uint8_t x86_64[WORDS] = {14, 13, 12, 7, 9, 8, 15, 17}, compat[WORDS] = {5, 11, 12, 13, 14, 4, 15, 17},
+			     i386[WORDS] = {0, 1, 2, 3, 4, 5, 11, 12};
+
+	if (redirect->context.word == 4)
+		return i386;
+	return redirect->call.abi == POLICY_X86_64 ? x86_64 : compat;
+}
+
+/*
+ * Puts arguments into the pt_regs that the body looks at: in the "context" way a copy, in the "tags" way the trusted ones, which get
+ * theirs back at the end. Only those that the policy changed.
+ */
+static bool put_arguments(struct redirect *redirect, const uint64_t argument[ARGUMENTS])
+{
+	const struct call *call = &redirect->call;
+	unsigned word = redirect->context.word;
+	const uint8_t *words = pt_regs_words(redirect);
+
+	for (unsigned i = 0; i < ARGUMENTS; i++) {
+		uint64_t place = context_to_product(&redirect->context, call->regs + words[i] * word);
+
+		if (call->translated[i] == call->argument[i])
+			continue;
+		if (!(redirect->context.way == REDIRECT_TAGS ? cpu_poke(redirect->cpu, place, &argument[i], word)
+							     : product_memory_write(&redirect->memory, place, &argument[i], word)))
+			return false;
+	}
+	return true;
+}
+
+static void restore_arguments(struct redirect *redirect)
+{
+	if (redirect->context.way == REDIRECT_TAGS)
+		put_arguments(redirect, redirect->call.argument);
+}
+
+void abort_call(struct redirect *redirect, int error, const char *reason)
+{
+	char near[KSYM_NAME_LEN + 20], note[KSYM_NAME_LEN + 120];
+
+	snprintf(note, sizeof(note), "%s at %s, exception %u code %#x address %#" PRIx64, reason,
+		 symbol_near(redirect, redirect->cpu->rip, near), redirect->cpu->exception.vector, redirect->cpu->exception.error_code,
+		 redirect->cpu->cr2);
+	redirect->stats.aborted++;
+	context_abort(&redirect->context, -error);
+	restore_arguments(redirect);
+	trace(redirect, -error, note);
+}
+
+/* The restart codes of the kernel (include/linux/errno.h) are between it and its own entry code. */
+static int64_t visible_result(const struct redirect *redirect)
+{
+	int64_t result = redirect->context.word == 8 ? (int64_t)redirect->cpu->gpr[RAX] : (int32_t)redirect->cpu->gpr[RAX];
+
+	return result <= -512 && result >= -516 ? -EINTR : result;
+}
+
+static enum mark_action on_return(void *opaque, struct cpu *cpu)
+{
+	struct redirect *redirect = opaque;
+	int64_t result;
+
+	if (redirect->context.nested || !context_at_return(&redirect->context))
+		return MARK_CONTINUE;
+	result = visible_result(redirect);
+	context_leave(&redirect->context, result);
+	restore_arguments(redirect);
+	redirect->stats.instructions += cpu_instructions(cpu) - redirect->call.started;
+	if (redirect->call.opens && result >= 0) {
+		result = install_placeholder(redirect, result);
+		cpu->gpr[RAX] = redirect->context.word == 8 ? (uint64_t)result : (uint32_t)result;
+	}
+	trace(redirect, result, "");
+	return MARK_LOOK;
+}
+
+/* -- beginnings -- */
+
+static bool read_call(struct redirect *redirect)
+{
+	struct call *call = &redirect->call;
+	unsigned word = redirect->context.word;
+	uint64_t regs = redirect->cpu->gpr[word == 8 ? RDI : RAX], cs, number;
+	const uint8_t *words;
+	size_t count;
+
+	memset(call, 0, sizeof(*call));
+	call->regs = regs;
+	call->started = cpu_instructions(redirect->cpu);
+	words = pt_regs_words(redirect); /* cs is at the same place for both ABIs */
+	if (!cpu_peek_word(redirect->cpu, regs + words[CS] * word, word, &cs))
+		return false;
+	call->abi = word == 8 && (cs & 0xffff) == USER_CS64 ? POLICY_X86_64 : POLICY_I386;
+	words = pt_regs_words(redirect);
+	for (unsigned i = 0; i < ARGUMENTS; i++) {
+		if (!cpu_peek_word(redirect->cpu, regs + words[i] * word, word, &call->argument[i]))
+			return false;
+		call->translated[i] = call->argument[i];
+	}
+	if (!cpu_peek_word(redirect->cpu, regs + words[ORIG_AX] * word, word, &number))
+		return false;
+	call->number = number;
+	call->row = policy_table(call->abi, &count) + call->number;
+	return call->number < count && call->row->name;
+}
+
+static enum mark_action refuse(struct redirect *redirect, int error)
+{
+	struct cpu *cpu = redirect->cpu;
+	unsigned word = redirect->context.word;
+
+	if (!cpu_peek_word(cpu, cpu->gpr[RSP], word, &cpu->rip))
+		return MARK_CONTINUE;
+	cpu->gpr[RSP] += word;
+	cpu->gpr[RAX] = word == 8 ? (uint64_t)-error : (uint32_t)-error;
+	trace(redirect, -error, "");
+	return MARK_LOOK;
+}
+
+/* Where the body will come back to is known only now; there are a few such places in a kernel. */
+static bool mark_return(struct redirect *redirect)
+{
+	struct error *err = cpu_mark(redirect->cpu, redirect->context.return_rip, on_return, redirect);
+
+	error_destroy(err); /* it is marked already */
+	return true;
+}
+
+static enum mark_action begin_product_call(struct redirect *redirect)
+{
+	if (!redirect->ready) {
+		redirect->failure = set_up_product(redirect);
+		if (redirect->failure)
+			return MARK_EXIT;
+	}
+	if (!context_enter(&redirect->context))
+		return refuse(redirect, ENOMEM);
+	mark_return(redirect);
+	redirect->stats.flagged++;
+	if (!put_arguments(redirect, redirect->call.translated))
+		abort_call(redirect, EIO, "arguments");
+	return MARK_LOOK;
+}
+
+static bool meet_first_task(struct redirect *redirect)
+{
+	redirect->failure = find_current(redirect);
+	if (redirect->failure)
+		return false;
+	if (redirect->config.agent)
+		redirect->agent = trusted_current(redirect);
+	return true;
+}
+
+static enum mark_action on_body(void *opaque, struct cpu *cpu)
+{
+	struct redirect *redirect = opaque;
+	int error;
+
+	(void)cpu;
+	if (!redirect->current_offset && !meet_first_task(redirect))
+		return MARK_EXIT;
+	if (!redirect->active || redirect->context.phase != CONTEXT_TRUSTED || redirect->context.nested ||
+	    trusted_current(redirect) == redirect->agent || !read_call(redirect))
+		return MARK_CONTINUE;
+	switch (judge(redirect, &error)) {
+	case VERDICT_TRUSTED:
+		break;
+	case VERDICT_REFUSED:
+		return refuse(redirect, error);
+	case VERDICT_PRODUCT:
+		return begin_product_call(redirect);
+	}
+	return MARK_CONTINUE;
+}
+
+static enum mark_action on_fput(void *opaque, struct cpu *cpu)
+{
+	struct redirect *redirect = opaque;
+
+	if (redirect->context.phase == CONTEXT_TRUSTED && !redirect->context.nested)
+		release_placeholder(redirect, cpu->gpr[redirect->context.word == 8 ? RDI : RAX]);
+	return MARK_CONTINUE;
+}
+
+/* -- the session -- */
+
+static struct error *mark_body(struct redirect *redirect, const struct symbol *symbol)
+{
+	error_destroy(cpu_mark(redirect->cpu, symbol->address, on_body, redirect)); /* bodies without arguments have two names */
+	return NULL;
+}
+
+static struct error *mark_bodies(struct redirect *redirect)
+{
+	static const char *const prefixes[] = {"__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"};
+	struct error *err = NULL;
+	uint64_t fput = find_symbol(redirect, "__fput");
+
+	for (unsigned i = 0; !err && i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		for_each_symbol(redirect, prefixes[i], mark_body, &err);
+	if (!err && fput)
+		err = cpu_mark(redirect->cpu, fput, on_fput, redirect);
+	return err;
+}
+
+static void find_functions(struct redirect *redirect)
+{
+#define FIND(name) redirect->function.name = find_symbol(redirect, #name)
+	FIND(bpf_get_current_task);
+	FIND(find_task_by_vpid);
+	FIND(fixup_exception);
+	FIND(fget);
+	FIND(fput);
+	FIND(get_unused_fd_flags);
+	FIND(filp_open);
+	FIND(fd_install);
+	FIND(get_close_on_exec);
+	FIND(close_fd);
+	FIND(task_work_run);
+#undef FIND
+}
+
+struct error *redirect_create(const struct redirect_config *config, struct redirect **ret)
+{
+	struct redirect *redirect = calloc(1, sizeof(*redirect));
+	const struct product_memory_config memory = {
+		.snapshot = config->product.memory,
+		.paging = config->product.paging,
+		.kernel_start = config->product.kernel_start,
+		.shadows = config->way == REDIRECT_TAGS,
+		.product_tag = TAG_PRODUCT,
+		.max_pages = MAX_COPIED_PAGES,
+	};
+	struct error *err;
+
+	if (!redirect)
+		return error_create("starting introspection: out of memory");
+	redirect->config = *config;
+	redirect->machine = config->machine;
+	redirect->cpu = config->machine->cpu;
+	err = product_memory_init(&redirect->memory, &memory);
+	if (err) {
+		free(redirect);
+		return err;
+	}
+	redirect->context.cpu = redirect->cpu;
+	redirect->context.memory = &redirect->memory;
+	redirect->context.way = config->way;
+	redirect->context.word = config->x86_64 ? 8 : 4;
+	redirect->context.percpu = config->product.percpu;
+	redirect->context.client = client_template;
+	redirect->context.client.opaque = redirect;
+	find_functions(redirect);
+	*ret = redirect;
+	return NULL;
+}
+
+void redirect_destroy(struct redirect *redirect)
+{
+	if (!redirect)
+		return;
+	cpu_set_client(redirect->cpu, NULL);
+	context_deinit(&redirect->context);
+	product_memory_deinit(&redirect->memory);
+	descriptors_deinit(&redirect->descriptors);
+	error_destroy(redirect->failure);
+	free(redirect);
+}
+
+struct error *redirect_begin(struct redirect *redirect)
+{
+	struct error *err = mark_bodies(redirect);
+
+	if (!err)
+		err = mark_stand_ins(redirect);
+	if (err)
+		return err;
+	cpu_set_client(redirect->cpu, &redirect->context.client);
+	redirect->active = true;
+	return NULL;
+}
+
+/* The running call's last instruction; UINT64_MAX: none runs. */
+static uint64_t call_deadline(const struct redirect *redirect)
+{
+	return redirect->context.phase == CONTEXT_PRODUCT ? redirect->context.started + redirect->config.budget : UINT64_MAX;
+}
+
+enum machine_stop redirect_run(struct redirect *redirect, uint64_t until)
+{
+	for (;;) {
+		uint64_t now = cpu_instructions(redirect->cpu), step = now + redirect->config.budget / 4,
+			 deadline = call_deadline(redirect);
+		enum machine_stop stop;
+
+		if (deadline <= now) {
+			abort_call(redirect, EIO, "budget");
+			continue;
+		}
+		if (deadline < step)
+			step = deadline;
+		stop = machine_run(redirect->machine, step < until ? step : until);
+		if (stop == MACHINE_STOP_LIMIT && step < until)
+			continue;
+		if (stop == MACHINE_STOP_CPU && redirect->machine->cpu_exit == CPU_EXIT_CLIENT &&
+		    redirect->context.phase == CONTEXT_PRODUCT) {
+			abort_call(redirect, EIO, redirect->abort_reason ? redirect->abort_reason : "stopped");
+			continue;
+		}
+		return stop;
+	}
+}
+
+struct error *redirect_failure(struct redirect *redirect)
+{
+	struct error *err = redirect->failure;
+
+	redirect->failure = NULL;
+	return err;
+}
+
+const struct redirect_stats *redirect_stats(const struct redirect *redirect)
+{
+	return &redirect->stats;
+}

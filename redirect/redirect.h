@@ -1,0 +1,65 @@
+/*
+ * Introspection: a machine whose trusted kernel runs the bodies of flagged system calls on the product's data.
+ *
+ * The first instruction of each system call's body is marked (emu/engine.h). When a tool's task comes there, the policy decides which world
+ * the call goes to; a call on the product runs in product context (context.h) until its own RET. Files that the product opens for the
+ * tool are stood for by files of /dev/null in the trusted kernel (descriptors.h), so that numbering, duplicating, inheriting and closing
+ * are the trusted kernel's own.
+ */
+#ifndef XRAY86_REDIRECT_REDIRECT_H
+#define XRAY86_REDIRECT_REDIRECT_H
+
+#include <stdio.h>
+
+#include "emu/machine.h"
+#include "loader/symbols.h"
+#include "redirect/context.h"
+#include "redirect/descriptors.h"
+#include "redirect/policy.h"
+
+/* What is known of the product's kernel before anything of it runs. */
+struct product_facts {
+	struct overlay_source memory;
+	struct paging paging;  /* by swapper_pg_dir */
+	uint64_t kernel_start; /* first address of the kernel half */
+	uint64_t percpu;       /* per-CPU base of the CPU that calls run on */
+};
+
+struct redirect_config {
+	struct machine *machine;
+	const struct symbols *symbols; /* of the trusted kernel, at the base that it and the product have */
+	struct product_facts product;
+	bool x86_64;
+	enum redirect_way way;
+	unsigned host_pid; /* --as */
+	uint64_t budget;   /* instructions that a call may take */
+	bool agent;        /* the first task that makes a system call after redirect_begin() is no tool */
+	/* Whether a path is one of a file that was delivered for the tools. */
+	bool (*delivered)(void *opaque, const char *path);
+	void *delivered_opaque;
+	uint32_t first_pid; /* the tools' process numbers are from here on, and the product has none such */
+	FILE *trace;        /* a line a flagged call, or NULL */
+};
+
+struct redirect_stats {
+	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
+};
+
+struct redirect;
+
+struct error *redirect_create(const struct redirect_config *config, struct redirect **ret);
+/* NULL is allowed. */
+void redirect_destroy(struct redirect *redirect);
+
+/* From now on tasks are tools, and their calls are looked at. Between runs only. */
+struct error *redirect_begin(struct redirect *redirect);
+
+/* machine_run(), with calls that outlive their budget ended. */
+enum machine_stop redirect_run(struct redirect *redirect, uint64_t until);
+
+/* Why redirect_run() came back with MACHINE_STOP_CPU: the caller's to destroy; NULL: not for introspection's sake. */
+struct error *redirect_failure(struct redirect *redirect);
+
+const struct redirect_stats *redirect_stats(const struct redirect *redirect);
+
+#endif

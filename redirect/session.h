@@ -1,0 +1,95 @@
+/* The inside of struct redirect: only for redirect/. */
+#ifndef XRAY86_REDIRECT_SESSION_H
+#define XRAY86_REDIRECT_SESSION_H
+
+#include "redirect/redirect.h"
+
+enum { PATH_MAX_BYTES = 4096, ARGUMENTS = 6 };
+
+/* The system call whose body is entered or runs. */
+struct call {
+	enum policy_abi abi;
+	unsigned number;
+	const struct policy_row *row;
+	uint64_t regs; /* trusted pt_regs */
+	uint64_t argument[ARGUMENTS];
+	uint64_t translated[ARGUMENTS]; /* as the product is to see them */
+	uint64_t started;
+	bool opens;
+};
+
+struct redirect {
+	struct redirect_config config;
+	struct machine *machine;
+	struct cpu *cpu;
+	struct product_memory memory;
+	struct context context;
+	struct descriptors descriptors;
+	struct call call;
+	struct redirect_stats stats;
+	const char *abort_reason;
+	struct error *failure; /* why introspection cannot go on */
+	uint64_t agent;        /* `current` of the task that is no tool */
+	uint64_t stand_in[32]; /* addresses, in the order of stand_ins.c */
+	bool active, ready;    /* tools run; the product is set up */
+
+	/* Addresses of the trusted kernel's functions. */
+	struct functions {
+		uint64_t bpf_get_current_task, find_task_by_vpid, fixup_exception, fget, fput, get_unused_fd_flags, filp_open, fd_install,
+			get_close_on_exec, close_fd, task_work_run;
+	} function;
+
+	/* What setup.c found out about the kernel. */
+	uint64_t current_offset; /* per-CPU offset of `current` */
+	unsigned task_stack;     /* offset of task_struct.stack */
+	uint64_t host_task;      /* product */
+};
+
+/* -- symbols.c -- */
+
+/* The address of a function or variable of the kernel; 0: there is none of this name. */
+uint64_t find_symbol(const struct redirect *redirect, const char *name);
+/* Calls fn for each function whose name begins with prefix. */
+void for_each_symbol(struct redirect *redirect, const char *prefix, struct error *(*fn)(struct redirect *, const struct symbol *),
+		     struct error **ret_error);
+/* "name+0x12" */
+const char *symbol_near(const struct redirect *redirect, uint64_t address, char to[KSYM_NAME_LEN + 20]);
+
+/* -- setup.c -- */
+
+/* At the first tool's first system call: finds the host task and makes the product ready for calls. */
+struct error *set_up_product(struct redirect *redirect);
+/* Before anything else: how the kernel keeps `current`. */
+struct error *find_current(struct redirect *redirect);
+/* `current` of the trusted machine; 0: it cannot be told. */
+uint64_t trusted_current(struct redirect *redirect);
+
+/* -- judge.c -- */
+
+enum verdict { VERDICT_TRUSTED, VERDICT_PRODUCT, VERDICT_REFUSED };
+/* Decides redirect->call, and translates its arguments. VERDICT_REFUSED: *ret_errno. */
+enum verdict judge(struct redirect *redirect, int *ret_errno);
+
+/* -- files.c -- */
+
+/* Which product descriptor the tool's descriptor stands for; false: none, it is a trusted one. */
+bool product_descriptor(struct redirect *redirect, uint32_t fd, uint32_t *ret_number);
+/* Gives the tool a descriptor for the product's; or a negative errno. */
+int64_t install_placeholder(struct redirect *redirect, uint32_t number);
+/* The placeholder's last reference goes. */
+void release_placeholder(struct redirect *redirect, uint64_t file);
+
+/* -- exceptions.c -- */
+
+extern const struct cpu_client client_template;
+
+/* -- stand_ins.c -- */
+
+struct error *mark_stand_ins(struct redirect *redirect);
+
+/* -- redirect.c -- */
+
+/* Ends the running call with -error. */
+void abort_call(struct redirect *redirect, int error, const char *reason);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Kernel functions that product context does not enter: what happens in their place, and why. One table.
+ */
+#include <errno.h>
+
+#include "emu/peek.h"
+#include "redirect/session.h"
+
+enum action {
+	RETURN, /* with a value */
+	ABORT,  /* the call, with an errno */
+};
+
+static const struct stand_in {
+	const char *name;
+	enum action action;
+	int64_t value;
+	const char *why;
+} stand_ins[] = {
+	{"__request_module", RETURN, -ENOENT, "would wait for modprobe"},
+	{"vprintk_emit", RETURN, 0, "the log is the product's as it was"},
+	{"__cond_resched", RETURN, 0, "there is nobody to let run"},
+	{"preempt_schedule", RETURN, 0, "likewise"},
+	{"preempt_schedule_notrace", RETURN, 0, "likewise"},
+	{"preempt_schedule_thunk", RETURN, 0, "likewise"},
+	{"csd_lock_wait", RETURN, 0, "the other CPUs are done"},
+	{"smp_call_function_many_cond", RETURN, 0, "likewise"},
+	{"smp_call_function_single", RETURN, 0, "likewise"},
+	{"__schedule", ABORT, EAGAIN, "would block"},
+	{"schedule", ABORT, EAGAIN, "would block"},
+	{"__mutex_lock_slowpath", ABORT, EDEADLK, "the holder is frozen"},
+	{"__mutex_lock_killable_slowpath", ABORT, EDEADLK, "the holder is frozen"},
+	{"__mutex_lock_interruptible_slowpath", ABORT, EDEADLK, "the holder is frozen"},
+	{"rwsem_down_read_slowpath", ABORT, EDEADLK, "the holder is frozen"},
+	{"rwsem_down_write_slowpath", ABORT, EDEADLK, "the holder is frozen"},
+	{"panic", ABORT, EIO, "the product's kernel gives up"},
+};
+
+enum { COUNT = sizeof(stand_ins) / sizeof(stand_ins[0]) };
+
+/* Goes back to the caller, as RET does. */
+static enum mark_action return_to_caller(struct redirect *redirect, uint64_t value)
+{
+	struct cpu *cpu = redirect->cpu;
+	unsigned word = redirect->context.word;
+	uint64_t rip = 0;
+	bool read = redirect->context.way == REDIRECT_CONTEXT ? product_memory_read_word(&redirect->memory, cpu->gpr[RSP], word, &rip)
+							      : cpu_peek_word(cpu, cpu->gpr[RSP], word, &rip);
+
+	if (!read)
+		return MARK_CONTINUE; /* and faults */
+	cpu->gpr[RAX] = value;
+	cpu->gpr[RSP] += word;
+	cpu->rip = rip;
+	redirect->stats.stand_ins++;
+	return MARK_LOOK;
+}
+
+static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
+{
+	struct redirect *redirect = opaque;
+	const struct stand_in *stand_in = NULL;
+
+	for (unsigned i = 0; i < COUNT; i++) {
+		if (redirect->stand_in[i] == cpu->rip)
+			stand_in = &stand_ins[i];
+	}
+	if (redirect->context.phase == CONTEXT_USER_FAULT && stand_in->action == ABORT && stand_in->value == EAGAIN) {
+		redirect->stats.restarted++;
+		context_schedule(&redirect->context);
+		return MARK_CONTINUE;
+	}
+	if (redirect->context.phase != CONTEXT_PRODUCT)
+		return MARK_CONTINUE;
+	if (stand_in->action == RETURN)
+		return return_to_caller(redirect, stand_in->value);
+	redirect->abort_reason = stand_in->name;
+	if (redirect->context.nested)
+		return MARK_EXIT;
+	abort_call(redirect, stand_in->value, stand_in->name);
+	return MARK_LOOK;
+}
+
+struct error *mark_stand_ins(struct redirect *redirect)
+{
+	_Static_assert(COUNT <= sizeof(redirect->stand_in) / sizeof(redirect->stand_in[0]), "room for all");
+	struct error *err = NULL;
+
+	for (unsigned i = 0; !err && i < COUNT; i++) {
+		redirect->stand_in[i] = find_symbol(redirect, stand_ins[i].name);
+		if (redirect->stand_in[i])
+			err = cpu_mark(redirect->cpu, redirect->stand_in[i], on_stand_in, redirect);
+	}
+	return err;
+}

@@ -1,0 +1,169 @@
+/* The product's kernel address space (redirect/memory.h), on a snapshot with page tables of four levels. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "redirect/memory.h"
+
+/* Physical pages: 0 PML4, 1 PDPT, 2 PD, 3 PT; 4.. data; HOLE has no memory. */
+enum { PAGES = 16, DATA = 4, DEVICE = 40, READ_ONLY = 9 };
+
+#define KERNEL 0xffff888000000000ull
+
+struct rig {
+	uint64_t word[PAGES][PAGE_SIZE / 8];
+	struct product_memory memory;
+};
+
+static const uint8_t *page(void *opaque, uint64_t paddr)
+{
+	struct rig *rig = opaque;
+
+	return paddr / PAGE_SIZE < PAGES ? (const uint8_t *)rig->word[paddr / PAGE_SIZE] : NULL;
+}
+
+/* KERNEL + n pages are physical pages DATA + n, then the read-only one, then DEVICE; the rest is not mapped. */
+static int setup(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	const struct product_memory_config config = {
+		.snapshot = {rig, page},
+		.paging = {.mode = PAGING_4LEVEL, .wp = true, .nxe = true, .maxphyaddr = 46},
+		.kernel_start = 1ull << 63,
+		.max_pages = 64,
+	};
+
+	rig->word[0][KERNEL >> 39 & 511] = 1 * PAGE_SIZE | PTE_P | PTE_W;
+	rig->word[1][0] = 2 * PAGE_SIZE | PTE_P | PTE_W;
+	rig->word[2][0] = 3 * PAGE_SIZE | PTE_P | PTE_W;
+	for (unsigned i = 0; i < 8; i++)
+		rig->word[3][i] = (DATA + i) * PAGE_SIZE | PTE_P | (DATA + i == READ_ONLY ? 0 : PTE_W);
+	rig->word[3][8] = DEVICE * PAGE_SIZE | PTE_P | PTE_W;
+	for (unsigned i = DATA; i < PAGES; i++) {
+		for (unsigned j = 0; j < PAGE_SIZE / 8; j++)
+			rig->word[i][j] = (uint64_t)i << 32 | j;
+	}
+	assert_null(product_memory_init(&rig->memory, &config));
+	*state = rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	product_memory_deinit(&rig->memory);
+	free(rig);
+	return 0;
+}
+
+static uint64_t word_at(struct rig *rig, uint64_t linear)
+{
+	uint64_t word;
+
+	assert_true(product_memory_read_word(&rig->memory, linear, 8, &word));
+	return word;
+}
+
+/* As the CPU's slow path asks. */
+static enum tlb_fill_status ask(struct rig *rig, uint64_t linear, bool write, struct tlb_page *ret)
+{
+	*ret = (struct tlb_page){0};
+	return rig->memory.client.fill(&rig->memory.client, linear, write, ret);
+}
+
+static void test_translation(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t paddr;
+
+	assert_true(product_memory_translate(&rig->memory, KERNEL + 0x1008, &paddr));
+	assert_int_equal(paddr, (DATA + 1) * PAGE_SIZE + 8);
+	assert_false(product_memory_translate(&rig->memory, KERNEL + 0x9000, &paddr));
+	assert_false(product_memory_translate(&rig->memory, 0x1000, &paddr)); /* the user half is none of its business */
+	assert_int_equal(word_at(rig, KERNEL + 0x1008), (uint64_t)(DATA + 1) << 32 | 1);
+}
+
+static void test_crossing(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t in[] = {1, 2, 3, 4}, out[4];
+
+	assert_true(product_memory_write(&rig->memory, KERNEL + 0x0ff0, in, sizeof(in)));
+	assert_true(product_memory_read(&rig->memory, KERNEL + 0x0ff0, out, sizeof(out)));
+	assert_memory_equal(in, out, sizeof(in));
+	assert_false(product_memory_write(&rig->memory, KERNEL + 0x8ff0, in, sizeof(in)));
+	assert_int_equal(word_at(rig, KERNEL + 0x8ff0), 0); /* a device: reads zero */
+	assert_int_equal(rig->word[DATA][510], (uint64_t)DATA << 32 | 510);
+}
+
+static void test_fill(void **state)
+{
+	struct rig *rig = *state;
+	struct tlb_page ret, again;
+	uint64_t generation;
+
+	assert_int_equal(ask(rig, 0x1000, false, &ret), TLB_FILL_TRUSTED);
+	assert_int_equal(ask(rig, KERNEL, false, &ret), TLB_FILL_OK);
+	assert_ptr_equal(ret.host, rig->word[DATA]);
+	generation = rig->memory.bank.generation;
+	assert_int_equal(ask(rig, KERNEL, true, &ret), TLB_FILL_OK);
+	assert_ptr_not_equal(ret.host, rig->word[DATA]);
+	assert_int_not_equal(rig->memory.bank.generation, generation); /* the address for reading is stale */
+	assert_int_equal(ask(rig, KERNEL, false, &again), TLB_FILL_OK);
+	assert_ptr_equal(again.host, ret.host);
+
+	assert_int_equal(ask(rig, KERNEL + 0x9000, false, &ret), TLB_FILL_FAULT);
+	assert_int_equal(ret.error_code, 0);
+	assert_int_equal(ask(rig, KERNEL + 0x9000, true, &ret), TLB_FILL_FAULT);
+	assert_int_equal(ret.error_code, PF_W);
+	assert_int_equal(ask(rig, KERNEL + (READ_ONLY - DATA) * PAGE_SIZE, true, &ret), TLB_FILL_FAULT);
+	assert_int_equal(ret.error_code, PF_P | PF_W);
+	assert_int_equal(rig->memory.count.faults, 3);
+}
+
+/* The page tables are read through the overlay: what product context maps is mapped, and no more after a rollback. */
+static void test_tables_in_overlay(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t entry = (DATA + 2) * PAGE_SIZE | PTE_P | PTE_W, paddr;
+
+	product_memory_begin(&rig->memory);
+	assert_true(overlay_write(rig->memory.overlay, 3 * PAGE_SIZE + 8 * 100, &entry, 8));
+	assert_true(product_memory_translate(&rig->memory, KERNEL + 100 * PAGE_SIZE, &paddr));
+	assert_int_equal(paddr, (DATA + 2) * PAGE_SIZE);
+	product_memory_rollback(&rig->memory);
+	assert_false(product_memory_translate(&rig->memory, KERNEL + 100 * PAGE_SIZE, &paddr));
+}
+
+static void test_window(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t word = 0x1122334455667788, paddr;
+	struct tlb_page ret;
+
+	assert_null(product_memory_open_window(&rig->memory, 4 * PAGE_SIZE));
+	assert_true(rig->memory.window >= rig->memory.kernel_start);
+	assert_int_equal(word_at(rig, rig->memory.window), 0);
+	assert_true(product_memory_write(&rig->memory, rig->memory.window + 0xffc, &word, 8)); /* crosses pages */
+	assert_int_equal(word_at(rig, rig->memory.window + 0xffc), word);
+	assert_int_equal(ask(rig, rig->memory.window + 0x1234, true, &ret), TLB_FILL_OK);
+	assert_ptr_equal(ret.host, rig->memory.window_host + 0x1000);
+	assert_false(product_memory_translate(&rig->memory, rig->memory.window, &paddr));
+	assert_int_equal(ask(rig, rig->memory.window + 4 * PAGE_SIZE, true, &ret), TLB_FILL_FAULT);
+	assert_int_equal(ask(rig, rig->memory.window - 8, true, &ret), TLB_FILL_FAULT);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_translation), TEST(test_crossing), TEST(test_fill), TEST(test_tables_in_overlay), TEST(test_window),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

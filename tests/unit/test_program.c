@@ -1,0 +1,134 @@
+/* Collecting a command of this machine with what it needs (loader/program.h), and commands made for the test. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/program.h"
+
+static char directory[] = "/tmp/xray86-test-XXXXXX";
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	chmod(path, mode);
+}
+
+static void expect_error(const char *name, enum kernel_arch arch, const char *text)
+{
+	struct program program;
+	struct error *err = program_collect("", name, directory, arch, &program);
+
+	assert_non_null(err);
+	assert_non_null(strstr(err->message, text));
+	assert_null(strchr(err->message, '\n'));
+	error_destroy(err);
+}
+
+static void test_dynamic(void **state)
+{
+	struct program program;
+	bool loader = false;
+
+	(void)state;
+	assert_null(program_collect("", "true", "/nonexistent:/usr/bin:/bin", KERNEL_X86_64, &program));
+	assert_non_null(strstr(program.path, "/bin/true"));
+	assert_true(program_has(&program, program.path));
+	assert_true(program_has(&program, "/lib/x86_64-linux-gnu/libc.so.6"));
+	assert_true(program_has(&program, "/wherever/libc.so.6")); /* the dynamic loader looks in many places */
+	assert_false(program_has(&program, "/wherever/true"));
+	assert_false(program_has(&program, "/etc/passwd"));
+	for (size_t i = 0; i < program.files; i++) {
+		loader = loader || strstr(program.file[i].path, "/ld-linux");
+		assert_int_equal(access(program.file[i].source, R_OK), 0);
+	}
+	assert_true(loader);
+	program_deinit(&program);
+}
+
+static void test_script(void **state)
+{
+	struct program program;
+
+	(void)state;
+	write_file("script", "#!/bin/sh -e\nexit 3\n", 0755);
+	assert_null(program_collect("", "script", directory, KERNEL_X86_64, &program));
+	assert_true(program_has(&program, "/bin/sh"));
+	assert_true(program_has(&program, program.path));
+	assert_true(program_has(&program, "libc.so.6") || program_has(&program, "/libc.so.6"));
+	program_deinit(&program);
+}
+
+static void test_errors(void **state)
+{
+	char loop[160];
+
+	(void)state;
+	expect_error("nothing-of-this-name", KERNEL_X86_64, PROGRAM_NOT_FOUND);
+	expect_error("/nonexistent/program", KERNEL_X86_64, PROGRAM_NOT_FOUND);
+	expect_error("/bin/true", KERNEL_I386, "--root");
+	write_file("text", "neither this nor that\n", 0755);
+	expect_error("text", KERNEL_X86_64, "neither a program nor a script");
+	write_file("cut", "\177ELF\2\1\1", 0755);
+	expect_error("cut", KERNEL_X86_64, "cut");
+	snprintf(loop, sizeof(loop), "#!%s/loop\n", directory);
+	write_file("loop", loop, 0755);
+	expect_error("loop", KERNEL_X86_64, "too many interpreters");
+}
+
+static void test_data(void **state)
+{
+	struct program program = {0};
+	char folder[128], path[160];
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "%s/data", directory);
+	mkdir(folder, 0755);
+	write_file("data/one", "1", 0644);
+	assert_null(program_add_data(&program, "", folder));
+	assert_null(program_add_data(&program, "", "/nonexistent"));
+	assert_int_equal(program.files, 1);
+	snprintf(path, sizeof(path), "%s/one", folder);
+	assert_string_equal(program.file[0].path, path);
+	program_deinit(&program);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return mkdtemp(directory) ? 0 : 1;
+}
+
+static int teardown(void **state)
+{
+	char command[160];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dynamic),
+		cmocka_unit_test(test_script),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_data),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
