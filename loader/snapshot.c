@@ -207,6 +207,7 @@ const struct snapshot_extent *snapshot_find(const struct snapshot *snapshot, uin
 static const struct snapshot_format *const formats[] = {
 	&snapshot_elf, &snapshot_raw, /* takes anything: the last */
 };
+enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
 /* Files that would otherwise pass for raw memory, by their first bytes. */
 static const struct {
@@ -254,11 +255,11 @@ static struct error *refuse_foreign(const uint8_t *head, size_t size)
 
 static const struct snapshot_format *format_of(const uint8_t *head, size_t size)
 {
-	const struct snapshot_format *const *format = formats;
-
-	while (!(*format)->detect(head, size))
-		format++;
-	return *format;
+	for (size_t i = 0; i < FORMATS; i++) {
+		if (formats[i]->detect(head, size))
+			return formats[i];
+	}
+	return &snapshot_raw;
 }
 
 /* Address space that costs memory only where it is written. */
@@ -310,7 +311,7 @@ static struct error *open_file(struct snapshot *snapshot)
 {
 	uint8_t head[SNAPSHOT_HEAD_SIZE];
 	struct error *err = find_size(snapshot);
-	size_t size;
+	size_t size = 0;
 
 	if (!err)
 		err = read_head(snapshot, head, &size);

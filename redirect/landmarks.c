@@ -4,24 +4,23 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "loader/kallsyms.h"
-#include "loader/ksymtab.h"
+#include "loader/symbols.h"
 
+/* Symbols by their names only, so that nothing depends on the kernel's version. */
 static const struct symbol_row {
 	const char *name;
 	size_t place; /* in struct landmarks */
-} exported[] = {
-	{"__per_cpu_offset", offsetof(struct landmarks, per_cpu_offset)},
-	{"this_cpu_off", offsetof(struct landmarks, this_cpu_off)},
-	{"nr_cpu_ids", offsetof(struct landmarks, nr_cpu_ids)},
-	{"__num_online_cpus", offsetof(struct landmarks, online)},
-	{"jiffies_64", offsetof(struct landmarks, jiffies)},
-};
-
-/* These are not, and do without. */
-static const struct symbol_row internal[] = {
-	{"init_top_pgt", offsetof(struct landmarks, root)},
-	{"last_jiffies_update", offsetof(struct landmarks, last_tick)},
+	bool optional;
+} rows[] = {
+	/* exported to modules, so that kernels without data in kallsyms (i386) have them too */
+	{"__per_cpu_offset", offsetof(struct landmarks, per_cpu_offset), false},
+	{"this_cpu_off", offsetof(struct landmarks, this_cpu_off), false},
+	{"nr_cpu_ids", offsetof(struct landmarks, nr_cpu_ids), false},
+	{"__num_online_cpus", offsetof(struct landmarks, online), false},
+	{"jiffies_64", offsetof(struct landmarks, jiffies), false},
+	/* not exported: the kernel is understood without them */
+	{"init_top_pgt", offsetof(struct landmarks, root), true},
+	{"last_jiffies_update", offsetof(struct landmarks, last_tick), true},
 };
 
 static struct error *find_banner(const struct kernel *kernel, struct landmarks *ret)
@@ -38,61 +37,45 @@ static struct error *find_banner(const struct kernel *kernel, struct landmarks *
 	return error_create("the kernel image has no banner (\"Linux version ...\"): is it Linux?");
 }
 
-static void set(struct landmarks *landmarks, const struct symbol_row *row, uint64_t address)
+static struct error *find_symbols(const struct symbols *symbols, struct landmarks *ret)
 {
-	memcpy((char *)landmarks + row->place, &address, sizeof(address));
-}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t address = 0;
 
-static struct error *find_exported(const struct kernel *kernel, struct landmarks *ret)
-{
-	for (size_t i = 0; i < sizeof(exported) / sizeof(exported[0]); i++) {
-		uint64_t address = ksymtab_find(kernel, exported[i].name);
-
-		if (!address)
+		if (!symbols_address(symbols, rows[i].name, &address) && !rows[i].optional)
 			return error_create(
-				"the kernel image does not export %s: xray86 needs one that is built for several CPUs and modules",
-				exported[i].name);
-		set(ret, &exported[i], address);
+				"the kernel image does not tell where %s is: xray86 needs one that is built for several CPUs and modules",
+				rows[i].name);
+		memcpy((char *)ret + rows[i].place, &address, sizeof(address));
 	}
 	return NULL;
 }
 
-static void find_internal(const struct kernel *kernel, struct landmarks *ret)
-{
-	struct kallsyms table;
-	struct error *err;
-	struct view view;
-
-	view_of_kernel(kernel, &view);
-	err = kallsyms_find(&view, &table);
-	if (err) {
-		error_destroy(err); /* a kernel without kallsyms */
-		return;
-	}
-	for (size_t i = 0; i < sizeof(internal) / sizeof(internal[0]); i++) {
-		struct kallsyms_cursor cursor = {0};
-		struct symbol symbol;
-
-		if (kallsyms_next_named(&table, &cursor, internal[i].name, &symbol))
-			set(ret, &internal[i], symbol.address);
-	}
-}
-
 /* The initial value of a variable. */
-static struct error *find_value(const struct kernel *kernel, uint64_t address, unsigned size, const char *name, uint64_t *ret)
+static struct error *find_value(const struct view *view, uint64_t address, unsigned size, const char *name, uint64_t *ret)
 {
-	size_t room;
-	const uint8_t *value = kernel_bytes(kernel, address, &room);
+	const uint8_t *value = view_bytes(view, address, size);
 
-	if (!value || room < size)
+	if (!value)
 		return error_create("the kernel image has no initial value of %s", name);
 	*ret = 0;
 	memcpy(ret, value, size);
 	return NULL;
 }
 
+static struct error *find_values(const struct kernel *kernel, struct landmarks *ret)
+{
+	struct error *err;
+	struct view view;
+
+	view_of_kernel(kernel, &view);
+	err = find_value(&view, ret->jiffies, 8, "jiffies_64", &ret->jiffies_at_boot);
+	return err ? err : find_value(&view, ret->per_cpu_offset, view.pointer_size, "__per_cpu_offset", &ret->per_cpu_at_boot);
+}
+
 struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
 {
+	struct symbols symbols = {0};
 	struct error *err;
 
 	*ret = (struct landmarks){
@@ -104,12 +87,9 @@ struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
 	};
 	err = find_banner(kernel, ret);
 	if (!err)
-		err = find_exported(kernel, ret);
+		err = symbols_open_kernel(kernel, 0, &symbols);
 	if (!err)
-		err = find_value(kernel, ret->jiffies, 8, "jiffies_64", &ret->jiffies_at_boot);
-	if (!err)
-		err = find_value(kernel, ret->per_cpu_offset, ret->x86_64 ? 8 : 4, "__per_cpu_offset", &ret->per_cpu_at_boot);
-	if (!err)
-		find_internal(kernel, ret);
-	return err;
+		err = find_symbols(&symbols, ret);
+	symbols_close(&symbols);
+	return err ? err : find_values(kernel, ret);
 }
