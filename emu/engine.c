@@ -207,8 +207,11 @@ static void leave_single(struct cpu *cpu, uint64_t until)
 	set_deadline(cpu, until);
 }
 
-/* It counts as an instruction, so that even a guest that only faults comes to its deadline. */
-static void take_event(struct cpu *cpu, struct delivery event)
+/*
+ * It counts as an instruction, so that even a guest that only faults comes to its deadline. Out of line: GCC, having inlined it into run(),
+ * takes its variables for ones that a longjmp may spoil.
+ */
+static __attribute__((noinline)) void take_event(struct cpu *cpu, struct delivery event)
 {
 	cpu->halted = false;
 	cpu->budget--;
