@@ -27,6 +27,7 @@ help:
 	@echo 'make test-slices   runs cut into pieces are the same runs; make test-cli: the command line'
 	@echo 'make differential  random instructions against the host CPU (CASES=, SEED=)'
 	@echo 'make decoder-sweep the decoder against Capstone (SWEEP_SAMPLES=)'
+	@echo 'make test-linux    Debian'\''s kernels to a shell, a check from inside, a userland, determinism'
 	@echo 'make snapshots     product VMs with ground truth, dumped (SNAPSHOTS=, tests/snapshots/README.md)'
 	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
@@ -73,6 +74,8 @@ compile_commands.json: Makefile $(LINT_SOURCES)
 	done >$@
 	@echo ']' >>$@
 
+include tests/linux/linux.mk
+
 # -- tests --
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libxray86.a
@@ -97,7 +100,7 @@ differential: $(BUILD)/tests/differential/differential
 
 # The decoder against Capstone: random bytes and compiled code (tests/decoder/).
 SWEEP_SAMPLES ?= 300000
-SWEEP_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/decoder/*.c) emu/decode.c emu/isa/isa.c)
+SWEEP_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/decoder/*.c)) $(BUILD)/libxray86.a
 
 $(BUILD)/tests/decoder/sweep: $(SWEEP_OBJECTS)
 	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
@@ -106,10 +109,10 @@ decoder-sweep: $(BUILD)/tests/decoder/sweep
 	@for mode in 16 32 64; do $< --random $(SWEEP_SAMPLES) --seed $(SEED) --mode $$mode || exit 1; done
 	$< --elf $<
 
-# The same over the whole code of real kernels; downloads them.
-decoder-kernels: $(BUILD)/tests/decoder/sweep
-	tests/decoder/fetch-kernel $(BUILD)/kernels linux-image-cloud-amd64 linux-image-amd64
-	@for kernel in $(BUILD)/kernels/*.elf; do $< --elf $$kernel || exit 1; done
+# The same over the whole code of real kernels; downloads them (tests/linux/fetch).
+DECODER_KERNELS = $(foreach flavour,cloud-amd64 amd64,$(LINUX)/amd64/linux-image-$(flavour).stamp) $(LINUX)/i386/linux-image-686-pae.stamp
+decoder-kernels: $(BUILD)/tests/decoder/sweep $(DECODER_KERNELS)
+	@for tree in $(DECODER_KERNELS:.stamp=); do $< --kernel $$tree/boot/vmlinuz-* || exit 1; done
 
 # Memory of product VMs, with what commands printed inside (tests/snapshots/).
 SNAPSHOTS ?= cloud-amd64 amd64 686-pae 686

@@ -4,6 +4,7 @@
  *
  *   sweep --random N [--seed S] --mode 16|32|64
  *   sweep --elf FILE
+ *   sweep --kernel FILE     the vmlinux inside a bzImage
  *   sweep --raw FILE --mode 16|32|64
  *
  * Exit status: 0 nothing unexplained, 1 something is, 2 usage or input errors. -v also lists the explained classes.
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loader/file.h"
+#include "loader/kernel.h"
 #include "tests/decoder/compare.h"
 
 /* -- classes of disagreement -- */
@@ -243,14 +246,11 @@ static int fail(const char *what, const char *name)
 	return 2;
 }
 
-static int sweep_elf(struct sweep *sweep, const char *name)
+/* The sections with code of an open ELF file; elf may be NULL. */
+static int sweep_sections(struct sweep *sweep, Elf *elf, const char *name)
 {
-	int fd = open(name, O_RDONLY);
-	Elf *elf;
 	GElf_Ehdr header;
 
-	elf_version(EV_CURRENT);
-	elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ, NULL);
 	if (!elf || !gelf_getehdr(elf, &header))
 		return fail("cannot be read as ELF", name);
 	if (!sweep_open(sweep, header.e_machine == EM_386 ? 32 : 64))
@@ -266,9 +266,43 @@ static int sweep_elf(struct sweep *sweep, const char *name)
 		if (data && data->d_buf)
 			sweep_linear(sweep, data->d_buf, data->d_size, section_header.sh_addr);
 	}
+	return 0;
+}
+
+static int sweep_elf(struct sweep *sweep, const char *name)
+{
+	int fd = open(name, O_RDONLY), status;
+	Elf *elf;
+
+	elf_version(EV_CURRENT);
+	elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ, NULL);
+	status = sweep_sections(sweep, elf, name);
 	elf_end(elf);
 	close(fd);
-	return 0;
+	return status;
+}
+
+static int sweep_kernel(struct sweep *sweep, const char *name)
+{
+	struct file file = {0};
+	struct kernel kernel = {0};
+	struct error *err = file_open(name, &file);
+	int status = 2;
+
+	if (!err)
+		err = kernel_open(file.data, file.size, &kernel);
+	if (!err) {
+		Elf *elf = elf_memory((char *)(uintptr_t)kernel.elf, kernel.elf_size);
+
+		status = sweep_sections(sweep, elf, name);
+		elf_end(elf);
+	} else {
+		fail(err->message, name);
+	}
+	error_destroy(err);
+	kernel_close(&kernel);
+	file_close(&file);
+	return status;
 }
 
 static int sweep_raw(struct sweep *sweep, const char *name, unsigned bits)
@@ -304,14 +338,14 @@ static int sweep_random(struct sweep *sweep, uint64_t count, uint64_t seed, unsi
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sweep [-v] --random N [--seed S] --mode 16|32|64 | --elf FILE | --raw FILE --mode 16|32|64\n");
+	fprintf(stderr, "usage: sweep [-v] --random N [--seed S] --mode 16|32|64 | --elf FILE | --kernel FILE | --raw FILE --mode 16|32|64\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	struct sweep sweep = {.isa = isa_create()};
-	const char *elf = NULL, *raw = NULL;
+	const char *elf = NULL, *kernel = NULL, *raw = NULL;
 	uint64_t count = 0, seed = 1;
 	unsigned bits = 0;
 	bool verbose = false;
@@ -334,17 +368,19 @@ int main(int argc, char **argv)
 			bits = (unsigned)strtoul(value, NULL, 10);
 		else if (!strcmp(argv[i], "--elf"))
 			elf = value;
+		else if (!strcmp(argv[i], "--kernel"))
+			kernel = value;
 		else if (!strcmp(argv[i], "--raw"))
 			raw = value;
 		else
 			return usage();
 		i++;
 	}
-	if (!elf && ((!raw && !count) || (bits != 16 && bits != 32 && bits != 64)))
+	if (!elf && !kernel && ((!raw && !count) || (bits != 16 && bits != 32 && bits != 64)))
 		return usage();
 	if (!sweep.isa)
 		return fail("out of memory", "table");
-	status = elf ? sweep_elf(&sweep, elf) : raw ? sweep_raw(&sweep, raw, bits) : sweep_random(&sweep, count, seed, bits);
+	status = elf ? sweep_elf(&sweep, elf) : kernel ? sweep_kernel(&sweep, kernel) : raw ? sweep_raw(&sweep, raw, bits) : sweep_random(&sweep, count, seed, bits);
 	if (status == 0 && report(&sweep, verbose) != 0)
 		status = 1;
 	cs_free(sweep.insn, 1);
