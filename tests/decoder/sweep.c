@@ -338,7 +338,8 @@ static int sweep_random(struct sweep *sweep, uint64_t count, uint64_t seed, unsi
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sweep [-v] --random N [--seed S] --mode 16|32|64 | --elf FILE | --kernel FILE | --raw FILE --mode 16|32|64\n");
+	fprintf(stderr,
+		"usage: sweep [-v] --random N [--seed S] --mode 16|32|64 | --elf FILE | --kernel FILE | --raw FILE --mode 16|32|64\n");
 	return 2;
 }
 
@@ -380,7 +381,10 @@ int main(int argc, char **argv)
 		return usage();
 	if (!sweep.isa)
 		return fail("out of memory", "table");
-	status = elf ? sweep_elf(&sweep, elf) : kernel ? sweep_kernel(&sweep, kernel) : raw ? sweep_raw(&sweep, raw, bits) : sweep_random(&sweep, count, seed, bits);
+	status = elf      ? sweep_elf(&sweep, elf)
+		 : kernel ? sweep_kernel(&sweep, kernel)
+		 : raw    ? sweep_raw(&sweep, raw, bits)
+			  : sweep_random(&sweep, count, seed, bits);
 	if (status == 0 && report(&sweep, verbose) != 0)
 		status = 1;
 	cs_free(sweep.insn, 1);
