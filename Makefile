@@ -32,6 +32,7 @@ help:
 	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
 	@echo 'make bench-cpu     speed beside QEMU TCG and Bochs'
+	@echo 'make bench-boot    booting kernels beside QEMU TCG'
 	@echo 'make lint          clang-format, clang-tidy, and that handlers make tail calls'
 	@echo 'make deps          install the Debian packages that all this needs'
 	@echo 'make install       into PREFIX ($(PREFIX)); make clean'

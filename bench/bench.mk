@@ -19,4 +19,7 @@ bench-kernels: $(BENCH_KERNELS:%=$(BENCH)/%.elf)
 bench-cpu: $(BUILD)/xray86 bench-kernels
 	python3 bench/cpu.py --build $(BUILD) $(BENCH_KERNELS)
 
-.PHONY: bench-kernels bench-cpu
+bench-boot: $(BUILD)/xray86 $(INITRAMFS_FILES)
+	python3 bench/boot.py --build $(BUILD) cloud-amd64 686-pae
+
+.PHONY: bench-kernels bench-cpu bench-boot

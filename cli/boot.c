@@ -8,6 +8,7 @@
 #include "cli/boot.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/profile.h"
 #include "cli/report.h"
 #include "cli/terminal.h"
 #include "loader/kernel_parameters.h"
@@ -129,6 +130,13 @@ static struct error *set_digest(void *into, const char *value)
 	return NULL;
 }
 
+static struct error *set_profile(void *into, const char *value)
+{
+	(void)value;
+	((struct boot_options *)into)->profile = true;
+	return NULL;
+}
+
 static struct error *set_stats(void *into, const char *value)
 {
 	(void)value;
@@ -155,6 +163,7 @@ static const struct option_spec option_specs[] = {
 	 set_engine},
 	{"digest", NULL, "at the end, print instruction count and a hash of registers and RAM to stderr", set_digest},
 	{"stats", NULL, "at the end, print counters to stderr", set_stats},
+	{"profile", NULL, "Linux: at the end, print to stderr in which of the kernel's functions its instructions went", set_profile},
 	{0},
 };
 
@@ -273,17 +282,53 @@ static int report(struct machine *machine, enum machine_stop stop, const struct 
 	return 0;
 }
 
+/* The kernel is opened anew: what was known of it is gone since it was loaded. */
+static struct error *print_profile(struct profile *profile, const struct file *file, const struct boot_options *options)
+{
+	struct kernel kernel = {0};
+	struct error *err = kernel_open(file->data, file->size, &kernel);
+
+	if (!err && options->kernel_base)
+		err = kernel_relocate(&kernel, options->kernel_base);
+	if (!err)
+		err = profile_print(profile, &kernel);
+	kernel_close(&kernel);
+	return err;
+}
+
+/* Runs in steps, with a sample after each. Idle time is no instruction, and leaves none. */
+static enum machine_stop run_profiled(struct machine *machine, struct terminal *terminal, uint64_t limit, struct panic_watch *watch,
+				      struct profile *profile)
+{
+	enum machine_stop stop;
+	uint64_t idle;
+
+	do {
+		uint64_t next = cpu_instructions(machine->cpu) + PROFILE_INTERVAL;
+
+		idle = machine->idle;
+		stop = panic_watch_run(watch, machine, terminal, next < limit ? next : limit);
+		if (machine->idle == idle && !profile_sample(profile, machine))
+			break;
+	} while (stop == MACHINE_STOP_LIMIT && !watch->panicked && cpu_instructions(machine->cpu) < limit);
+	return stop;
+}
+
 static struct error *run(struct machine *machine, struct terminal *terminal, const struct boot_options *options, struct panic_watch *watch,
-			 int *ret_status)
+			 const struct file *file, int *ret_status)
 {
 	struct error *err = terminal_open(terminal);
+	struct profile profile = {0};
 	enum machine_stop stop;
 
 	if (err)
 		return err;
 	progress_start(&terminal->progress, machine, "booting");
 	cpu_set_tagged(machine->cpu, options->tagged);
-	stop = panic_watch_run(watch, machine, terminal, options->limit);
+	if (options->profile)
+		stop = run_profiled(machine, terminal, options->limit, watch, &profile);
+	else
+		stop = panic_watch_run(watch, machine, terminal, options->limit);
 	terminal_close(terminal);
 	if (watch->panicked && stop != MACHINE_STOP_QUIT) {
 		note_panic(watch);
@@ -295,7 +340,10 @@ static struct error *run(struct machine *machine, struct terminal *terminal, con
 		report_digest(machine);
 	if (options->stats)
 		report_stats(machine);
-	return NULL;
+	if (options->profile)
+		err = print_profile(&profile, file, options);
+	profile_deinit(&profile);
+	return err;
 }
 
 static struct error *boot(const struct boot_options *options, const struct file *file, int *ret_status)
@@ -320,7 +368,7 @@ static struct error *boot(const struct boot_options *options, const struct file 
 	if (options->image)
 		err = boot_load_image(machine, file, options, &watch);
 	if (!err)
-		err = run(machine, &terminal, options, &watch, ret_status);
+		err = run(machine, &terminal, options, &watch, file, ret_status);
 	machine_destroy(machine);
 	return err;
 }

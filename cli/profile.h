@@ -1,0 +1,26 @@
+/*
+ * Where a guest's instructions go: samples of RIP at fixed distances of instructions, idle time left out, counted by the kernel's symbols.
+ * Like all else it does not depend on the host: the same run gives the same table.
+ */
+#ifndef XRAY86_CLI_PROFILE_H
+#define XRAY86_CLI_PROFILE_H
+
+#include "emu/machine.h"
+#include "loader/kernel.h"
+
+/* A prime, so that no loop of the guest keeps step with it. */
+enum { PROFILE_INTERVAL = 20011 };
+
+struct profile {
+	uint64_t *sample; /* linear addresses of instructions */
+	size_t samples, room;
+	uint64_t user; /* samples outside of privilege 0: these have no symbols */
+};
+
+/* Notes where the CPU is. False: out of memory. */
+bool profile_sample(struct profile *profile, const struct machine *machine);
+/* Prints the functions with the most samples to stderr. The kernel is where it runs. */
+struct error *profile_print(struct profile *profile, const struct kernel *kernel);
+void profile_deinit(struct profile *profile);
+
+#endif
