@@ -54,22 +54,52 @@ static void begin_message(struct message *message, enum message_kind kind, unsig
 	put_text(message, text, strlen(text));
 }
 
-/* The folders above all files, from the root down: index counts the slashes of all paths. */
+/* Calls fn for each folder above path and, if `whole`, for path itself, from the root down. False: fn wants no more. */
+static bool walk_folders(const char *path, size_t length, bool whole, bool (*fn)(void *opaque, const char *path, size_t length),
+			 void *opaque)
+{
+	for (size_t i = 1; i < length; i++) {
+		if (path[i] == '/' && !fn(opaque, path, i))
+			return false;
+	}
+	return !whole || length < 2 || fn(opaque, path, length);
+}
+
+struct folder_search {
+	struct courier *courier;
+	struct message *message;
+	size_t seen;
+};
+
+/* Finds the folder number courier->index. */
+static bool take_folder(void *opaque, const char *path, size_t length)
+{
+	struct folder_search *search = opaque;
+
+	if (search->seen++ != search->courier->index)
+		return true;
+	search->courier->index++;
+	begin_message(search->message, MESSAGE_DIRECTORY, 0755, "");
+	search->message->text_size = 0;
+	put_text(search->message, path, length);
+	return false;
+}
+
+/* The folders of all files, and those where commands are looked for. */
 static bool next_directory(struct courier *courier, struct message *message)
 {
-	size_t slash = 0;
+	struct folder_search search = {courier, message, 0};
 
 	for (size_t i = 0; i < courier->program->files; i++) {
 		const char *path = courier->program->file[i].path;
 
-		for (const char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
-			if (slash++ != courier->index)
-				continue;
-			courier->index++;
-			begin_message(message, MESSAGE_DIRECTORY, 0755, "");
-			message->text_size = 0;
-			put_text(message, path, at - path);
+		if (!walk_folders(path, strlen(path), false, take_folder, &search))
 			return true;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		for (const char *at = courier->folders[i]; *at; at += strcspn(at, ":"), at += *at == ':') {
+			if (*at == '/' && !walk_folders(at, strcspn(at, ":"), true, take_folder, &search))
+				return true;
 		}
 	}
 	return false;

@@ -23,6 +23,7 @@ struct courier {
 	char *const *argument;    /* ended by NULL */
 	char *const *environment; /* ended by NULL */
 	const char *directory;
+	const char *folders[2]; /* in PATH's form: to be made, for programs and libraries that are delivered later */
 	uint32_t first_pid;
 
 	enum courier_wish wish; /* why machine_run() came back with CPU_EXIT_CLIENT; for the caller to clear */

@@ -183,7 +183,57 @@ static const uint8_t *page(void *opaque, uint64_t paddr)
 
 static bool is_delivered(void *opaque, const char *path)
 {
-	return program_has(opaque, path);
+	return program_has(&((const struct session *)opaque)->program, path);
+}
+
+static const char *search_path(const struct session *session)
+{
+	const char *path = getenv("PATH");
+
+	return path && !*session->options->root ? path : DEFAULT_PATH;
+}
+
+static enum kernel_arch arch_of(const struct session *session)
+{
+	return is_64bit(session) ? KERNEL_X86_64 : KERNEL_I386;
+}
+
+static bool is_in_search_path(const char *search, const char *path)
+{
+	size_t length = strrchr(path, '/') - path;
+
+	for (const char *at = search; *at; at += strcspn(at, ":"), at += *at == ':') {
+		if (strcspn(at, ":") == length && strncmp(at, path, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A command that a tool runs, of a shell's pipeline say: delivered when it is looked for. */
+static bool is_wanted(void *opaque, struct redirect *redirect, const char *path)
+{
+	struct session *session = opaque;
+	struct program *program = &session->program;
+	size_t before = program->files;
+	struct error *err;
+
+	if (!is_in_search_path(search_path(session), path) || program_has(program, path) || !program_exists(session->options->root, path))
+		return false;
+	if (!redirect)
+		return true;
+	err = program_add_command(program, session->options->root, path, search_path(session), arch_of(session));
+	for (size_t i = before; !err && i < program->files; i++) {
+		struct file file = {0};
+
+		err = file_open(program->file[i].source, &file);
+		if (!err && !redirect_deliver(redirect, program->file[i].path, program->file[i].mode, file.data, file.size))
+			err = error_create("%s could not be delivered", program->file[i].path);
+		file_close(&file);
+	}
+	if (err)
+		fprintf(stderr, "xray86: note: %s: %s\n", path, err->message);
+	error_destroy(err);
+	return true;
 }
 
 static struct error *make_redirect(struct session *session)
@@ -199,7 +249,8 @@ static struct error *make_redirect(struct session *session)
 		.agent = true,
 		.first_pid = first_pid(session),
 		.delivered = is_delivered,
-		.delivered_opaque = &session->program,
+		.wanted = is_wanted,
+		.delivered_opaque = session,
 		.trace = session->options->tracing ? stderr : NULL,
 		.product =
 			{
@@ -256,10 +307,8 @@ static struct error *converse(struct session *session)
 
 static struct error *collect(struct session *session)
 {
-	const char *path = getenv("PATH");
-
-	return program_collect(session->options->root, session->options->command[0], path && !*session->options->root ? path : DEFAULT_PATH,
-			       is_64bit(session) ? KERNEL_X86_64 : KERNEL_I386, &session->program);
+	return program_collect(session->options->root, session->options->command[0], search_path(session), arch_of(session),
+			       &session->program);
 }
 
 static void print_stats(const struct session *session)
@@ -300,6 +349,8 @@ static struct error *run_in_vm(struct session *session, int *ret_status)
 	session->courier.argument = session->options->command;
 	session->courier.environment = environ;
 	session->courier.directory = "/";
+	session->courier.folders[0] = search_path(session);
+	session->courier.folders[1] = program_library_path(arch_of(session));
 	session->courier.first_pid = first_pid(session);
 	err = converse(session);
 	*ret_status = exit_status(session->courier.status);

@@ -15,18 +15,10 @@
 enum { MAX_FILES = 4096, MAX_DEPTH = 4 /* of interpreters of interpreters */, SHEBANG = 256 };
 
 /* What ld.so searches by itself, Debian's directories first (ld.so(8), /etc/ld.so.conf.d). */
-static const char *const directories64[] = {"/lib/x86_64-linux-gnu",
-					    "/usr/lib/x86_64-linux-gnu",
-					    "/lib64",
-					    "/usr/lib64",
-					    "/lib",
-					    "/usr/lib",
-					    "/usr/local/lib/x86_64-linux-gnu",
-					    "/usr/local/lib",
-					    NULL};
-static const char *const directories32[] = {
-	"/lib/i386-linux-gnu",           "/usr/lib/i386-linux-gnu", "/lib32", "/usr/lib32", "/lib", "/usr/lib",
-	"/usr/local/lib/i386-linux-gnu", "/usr/local/lib",          NULL};
+#define LIBRARIES64                                                                                                                        \
+	"/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu:/lib64:/usr/lib64:/lib:/usr/lib:/usr/local/lib/x86_64-linux-gnu:/usr/local/lib"
+#define LIBRARIES32                                                                                                                        \
+	"/lib/i386-linux-gnu:/usr/lib/i386-linux-gnu:/lib32:/usr/lib32:/lib:/usr/lib:/usr/local/lib/i386-linux-gnu:/usr/local/lib"
 
 struct collection {
 	const char *root;
@@ -167,22 +159,28 @@ static char *in_directory(const struct collection *collection, const char *direc
 	return NULL;
 }
 
-static char *find_library(const struct collection *collection, const char *name, const char *runpath, const char *object, int class)
+/* The library in the directories of a search path. */
+static char *in_path(const struct collection *collection, const char *search_path, const char *name, const char *object, int class)
 {
-	const char *const *directory = class == ELFCLASS64 ? directories64 : directories32;
 	char *found = NULL;
 
-	if (strchr(name, '/'))
-		return strdup(name);
-	for (const char *at = runpath; !found && at && *at; at += strcspn(at, ":"), at += *at == ':') {
+	for (const char *at = search_path; !found && at && *at; at += strcspn(at, ":"), at += *at == ':') {
 		char *expanded = expand(at, strcspn(at, ":"), object);
 
 		found = expanded ? in_directory(collection, expanded, name, class) : NULL;
 		free(expanded);
 	}
-	for (; !found && *directory; directory++)
-		found = in_directory(collection, *directory, name, class);
 	return found;
+}
+
+static char *find_library(const struct collection *collection, const char *name, const char *runpath, const char *object, int class)
+{
+	char *found;
+
+	if (strchr(name, '/'))
+		return strdup(name);
+	found = in_path(collection, runpath, name, object, class);
+	return found ? found : in_path(collection, class == ELFCLASS64 ? LIBRARIES64 : LIBRARIES32, name, object, class);
 }
 
 static struct error *collect_elf(struct collection *collection, const char *path, const char *runpath);
@@ -385,6 +383,24 @@ struct error *program_collect(const char *root, const char *name, const char *se
 	return err;
 }
 
+struct error *program_add_command(struct program *program, const char *root, const char *path, const char *search_path,
+				  enum kernel_arch arch)
+{
+	struct collection collection = {root, arch, program};
+
+	return collect_program(&collection, path, search_path, 0);
+}
+
+bool program_exists(const char *root, const char *path)
+{
+	char *source = resolve(root, path);
+	struct stat status;
+	bool exists = source && stat(source, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0111);
+
+	free(source);
+	return exists;
+}
+
 struct error *program_add_data(struct program *program, const char *root, const char *path)
 {
 	struct collection collection = {root, KERNEL_X86_64, program};
@@ -433,4 +449,9 @@ bool program_has(const struct program *program, const char *path)
 			return true;
 	}
 	return false;
+}
+
+const char *program_library_path(enum kernel_arch arch)
+{
+	return arch == KERNEL_X86_64 ? LIBRARIES64 ":" LIBRARIES32 : LIBRARIES32;
 }

@@ -29,11 +29,19 @@ struct program {
  * folder of another file system whose files these are, an unpacked i386 one for example. arch: what its kernel can execute.
  */
 struct error *program_collect(const char *root, const char *name, const char *search_path, enum kernel_arch arch, struct program *ret);
+/* Adds another command and what it needs, by its absolute path; behind the files that are there. After an error some may have been added.
+ */
+struct error *program_add_command(struct program *program, const char *root, const char *path, const char *search_path,
+				  enum kernel_arch arch);
+/* Whether there is a program of this path: a regular file that may be executed. */
+bool program_exists(const char *root, const char *path);
 /* Adds a file as it is, or every file below a folder; what is not there is no error. */
 struct error *program_add_data(struct program *program, const char *root, const char *path);
 /* A zeroed program is allowed. */
 void program_deinit(struct program *program);
 
+/* Where programs look for libraries by themselves, in PATH's form. */
+const char *program_library_path(enum kernel_arch arch);
 /* Whether a file of this path, or a library of this name, was collected. */
 bool program_has(const struct program *program, const char *path);
 

@@ -33,8 +33,11 @@ static bool move_stack(struct context *context)
 	return true;
 }
 
-/* In the "tags" way what points into the stack carries the tag from here on; everything else is untagged. */
-static void tag_stack(struct context *context)
+/*
+ * In the "tags" way what points into the stack carries the tag from here on; every other register is untagged; and what lies on the stack,
+ * unless a body in product context has put it there.
+ */
+static void tag_stack(struct context *context, bool afresh)
 {
 	struct cpu *cpu = context->cpu;
 
@@ -43,7 +46,8 @@ static void tag_stack(struct context *context)
 	memset(cpu->fpu_tag, 0, sizeof(cpu->fpu_tag));
 	for (unsigned i = 0; i < 16; i++)
 		cpu->gpr_tag[i] = on_stack(context, cpu->gpr[i]) ? TAG_STACK : 0;
-	memset(context->stack_data.shadow, 0, context->stack_size);
+	if (afresh)
+		memset(context->stack_data.shadow, 0, context->stack_size);
 }
 
 /*
@@ -114,7 +118,7 @@ bool context_enter(struct context *context)
 		return false;
 	}
 	if (context->way == REDIRECT_TAGS)
-		tag_stack(context);
+		tag_stack(context, true);
 	product_memory_begin(context->memory);
 	context->trusted = context->entry;
 	set_percpu_base(context);
@@ -148,6 +152,15 @@ static void return_from_body(struct context *context, uint64_t result)
 	cpu->gpr[RAX] = context->word == 8 ? result : (uint32_t)result;
 	cpu->gpr[RSP] = context->return_rsp;
 	cpu->rip = context->return_rip;
+}
+
+void context_undo(struct context *context)
+{
+	product_memory_rollback(context->memory);
+	set_phase(context, CONTEXT_TRUSTED);
+	cpu_state_restore(context->cpu, context->entry);
+	drop(&context->entry);
+	drop(&context->suspended);
 }
 
 void context_leave(struct context *context, uint64_t result)
@@ -266,15 +279,24 @@ bool context_schedule(struct context *context)
 
 enum { CALL_LIMIT = 20000000 /* instructions: far more than any function takes that is called this way */ };
 
-static void pass_arguments(struct context *context, const uint64_t *argument, unsigned arguments)
+/* The first ones in registers, the others above the return address, which goes right below `top`. */
+static bool pass_arguments(struct context *context, const uint64_t *argument, unsigned arguments, uint64_t top)
 {
 	static const enum gpr wide[] = {RDI, RSI, RDX, RCX, R8, R9}, narrow[] = {RAX, RDX, RCX};
-	struct cpu *cpu = context->cpu;
+	const enum gpr *registers = context->word == 8 ? wide : narrow;
+	unsigned in_registers = context->word == 8 ? 6 : 3;
+	bool in_window = context->phase == CONTEXT_PRODUCT && context->way == REDIRECT_CONTEXT;
 
-	for (unsigned i = 0; i < arguments; i++)
-		cpu->gpr[context->word == 8 ? wide[i] : narrow[i]] = argument[i];
-	if (context->way == REDIRECT_TAGS)
-		tag_stack(context);
+	for (unsigned i = 0; i < arguments && i < in_registers; i++)
+		context->cpu->gpr[registers[i]] = argument[i];
+	for (unsigned i = in_registers; i < arguments; i++) {
+		uint64_t place = top + (i - in_registers) * context->word;
+
+		if (!(in_window ? product_memory_write(context->memory, place, &argument[i], context->word)
+				: cpu_poke(context->cpu, place, &argument[i], context->word)))
+			return false;
+	}
+	return true;
 }
 
 /* The CPU as the function is to find it, but for the arguments and the return address. */
@@ -317,9 +339,11 @@ bool kernel_call(struct context *context, enum world world, uint64_t function, c
 	}
 	go_to_world(context, world);
 	top = (cpu->gpr[RSP] - 256) & ~15ull;
-	pass_arguments(context, argument, arguments);
+	if (context->way == REDIRECT_TAGS)
+		tag_stack(context, own);
 	context->nested++;
-	done = cpu_call(cpu, function, top, return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
+	done = pass_arguments(context, argument, arguments, top) &&
+	       cpu_call(cpu, function, top, return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
 	context->nested--;
 	set_phase(context, phase);
 	cpu_state_restore(cpu, saved);

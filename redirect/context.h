@@ -72,6 +72,8 @@ bool context_enter(struct context *context);
 bool context_at_return(const struct context *context);
 /* Leaves at the body's return: its effects stay, *the CPU goes on behind the call with `result`. */
 void context_leave(struct context *context, uint64_t result);
+/* Takes everything back: the CPU stands at the body's first instruction again, in the trusted world. */
+void context_undo(struct context *context);
 /* Gives the call up: its effects are taken back; the CPU goes on behind the call with `result` (a negative errno). */
 void context_abort(struct context *context, int64_t result);
 

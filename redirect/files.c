@@ -76,6 +76,61 @@ int64_t install_placeholder(struct redirect *redirect, uint32_t number)
 	return (int32_t)fd;
 }
 
+/* -- files for the tools -- */
+
+enum { PIECE = 65536 };
+
+/* Runs what the task has put off until it returns to user mode: a file just written must be closed before it can be executed. */
+static void run_task_work(struct redirect *redirect)
+{
+	uint64_t ignored;
+
+	call(redirect, WORLD_TRUSTED, redirect->function.task_work_run, NULL, 0, &ignored);
+}
+
+/* Writes by way of a buffer of the kernel's. */
+static bool write_file(struct redirect *redirect, uint64_t file, uint64_t buffer, const uint8_t *data, size_t size)
+{
+	uint64_t position = (redirect->cpu->gpr[RSP] - 64) & ~15ull, zero = 0, written;
+
+	if (!cpu_poke(redirect->cpu, position, &zero, sizeof(zero)))
+		return false;
+	for (size_t done = 0; done < size; done += written) {
+		size_t n = size - done < PIECE ? size - done : PIECE;
+
+		if (!cpu_poke(redirect->cpu, buffer, data + done, n) ||
+		    !call(redirect, WORLD_TRUSTED, redirect->function.kernel_write, (uint64_t[]){file, buffer, n, position}, 4, &written) ||
+		    !written || written > n)
+			return false;
+	}
+	return true;
+}
+
+static bool open_file(struct redirect *redirect, uint64_t buffer, const char *path, unsigned mode, uint64_t *ret)
+{
+	size_t size = strlen(path) + 1;
+
+	return size <= PIECE && cpu_poke(redirect->cpu, buffer, path, size) &&
+	       call(redirect, WORLD_TRUSTED, redirect->function.filp_open, (uint64_t[]){buffer, O_WRONLY | O_CREAT | O_TRUNC, mode}, 3, ret) &&
+	       !is_error(redirect, *ret);
+}
+
+bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size)
+{
+	uint64_t buffer, file, ignored;
+	bool good = false;
+
+	if (!call(redirect, WORLD_TRUSTED, redirect->function.vmalloc, (uint64_t[]){PIECE}, 1, &buffer) || !buffer)
+		return false;
+	if (open_file(redirect, buffer, path, mode, &file)) {
+		good = write_file(redirect, file, buffer, data, size);
+		call(redirect, WORLD_TRUSTED, redirect->function.fput, &file, 1, &ignored);
+		run_task_work(redirect);
+	}
+	call(redirect, WORLD_TRUSTED, redirect->function.vfree, &buffer, 1, &ignored);
+	return good;
+}
+
 void release_placeholder(struct redirect *redirect, uint64_t file)
 {
 	uint32_t number;

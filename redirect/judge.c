@@ -31,13 +31,26 @@ static bool translate(struct redirect *redirect, unsigned n)
 
 /* -- paths -- */
 
+/* Makes the trusted kernel bring in the page of a user address that has not been touched yet. */
+static bool touch(struct redirect *redirect, uint64_t address)
+{
+	uint64_t place = (redirect->cpu->gpr[RSP] - 64) & ~15ull, ignored;
+
+	return redirect->context.phase == CONTEXT_TRUSTED && redirect->function.strncpy_from_user &&
+	       kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.strncpy_from_user, (uint64_t[]){place, address, 1}, 3,
+			   &ignored);
+}
+
 /* Reads the path at a user address; false: it is not all there (the kernel will say EFAULT) or too long. */
 static bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_BYTES])
 {
 	for (size_t done = 0; done < PATH_MAX_BYTES;) {
 		size_t in_page = PAGE_SIZE - ((address + done) & ~PAGE_MASK), n = PATH_MAX_BYTES - done;
 
-		n = cpu_peek(redirect->cpu, address + done, path + done, n < in_page ? n : in_page);
+		n = n < in_page ? n : in_page;
+		if (!cpu_peek(redirect->cpu, address + done, path + done, n) && !touch(redirect, address + done))
+			return false;
+		n = cpu_peek(redirect->cpu, address + done, path + done, n);
 		if (!n)
 			return false;
 		if (memchr(path + done, 0, n))
@@ -63,8 +76,9 @@ static bool is_tool_directory(const struct redirect *redirect, const char *path)
 /* What xray86 delivered, and what is the tool's own. */
 static bool is_trusted_path(const struct redirect *redirect, const char *path)
 {
-	static const char *const own[] = {"/proc/self/exe", "/proc/self/maps", "/proc/self/fd", "/proc/self/task",  "/dev/fd",
-					  "/dev/null",      "/dev/console",    "/dev/tty",      "/etc/ld.so.cache", "/etc/ld.so.preload"};
+	static const char *const own[] = {"/proc/self/exe",  "/proc/self/maps",  "/proc/self/fd",     "/proc/self/fdinfo",
+					  "/proc/self/task", "/dev/fd",          "/dev/null",         "/dev/console",
+					  "/dev/tty",        "/etc/ld.so.cache", "/etc/ld.so.preload"};
 
 	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		size_t length = strlen(own[i]);
@@ -96,6 +110,33 @@ static enum verdict judge_at(struct redirect *redirect, unsigned dir, unsigned n
 	return translate(redirect, dir) ? VERDICT_PRODUCT : VERDICT_TRUSTED;
 }
 
+/* -- programs -- */
+
+/* Whether the host has a program for this path, that has not been delivered. */
+static bool is_wanted(const struct redirect *redirect, const char *path)
+{
+	return redirect->config.wanted && path[0] == '/' && redirect->config.wanted(redirect->config.delivered_opaque, NULL, path);
+}
+
+static void want(struct redirect *redirect, const char *path)
+{
+	redirect->config.wanted(redirect->config.delivered_opaque, redirect, path);
+}
+
+bool looked_for_program(struct redirect *redirect, char path[PATH_MAX_BYTES])
+{
+	const struct policy_row *row = redirect->call.row;
+
+	if ((row->rule != POLICY_PATH && row->rule != POLICY_AT) || row->flags)
+		return false;
+	return read_path(redirect, redirect->call.argument[row->argument[row->rule == POLICY_AT]], path) && is_wanted(redirect, path);
+}
+
+void deliver_program(struct redirect *redirect, const char *path)
+{
+	want(redirect, path);
+}
+
 /* -- rules -- */
 
 static enum verdict both(enum verdict a, enum verdict b, int error, int *ret_errno)
@@ -114,6 +155,27 @@ static enum verdict by_clock(int32_t clock)
 {
 	return clock == 2 /* CLOCK_PROCESS_CPUTIME_ID */ || clock == 3 /* CLOCK_THREAD_CPUTIME_ID */ || clock < 0 ? VERDICT_TRUSTED
 														  : VERDICT_PRODUCT;
+}
+
+/* Requests whose result is a new descriptor (include/uapi/linux/nsfs.h, sockios.h, asm-generic/ioctls.h). */
+static enum verdict by_ioctl(struct redirect *redirect)
+{
+	static const uint32_t opening[] = {0xb701 /* NS_GET_USERNS */, 0xb702 /* NS_GET_PARENT */, 0x894c /* SIOCGSKNS */,
+					   0x5441 /* TIOCGPTPEER */};
+
+	for (unsigned i = 0; i < sizeof(opening) / sizeof(opening[0]); i++)
+		redirect->call.opens = redirect->call.opens || (uint32_t)redirect->call.argument[1] == opening[i];
+	return by_fd(redirect, 0);
+}
+
+/* A program that is not there yet may be one of the host's. */
+static enum verdict by_program(struct redirect *redirect, unsigned n)
+{
+	char path[PATH_MAX_BYTES];
+
+	if (read_path(redirect, redirect->call.argument[n], path) && is_wanted(redirect, path))
+		want(redirect, path);
+	return VERDICT_TRUSTED;
 }
 
 static enum verdict by_fcntl(struct redirect *redirect)
@@ -175,6 +237,10 @@ enum verdict judge(struct redirect *redirect, int *ret_errno)
 		return by_process(redirect, call->argument[a[0]]);
 	case POLICY_CLOCK:
 		return by_clock(call->argument[a[0]]);
+	case POLICY_EXEC:
+		return by_program(redirect, a[0]);
+	case POLICY_IOCTL:
+		return by_ioctl(redirect);
 	case POLICY_FCNTL:
 		return by_fcntl(redirect);
 	}

@@ -3,111 +3,34 @@
 
 #include <errno.h>
 
-#define TRUSTED                                                                                                                            \
-	POLICY_TRUSTED,                                                                                                                    \
+/* A rule in a row: its name and the numbers of the arguments that it looks at. */
+#define LIST(...)                                                                                                                          \
 	{                                                                                                                                  \
-		0                                                                                                                          \
+		__VA_ARGS__                                                                                                                \
 	}
-#define PRODUCT                                                                                                                            \
-	POLICY_PRODUCT,                                                                                                                    \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define REFUSED(error)                                                                                                                     \
-	POLICY_REFUSED,                                                                                                                    \
-	{                                                                                                                                  \
-		error                                                                                                                      \
-	}
-#define FD(n)                                                                                                                              \
-	POLICY_FD,                                                                                                                         \
-	{                                                                                                                                  \
-		n                                                                                                                          \
-	}
-#define FD2(n, m)                                                                                                                          \
-	POLICY_FD2,                                                                                                                        \
-	{                                                                                                                                  \
-		n, m                                                                                                                       \
-	}
-#define PATH(n)                                                                                                                            \
-	POLICY_PATH,                                                                                                                       \
-	{                                                                                                                                  \
-		n                                                                                                                          \
-	}
-#define PATH2(n, m)                                                                                                                        \
-	POLICY_PATH2,                                                                                                                      \
-	{                                                                                                                                  \
-		n, m                                                                                                                       \
-	}
-#define AT(d, n)                                                                                                                           \
-	POLICY_AT,                                                                                                                         \
-	{                                                                                                                                  \
-		d, n                                                                                                                       \
-	}
-#define AT2(d, n, e, m)                                                                                                                    \
-	POLICY_AT2,                                                                                                                        \
-	{                                                                                                                                  \
-		d, n, e, m                                                                                                                 \
-	}
-#define PID(n)                                                                                                                             \
-	POLICY_PID,                                                                                                                        \
-	{                                                                                                                                  \
-		n                                                                                                                          \
-	}
-#define CLOCK(n)                                                                                                                           \
-	POLICY_CLOCK,                                                                                                                      \
-	{                                                                                                                                  \
-		n                                                                                                                          \
-	}
-#define FCNTL                                                                                                                              \
-	POLICY_FCNTL,                                                                                                                      \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define SOCKETCALL                                                                                                                         \
-	POLICY_SOCKETCALL,                                                                                                                 \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define IPC                                                                                                                                \
-	POLICY_IPC,                                                                                                                        \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define CHDIR                                                                                                                              \
-	POLICY_CHDIR,                                                                                                                      \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define FCHDIR                                                                                                                             \
-	POLICY_FCHDIR,                                                                                                                     \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define CWD                                                                                                                                \
-	POLICY_CWD,                                                                                                                        \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define CHROOT                                                                                                                             \
-	POLICY_CHROOT,                                                                                                                     \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define UNSHARE                                                                                                                            \
-	POLICY_UNSHARE,                                                                                                                    \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define INOTIFY                                                                                                                            \
-	POLICY_INOTIFY,                                                                                                                    \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
-#define BPF                                                                                                                                \
-	POLICY_BPF,                                                                                                                        \
-	{                                                                                                                                  \
-		0                                                                                                                          \
-	}
+#define TRUSTED POLICY_TRUSTED, LIST(0)
+#define PRODUCT POLICY_PRODUCT, LIST(0)
+#define REFUSED(error) POLICY_REFUSED, LIST(error)
+#define FD(n) POLICY_FD, LIST(n)
+#define FD2(n, m) POLICY_FD2, LIST(n, m)
+#define PATH(n) POLICY_PATH, LIST(n)
+#define PATH2(n, m) POLICY_PATH2, LIST(n, m)
+#define AT(d, n) POLICY_AT, LIST(d, n)
+#define AT2(d, n, e, m) POLICY_AT2, LIST(d, n, e, m)
+#define PID(n) POLICY_PID, LIST(n)
+#define CLOCK(n) POLICY_CLOCK, LIST(n)
+#define EXEC(n) POLICY_EXEC, LIST(n)
+#define IOCTL POLICY_IOCTL, LIST(0)
+#define FCNTL POLICY_FCNTL, LIST(0)
+#define SOCKETCALL POLICY_SOCKETCALL, LIST(0)
+#define IPC POLICY_IPC, LIST(0)
+#define CHDIR POLICY_CHDIR, LIST(0)
+#define FCHDIR POLICY_FCHDIR, LIST(0)
+#define CWD POLICY_CWD, LIST(0)
+#define CHROOT POLICY_CHROOT, LIST(0)
+#define UNSHARE POLICY_UNSHARE, LIST(0)
+#define INOTIFY POLICY_INOTIFY, LIST(0)
+#define BPF POLICY_BPF, LIST(0)
 #define OPENS POLICY_OPENS
 #define REFUSES POLICY_REFUSES
 

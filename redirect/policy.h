@@ -21,6 +21,8 @@ enum policy_rule {
 	POLICY_AT2,        /* twice: argument[0] and [1], [2] and [3] */
 	POLICY_PID,        /* where the process argument[0] lives: 0 and the tool's own are trusted */
 	POLICY_CLOCK,      /* the clock argument[0]: those of processes and threads are trusted */
+	POLICY_EXEC,       /* trusted; the path argument[0] may be of a program that is still to be delivered */
+	POLICY_IOCTL,      /* like POLICY_FD */
 	POLICY_FCNTL,      /* duplicates and flags of the descriptor: trusted; the rest like POLICY_FD */
 	POLICY_SOCKETCALL, /* i386: by the call that argument[0] names */
 	POLICY_IPC,        /* i386: likewise */

@@ -64,7 +64,7 @@ static bool put_arguments(struct redirect *redirect, const uint64_t argument[ARG
 	return true;
 }
 
-static void restore_arguments(struct redirect *redirect)
+void restore_arguments(struct redirect *redirect)
 {
 	if (redirect->context.way == REDIRECT_TAGS)
 		put_arguments(redirect, redirect->call.argument);
@@ -91,6 +91,20 @@ static int64_t visible_result(const struct redirect *redirect)
 	return result <= -512 && result >= -516 ? -EINTR : result;
 }
 
+/* A program that the product lacks and the host has is delivered, and looked for once more. */
+static bool begin_again(struct redirect *redirect)
+{
+	char path[PATH_MAX_BYTES];
+
+	if (!looked_for_program(redirect, path))
+		return false;
+	context_undo(&redirect->context);
+	restore_arguments(redirect);
+	deliver_program(redirect, path);
+	redirect->again = true;
+	return true;
+}
+
 static enum mark_action on_return(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
@@ -99,6 +113,8 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	if (redirect->context.nested || !context_at_return(&redirect->context))
 		return MARK_CONTINUE;
 	result = visible_result(redirect);
+	if (result == -ENOENT && begin_again(redirect))
+		return MARK_LOOK;
 	context_leave(&redirect->context, result);
 	restore_arguments(redirect);
 	redirect->stats.instructions += cpu_instructions(cpu) - redirect->call.started;
@@ -199,6 +215,10 @@ static enum mark_action on_body(void *opaque, struct cpu *cpu)
 	if (!redirect->active || redirect->context.phase != CONTEXT_TRUSTED || redirect->context.nested ||
 	    trusted_current(redirect) == redirect->agent || !read_call(redirect))
 		return MARK_CONTINUE;
+	if (redirect->again) {
+		redirect->again = false;
+		return MARK_CONTINUE;
+	}
 	switch (judge(redirect, &error)) {
 	case VERDICT_TRUSTED:
 		break;
@@ -254,6 +274,10 @@ static void find_functions(struct redirect *redirect)
 	FIND(get_close_on_exec);
 	FIND(close_fd);
 	FIND(task_work_run);
+	FIND(strncpy_from_user);
+	FIND(vmalloc);
+	FIND(vfree);
+	FIND(kernel_write);
 #undef FIND
 }
 

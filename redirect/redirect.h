@@ -25,6 +25,8 @@ struct product_facts {
 	uint64_t percpu;       /* per-CPU base of the CPU that calls run on */
 };
 
+struct redirect;
+
 struct redirect_config {
 	struct machine *machine;
 	const struct symbols *symbols; /* of the trusted kernel, at the base that it and the product have */
@@ -36,6 +38,11 @@ struct redirect_config {
 	bool agent;        /* the first task that makes a system call after redirect_begin() is no tool */
 	/* Whether a path is one of a file that was delivered for the tools. */
 	bool (*delivered)(void *opaque, const char *path);
+	/*
+	 * Whether the host has a program for an absolute path that a tool looks for, which has not been delivered. With `redirect` it is to
+	 * be delivered, with what it needs, by redirect_deliver().
+	 */
+	bool (*wanted)(void *opaque, struct redirect *redirect, const char *path);
 	void *delivered_opaque;
 	uint32_t first_pid; /* the tools' process numbers are from here on, and the product has none such */
 	FILE *trace;        /* a line a flagged call, or NULL */
@@ -45,14 +52,15 @@ struct redirect_stats {
 	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
 };
 
-struct redirect;
-
 struct error *redirect_create(const struct redirect_config *config, struct redirect **ret);
 /* NULL is allowed. */
 void redirect_destroy(struct redirect *redirect);
 
 /* From now on tasks are tools, and their calls are looked at. Between runs only. */
 struct error *redirect_begin(struct redirect *redirect);
+
+/* Makes a file in the trusted VM, for use by `wanted` only; its directory must be there. False: it could not be made. */
+bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size);
 
 /* machine_run(), with calls that outlive their budget ended. */
 enum machine_stop redirect_run(struct redirect *redirect, uint64_t until);

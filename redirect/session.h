@@ -31,12 +31,13 @@ struct redirect {
 	struct error *failure; /* why introspection cannot go on */
 	uint64_t agent;        /* `current` of the task that is no tool */
 	uint64_t stand_in[32]; /* addresses, in the order of stand_ins.c */
+	bool again;            /* the body that is entered next has been judged: it goes to the trusted world */
 	bool active, ready;    /* tools run; the product is set up */
 
 	/* Addresses of the trusted kernel's functions. */
 	struct functions {
 		uint64_t bpf_get_current_task, find_task_by_vpid, fixup_exception, fget, fput, get_unused_fd_flags, filp_open, fd_install,
-			get_close_on_exec, close_fd, task_work_run;
+			get_close_on_exec, close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write;
 	} function;
 
 	/* What setup.c found out about the kernel. */
@@ -70,6 +71,13 @@ enum verdict { VERDICT_TRUSTED, VERDICT_PRODUCT, VERDICT_REFUSED };
 /* Decides redirect->call, and translates its arguments. VERDICT_REFUSED: *ret_errno. */
 enum verdict judge(struct redirect *redirect, int *ret_errno);
 
+/*
+ * Shells look for a command in the directories of PATH before they execute it. The call found nothing in the product: whether the host has
+ * a program of this path, to be delivered.
+ */
+bool looked_for_program(struct redirect *redirect, char path[PATH_MAX_BYTES]);
+void deliver_program(struct redirect *redirect, const char *path);
+
 /* -- files.c -- */
 
 /* Which product descriptor the tool's descriptor stands for; false: none, it is a trusted one. */
@@ -89,6 +97,8 @@ struct error *mark_stand_ins(struct redirect *redirect);
 
 /* -- redirect.c -- */
 
+/* The trusted pt_regs get back what the policy changed in them, when the body is done or will begin anew. */
+void restore_arguments(struct redirect *redirect);
 /* Ends the running call with -error. */
 void abort_call(struct redirect *redirect, int error, const char *reason);
 

@@ -23,6 +23,10 @@ static const struct stand_in {
 	{"preempt_schedule", RETURN, 0, "likewise"},
 	{"preempt_schedule_notrace", RETURN, 0, "likewise"},
 	{"preempt_schedule_thunk", RETURN, 0, "likewise"},
+	{"synchronize_rcu", RETURN, 0, "nobody else reads"},
+	{"synchronize_rcu_expedited", RETURN, 0, "likewise"},
+	{"synchronize_net", RETURN, 0, "likewise"},
+	{"rcu_barrier", RETURN, 0, "likewise"},
 	{"csd_lock_wait", RETURN, 0, "the other CPUs are done"},
 	{"smp_call_function_many_cond", RETURN, 0, "likewise"},
 	{"smp_call_function_single", RETURN, 0, "likewise"},
@@ -67,6 +71,7 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	}
 	if (redirect->context.phase == CONTEXT_USER_FAULT && stand_in->action == ABORT && stand_in->value == EAGAIN) {
 		redirect->stats.restarted++;
+		restore_arguments(redirect);
 		context_schedule(&redirect->context);
 		return MARK_CONTINUE;
 	}
