@@ -24,7 +24,7 @@ struct run_options {
 	enum redirect_way way;
 	unsigned host_pid;
 	uint64_t memory, budget;
-	bool tracing, stats, no_cache;
+	bool tracing, stats, no_cache, product_code;
 };
 
 /* -- options -- */
@@ -69,6 +69,16 @@ static struct error *set_redirect(void *into, const char *value)
 	return NULL;
 }
 
+static struct error *set_code(void *into, const char *value)
+{
+	bool product = strcmp(value, "product") == 0;
+
+	if (!product && strcmp(value, "trusted") != 0)
+		return error_create("--code %s: must be trusted or product", value);
+	((struct run_options *)into)->product_code = product;
+	return NULL;
+}
+
 static struct error *set_memory(void *into, const char *value)
 {
 	unsigned long long size;
@@ -109,6 +119,8 @@ static const struct option_spec option_specs[] = {
 	 set_kernel_path},
 	{"root", "DIR", "take COMMAND from the file system unpacked there (needed for 32-bit kernels)", set_root},
 	{"redirect", "context|tags", "how data accesses find the snapshot: both ways print the same; context unless told", set_redirect},
+	{"code", "trusted|product",
+	 "code that the trusted kernel lacks (modules): give the call up, unless told, or run the snapshot's own", set_code},
 	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory},
 	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", set_no_cache},
 	{"trace", NULL, "print a line to stderr for each system call that went to the snapshot", set_trace},
@@ -251,6 +263,8 @@ static struct error *make_redirect(struct session *session)
 		.delivered = is_delivered,
 		.wanted = is_wanted,
 		.delivered_opaque = session,
+		.product_code = session->options->product_code,
+		.report = stderr,
 		.trace = session->options->tracing ? stderr : NULL,
 		.product =
 			{
@@ -318,10 +332,11 @@ static void print_stats(const struct session *session)
 	fprintf(stderr,
 		"calls          %" PRIu64 " on the snapshot, %" PRIu64 " aborted, %" PRIu64 " restarted\n"
 		"instructions   %" PRIu64 ", of them %" PRIu64 " in calls on the snapshot\n"
+		"missing code   %" PRIu64 " calls given up\n"
 		"stand-ins      %" PRIu64 "\n"
 		"page faults    %" PRIu64 " on the command's buffers\n",
 		stats->flagged, stats->aborted, stats->restarted, cpu_instructions(session->vm.machine->cpu) - session->vm.machine->idle,
-		stats->instructions, stats->stand_ins, stats->user_faults);
+		stats->instructions, stats->missing_code, stats->stand_ins, stats->user_faults);
 }
 
 static int exit_status(int status)
@@ -352,6 +367,8 @@ static struct error *run_in_vm(struct session *session, int *ret_status)
 	session->courier.folders[0] = search_path(session);
 	session->courier.folders[1] = program_library_path(arch_of(session));
 	session->courier.first_pid = first_pid(session);
+	if (session->options->product_code)
+		fputs("xray86: note: code of modules is the snapshot's own, unverified (--code product)\n", stderr);
 	err = converse(session);
 	*ret_status = exit_status(session->courier.status);
 	if (session->options->stats)

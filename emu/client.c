@@ -18,6 +18,11 @@ bool client_takes_write(struct cpu *cpu, enum privileged what, uint64_t index, u
 	return client_takes(cpu, what, index, &value);
 }
 
+bool client_takes_fetch(struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
+{
+	return cpu->client && cpu->client->fetch && cpu->cpl == 0 && cpu->client->fetch(cpu->client->opaque, cpu, linear, ret_paddr);
+}
+
 bool client_takes_exception(struct cpu *cpu)
 {
 	uint64_t deadline;

@@ -35,6 +35,11 @@ struct cpu_client {
 	bool (*exception)(void *opaque, struct cpu *cpu);
 	/* An IRET that stayed at privilege 0 is done; cpu->rip is where it leads. Only the state may be changed. */
 	void (*interrupt_return)(void *opaque, struct cpu *cpu);
+	/*
+	 * The fetch TLB has no entry for code at linear, at privilege 0. True: *ret_paddr is where it is, in the machine's memory; false:
+	 * as the page tables say. May raise #PF. The answer is remembered until the TLBs are flushed. NULL: never asked.
+	 */
+	bool (*fetch)(void *opaque, struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr);
 	/* The current instruction, its privilege and operands checked (but not whether there is such an MSR), is about to take effect.
 	 * True: the client has done what there was to do. May cpu_abandon(). */
 	bool (*privileged)(void *opaque, struct cpu *cpu, enum privileged what, uint64_t index, uint64_t *value);
@@ -49,6 +54,8 @@ void cpu_set_client(struct cpu *cpu, const struct cpu_client *client);
 bool client_takes(struct cpu *cpu, enum privileged what, uint64_t index, uint64_t *value);
 /* For effects with nothing to read. */
 bool client_takes_write(struct cpu *cpu, enum privileged what, uint64_t index, uint64_t value);
+/* Whether it says where the code at linear is. */
+bool client_takes_fetch(struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr);
 /* Whether it deals with cpu->exception. From the run loop. */
 bool client_takes_exception(struct cpu *cpu);
 /* An IRET from privilege 0 is done. */

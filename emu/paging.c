@@ -7,6 +7,7 @@
  */
 #include "emu/paging.h"
 
+#include "emu/client.h"
 #include "emu/segment.h"
 
 /* -- control registers -- */
@@ -124,7 +125,9 @@ void cpu_translate_fetch(struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
 		return;
 	if (!linear_canonical(cpu, linear))
 		cpu_raise_code(cpu, VECTOR_GP, 0);
-	cpu_walk(cpu, bank, linear, ACCESS_FETCH, &walk);
+	walk.page_shift = PAGE_SHIFT;
+	if (!client_takes_fetch(cpu, linear, &walk.paddr))
+		cpu_walk(cpu, bank, linear, ACCESS_FETCH, &walk);
 	if (tlb_enter_fetch(tlb, linear, walk.paddr))
 		cpu_forget_jumps(cpu);
 	if (walk.page_shift > PAGE_SHIFT)

@@ -85,6 +85,10 @@ static void set_phase(struct context *context, enum context_phase phase)
 	bool product = phase == CONTEXT_PRODUCT, tags = context->way == REDIRECT_TAGS;
 	struct tlb *bank = product ? &context->memory->bank : NULL;
 
+	if (context->fetched_outside && product != (context->phase == CONTEXT_PRODUCT))
+		cpu_flush_tlb(context->cpu);
+	if (product != (context->phase == CONTEXT_PRODUCT))
+		context->fetched_outside = false;
 	context->phase = phase;
 	context->client.hold_interrupts = product;
 	cpu_set_supervisor_banks(context->cpu, bank, tags && product ? &context->stack_data.bank : bank);

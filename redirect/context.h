@@ -52,7 +52,8 @@ struct context {
 
 	/* -- its state -- */
 	enum context_phase phase;
-	unsigned nested; /* kernel_call()s that run, one within another */
+	bool fetched_outside; /* code was fetched from outside of the kernel's image since the last change of phase */
+	unsigned nested;      /* kernel_call()s that run, one within another */
 	struct cpu_client client;
 	uint64_t trusted_rsp;            /* at entry: in the "context" way what is below it of the trusted stack is free */
 	uint64_t return_rip, return_rsp; /* trusted: where the body returns to, and the stack pointer there */

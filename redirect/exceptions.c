@@ -139,6 +139,15 @@ static bool fix_up(struct redirect *redirect)
 	return true;
 }
 
+static void give_up(struct redirect *redirect, int error, const char *reason)
+{
+	redirect->abort_reason = reason;
+	if (redirect->context.nested)
+		cpu_request_exit(redirect->cpu, CPU_EXIT_CLIENT);
+	else
+		abort_call(redirect, error, reason);
+}
+
 static bool on_exception(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
@@ -151,15 +160,21 @@ static bool on_exception(void *opaque, struct cpu *cpu)
 			redirect->stats.user_faults++;
 			return false;
 		}
+	} else if (cpu->exception.vector == VECTOR_PF && cpu->cr2 == cpu->rip) {
+		note_missing_code(redirect, cpu->rip);
+		give_up(redirect, EOPNOTSUPP, "code that the trusted kernel does not have");
+		return true;
 	} else if (fix_up(redirect)) {
 		return true;
 	}
-	redirect->abort_reason = "fault";
-	if (context->nested)
-		cpu_request_exit(cpu, CPU_EXIT_CLIENT);
-	else
-		abort_call(redirect, EIO, "fault");
+	give_up(redirect, EIO, "fault");
 	return true;
+}
+
+static bool on_fetch(void *opaque, struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
+{
+	(void)cpu;
+	return fetch_outside(opaque, linear, ret_paddr);
 }
 
 static void on_interrupt_return(void *opaque, struct cpu *cpu)
@@ -174,4 +189,5 @@ const struct cpu_client client_template = {
 	.exception = on_exception,
 	.interrupt_return = on_interrupt_return,
 	.privileged = on_privileged,
+	.fetch = on_fetch,
 };

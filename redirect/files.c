@@ -111,7 +111,8 @@ static bool open_file(struct redirect *redirect, uint64_t buffer, const char *pa
 	size_t size = strlen(path) + 1;
 
 	return size <= PIECE && cpu_poke(redirect->cpu, buffer, path, size) &&
-	       call(redirect, WORLD_TRUSTED, redirect->function.filp_open, (uint64_t[]){buffer, O_WRONLY | O_CREAT | O_TRUNC, mode}, 3, ret) &&
+	       call(redirect, WORLD_TRUSTED, redirect->function.filp_open, (uint64_t[]){buffer, O_WRONLY | O_CREAT | O_TRUNC, mode}, 3,
+		    ret) &&
 	       !is_error(redirect, *ret);
 }
 

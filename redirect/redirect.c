@@ -324,6 +324,7 @@ void redirect_destroy(struct redirect *redirect)
 	context_deinit(&redirect->context);
 	product_memory_deinit(&redirect->memory);
 	descriptors_deinit(&redirect->descriptors);
+	code_deinit(redirect);
 	error_destroy(redirect->failure);
 	free(redirect);
 }

@@ -45,10 +45,13 @@ struct redirect_config {
 	bool (*wanted)(void *opaque, struct redirect *redirect, const char *path);
 	void *delivered_opaque;
 	uint32_t first_pid; /* the tools' process numbers are from here on, and the product has none such */
+	bool product_code;  /* code that the trusted kernel lacks is the product's own */
+	FILE *report;       /* notes for the user, or NULL */
 	FILE *trace;        /* a line a flagged call, or NULL */
 };
 
 struct redirect_stats {
+	uint64_t missing_code; /* calls given up for want of it */
 	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
 };
 

@@ -6,6 +6,17 @@
 
 enum { PATH_MAX_BYTES = 4096, ARGUMENTS = 6 };
 
+/* Pages of the product's own code that product context has run: code.c. */
+enum { MAX_NOTES = 32 };
+struct code_pages {
+	struct code_page {
+		uint64_t linear, paddr;
+	} * page;
+	size_t count;
+	uint64_t noted[MAX_NOTES]; /* pages whose lack has been told */
+	unsigned notes;
+};
+
 /* The system call whose body is entered or runs. */
 struct call {
 	enum policy_abi abi;
@@ -25,6 +36,7 @@ struct redirect {
 	struct product_memory memory;
 	struct context context;
 	struct descriptors descriptors;
+	struct code_pages code;
 	struct call call;
 	struct redirect_stats stats;
 	const char *abort_reason;
@@ -90,6 +102,17 @@ void release_placeholder(struct redirect *redirect, uint64_t file);
 /* -- exceptions.c -- */
 
 extern const struct cpu_client client_template;
+
+/* -- code.c -- */
+
+/*
+ * A fetch at privilege 0 that no TLB entry serves. True: *ret_paddr has the code. False: as the CPU would. Raises #PF where product context
+ * may not go.
+ */
+bool fetch_outside(struct redirect *redirect, uint64_t linear, uint64_t *ret_paddr);
+/* Tells, once for each page, that a call was given up for want of code. */
+void note_missing_code(struct redirect *redirect, uint64_t address);
+void code_deinit(struct redirect *redirect);
 
 /* -- stand_ins.c -- */
 

@@ -1,0 +1,92 @@
+/*
+ * Which code runs in product context: the trusted kernel's image, at the addresses that it and the product have in common. Everything else
+ * of the kernel half (the product's modules, code that it generated) is not the trusted kernel's to give: by default the call is given up,
+ * with a note that says so. `--code product` takes such code from the product, page by page, as memory of the emulated machine that nothing
+ * else leads to: it runs in the emulator's sandbox like everything else, but it is what the snapshot says it is.
+ *
+ * The trusted kernel has code of its own outside of the image, too, at addresses that mean something else in the product: what
+ * the CPU knows of such code is forgotten whenever product context begins or ends.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "emu/exception.h"
+#include "redirect/session.h"
+
+#define CODE_WINDOW (1ull << 44) /* physical: far behind the machine's memory, within CPU_MAXPHYADDR */
+
+static bool in_image(const struct redirect *redirect, uint64_t linear)
+{
+	return linear - redirect->config.symbols->base < redirect->config.symbols->end - redirect->config.symbols->base;
+}
+
+/* The page of the product as the machine's memory; 0: it is not mapped. */
+static uint64_t mirror(struct redirect *redirect, uint64_t linear)
+{
+	struct code_pages *pages = &redirect->code;
+	uint8_t bytes[PAGE_SIZE];
+	uint64_t page = linear & PAGE_MASK;
+	struct code_page *larger;
+	struct error *err;
+
+	for (size_t i = 0; i < pages->count; i++) {
+		if (pages->page[i].linear == page)
+			return pages->page[i].paddr;
+	}
+	if (!product_memory_read(&redirect->memory, page, bytes, sizeof(bytes)))
+		return 0;
+	larger = realloc(pages->page, (pages->count + 1) * sizeof(*larger));
+	if (!larger)
+		return 0;
+	pages->page = larger;
+	larger[pages->count] = (struct code_page){page, CODE_WINDOW + pages->count * PAGE_SIZE};
+	err = physmem_add_rom(&redirect->machine->mem, larger[pages->count].paddr, bytes, sizeof(bytes));
+	if (err) {
+		error_destroy(err);
+		return 0;
+	}
+	return larger[pages->count++].paddr;
+}
+
+bool fetch_outside(struct redirect *redirect, uint64_t linear, uint64_t *ret_paddr)
+{
+	uint64_t page;
+
+	if (linear < redirect->memory.kernel_start || in_image(redirect, linear))
+		return false;
+	redirect->context.fetched_outside = true;
+	if (redirect->context.phase != CONTEXT_PRODUCT)
+		return false;
+	page = redirect->config.product_code ? mirror(redirect, linear) : 0;
+	if (!page)
+		cpu_raise_page_fault(redirect->cpu, linear, PF_I);
+	*ret_paddr = page | (linear & ~PAGE_MASK);
+	return true;
+}
+
+void note_missing_code(struct redirect *redirect, uint64_t address)
+{
+	struct code_pages *pages = &redirect->code;
+	uint64_t page = address & PAGE_MASK;
+
+	redirect->stats.missing_code++;
+	for (unsigned i = 0; i < pages->notes; i++) {
+		if (pages->noted[i] == page)
+			return;
+	}
+	if (pages->notes == MAX_NOTES)
+		return;
+	pages->noted[pages->notes++] = page;
+	if (redirect->config.report) {
+		fprintf(redirect->config.report,
+			"xray86: note: %s needs code at %#" PRIx64
+			" that the trusted kernel does not have (a module of the snapshot's kernel?): "
+			"the call was given up; --code product runs it\n",
+			redirect->call.row ? redirect->call.row->name : "a call", address);
+	}
+}
+
+void code_deinit(struct redirect *redirect)
+{
+	free(redirect->code.page);
+}
