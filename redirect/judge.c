@@ -147,7 +147,10 @@ static enum verdict both(enum verdict a, enum verdict b, int error, int *ret_err
 
 static enum verdict by_fd(struct redirect *redirect, unsigned n)
 {
-	return translate(redirect, n) ? VERDICT_PRODUCT : VERDICT_TRUSTED;
+	if (!translate(redirect, n))
+		return VERDICT_TRUSTED;
+	translate_embedded(redirect);
+	return VERDICT_PRODUCT;
 }
 
 /* Clocks of processes and threads (include/linux/posix-timers.h: dynamic ones are negative). */
@@ -213,8 +216,9 @@ enum verdict judge(struct redirect *redirect, int *ret_errno)
 	case POLICY_CHROOT:
 	case POLICY_IPC:
 	case POLICY_BPF:
-	case POLICY_SOCKETCALL:
 		return VERDICT_PRODUCT;
+	case POLICY_SOCKETCALL:
+		return judge_socketcall(redirect);
 	case POLICY_REFUSED:
 		return VERDICT_REFUSED;
 	case POLICY_FD:

@@ -64,8 +64,23 @@ static bool put_arguments(struct redirect *redirect, const uint64_t argument[ARG
 	return true;
 }
 
+/* The same for descriptors in the tool's memory. */
+static bool put_patches(struct redirect *redirect, bool translated)
+{
+	const struct call *call = &redirect->call;
+
+	for (unsigned i = 0; i < call->patches; i++) {
+		const struct patch *patch = &call->patch[i];
+
+		if (!cpu_poke(redirect->cpu, patch->address, translated ? &patch->translated : &patch->original, 4))
+			return false;
+	}
+	return true;
+}
+
 void restore_arguments(struct redirect *redirect)
 {
+	put_patches(redirect, false);
 	if (redirect->context.way == REDIRECT_TAGS)
 		put_arguments(redirect, redirect->call.argument);
 }
@@ -189,7 +204,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 		return refuse(redirect, ENOMEM);
 	mark_return(redirect);
 	redirect->stats.flagged++;
-	if (!put_arguments(redirect, redirect->call.translated))
+	if (!put_arguments(redirect, redirect->call.translated) || !put_patches(redirect, true))
 		abort_call(redirect, EIO, "arguments");
 	return MARK_LOOK;
 }

@@ -17,6 +17,13 @@ struct code_pages {
 	unsigned notes;
 };
 
+/* A descriptor in the tool's memory that the product is to see as its own number. */
+enum { MAX_PATCHES = 4 };
+struct patch {
+	uint64_t address;
+	uint32_t original, translated;
+};
+
 /* The system call whose body is entered or runs. */
 struct call {
 	enum policy_abi abi;
@@ -26,6 +33,8 @@ struct call {
 	uint64_t argument[ARGUMENTS];
 	uint64_t translated[ARGUMENTS]; /* as the product is to see them */
 	uint64_t started;
+	struct patch patch[MAX_PATCHES];
+	unsigned patches;
 	bool opens;
 };
 
@@ -89,6 +98,13 @@ enum verdict judge(struct redirect *redirect, int *ret_errno);
  */
 bool looked_for_program(struct redirect *redirect, char path[PATH_MAX_BYTES]);
 void deliver_program(struct redirect *redirect, const char *path);
+
+/* -- embedded.c -- */
+
+/* Notes the descriptors in memory that a call on a product descriptor points to. */
+void translate_embedded(struct redirect *redirect);
+/* i386's socketcall(). */
+enum verdict judge_socketcall(struct redirect *redirect);
 
 /* -- files.c -- */
 
