@@ -21,7 +21,7 @@ all: $(BUILD)/xray86
 
 help:
 	@echo 'make               build $(BUILD)/xray86'
-	@echo 'make demo          build, and boot a program that checks long mode from the inside'
+	@echo 'make demo          build, freeze a virtual machine and look into its memory'
 	@echo 'make test          everything that CI runs: unit, metal, decoder and differential tests, sanitizers, fuzzing (installs what it needs)'
 	@echo 'make test-unit     the unit tests alone; make test-metal: the bare-metal programs'
 	@echo 'make test-slices   runs cut into pieces are the same runs; make test-cli: the command line'
@@ -29,6 +29,7 @@ help:
 	@echo 'make decoder-sweep the decoder against Capstone (SWEEP_SAMPLES=)'
 	@echo 'make test-linux    Debian'\''s kernels to a shell, a check from inside, a userland, determinism'
 	@echo 'make snapshots     product VMs with ground truth, dumped (SNAPSHOTS=, tests/snapshots/README.md)'
+	@echo 'make test-run      xray86 run on those: what commands printed inside, in both ways'
 	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
 	@echo 'make bench-cpu     speed beside QEMU TCG and Bochs'
@@ -123,6 +124,10 @@ snapshots: $(BUILD)/xray86
 	BUILD=$(BUILD) tests/snapshots/check $(SNAPSHOTS)
 	BUILD=$(BUILD) tests/snapshots/check-info $< $(SNAPSHOTS)
 
+# xray86 run on them: everything that the commands printed inside, in both ways (tests/snapshots/compare).
+test-run: snapshots
+	@XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/compare $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots $(SNAPSHOTS)
+
 asan:
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all' CASES=$(ASAN_CASES) test-unit test-metal differential
 ASAN_CASES ?= 200000
@@ -152,11 +157,13 @@ test:
 	$(MAKE) deps
 	tests/run
 
-# What there is to see so far: a program that checks long mode from the inside, on the serial console.
+# A virtual machine is booted in QEMU and frozen, and its memory looked at.
+DEMO = cloud-amd64
 demo:
 	$(MAKE) deps
-	$(MAKE) -j$$(nproc) $(BUILD)/xray86 metal-images
-	$(BUILD)/xray86 boot $(BUILD)/metal/long.elf --stats; test $$? = 1
+	$(MAKE) -j$$(nproc) $(BUILD)/xray86
+	BUILD=$(BUILD) tests/snapshots/make $(DEMO)
+	@tests/snapshots/demo $(BUILD)/xray86 $(BUILD)/snapshots/$(DEMO) $(LINUX)/amd64/linux-image-$(DEMO)
 
 # -- the rest --
 
@@ -181,5 +188,5 @@ install: $(BUILD)/xray86
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help test-unit differential decoder-sweep decoder-kernels snapshots asan fuzz-targets fuzz test demo deps lint install clean
+.PHONY: all help test-unit differential decoder-sweep decoder-kernels snapshots test-run asan fuzz-targets fuzz test demo deps lint install clean
 -include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)
