@@ -192,7 +192,8 @@ static void print_help(void)
 	     "stdout; so is the output of ports E9h and F1h. In a terminal, Ctrl-A x stops the machine and Ctrl-A h lists\n"
 	     "the keys.\n"
 	     "\n"
-	     "The same image, options and input give the same run: time is counted in instructions.\n");
+	     "The same image, options and input give the same run: time is counted in instructions, and skipped while the\n"
+	     "guest is idle. On a terminal, a guest that is idle while it listens for input waits in real time.\n");
 	options_help(option_specs);
 	print_lists();
 	puts("\n"

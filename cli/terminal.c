@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { CTRL_A = 1 };
+enum { CTRL_A = 1, NS_PER_S = 1000000000 };
 
 static const char key_help[] = "\n"
 			       "Ctrl-A x       stop the machine\n"
@@ -89,16 +90,17 @@ static void take_signal(struct terminal *terminal)
 	terminal->quit = true;
 }
 
-/* Looks at stdin and the signals, for at most timeout milliseconds (-1: until there is something). */
-static void look(struct terminal *terminal, int timeout)
+/* Looks at stdin and the signals, for at most so many nanoseconds (UINT64_MAX: until there is something). */
+static void look(struct terminal *terminal, uint64_t ns)
 {
 	bool want = !terminal->eof && terminal->in_used < sizeof(terminal->in);
 	struct pollfd fd[] = {
 		{.fd = terminal->signal_fd, .events = POLLIN},
 		{.fd = want ? STDIN_FILENO : -1, .events = POLLIN},
 	};
+	const struct timespec timeout = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
 
-	if (poll(fd, 2, timeout) <= 0)
+	if (ppoll(fd, 2, ns == UINT64_MAX ? NULL : &timeout, NULL) <= 0)
 		return;
 	if (fd[0].revents)
 		take_signal(terminal);
@@ -125,14 +127,27 @@ static int read_bytes(void *opaque, uint8_t *to, size_t size)
 	return count;
 }
 
-static void wait_for_input(void *opaque)
+static uint64_t host_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static uint64_t wait_for_input(void *opaque, uint64_t ns)
 {
 	struct terminal *terminal = opaque;
+	uint64_t start = host_clock(), waited = 0;
 
 	flush(terminal);
-	progress_clear(&terminal->progress); /* it is the user's turn */
-	while (!terminal->quit && !terminal->eof && !terminal->in_used)
-		look(terminal, -1);
+	if (ns == UINT64_MAX)
+		progress_clear(&terminal->progress); /* it is the user's turn */
+	while (waited < ns && !terminal->quit && !terminal->eof && !terminal->in_used) {
+		look(terminal, ns == UINT64_MAX ? ns : ns - waited);
+		waited = host_clock() - start;
+	}
+	return waited;
 }
 
 /* -- opening and closing -- */
@@ -165,6 +180,7 @@ static void make_raw(struct terminal *terminal)
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
 	terminal->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+	terminal->console.real_time = terminal->raw;
 }
 
 struct error *terminal_open(struct terminal *terminal)

@@ -1,9 +1,10 @@
 /*
  * The guest's console on the host's stdin and stdout.
  *
- * If stdin is a terminal it is put into raw mode, so that every key but Ctrl-A goes to the guest, and restored by terminal_close().
- * Signals that would end the program (INT, TERM, HUP) are taken through a file descriptor meanwhile: they end the machine in order. Output
- * is gathered and written when the machine polls for input.
+ * If stdin is a terminal it is put into raw mode, so that every key but Ctrl-A goes to the guest, and restored by terminal_close(); and an
+ * idle guest waits there in real time, since it would burn the host's CPU to get to the next key faster. From a pipe or file, idle time is
+ * skipped. Signals that would end the program (INT, TERM, HUP) are taken through a file descriptor meanwhile: they end the machine in
+ * order. Output is gathered and written when the machine polls for input.
  */
 #ifndef XRAY86_CLI_TERMINAL_H
 #define XRAY86_CLI_TERMINAL_H

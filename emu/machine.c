@@ -211,8 +211,19 @@ static bool interrupts_enabled(const struct cpu *cpu)
 }
 
 /*
- * The CPU is halted: time jumps to the next thing that may happen. If only the console's user can make it happen, waits for that;
- * if nobody can, stops.
+ * Waits for the console's user or `target`, whichever is first, and says what time it is then: of a key, that of the next poll at least.
+ */
+static uint64_t wait_for_user(struct machine *machine, uint64_t now, uint64_t target)
+{
+	uint64_t reached = now + machine->console->wait(machine->console->opaque, target - now);
+
+	reached = reached > machine->next_poll ? reached : machine->next_poll;
+	return reached < target ? reached : target;
+}
+
+/*
+ * The CPU is halted: time jumps to the next thing that may happen, or, with a user who may make something happen before, goes there as it
+ * goes for the user. If only the user can make anything happen, waits for that; if nobody can, stops.
  */
 static void idle(struct machine *machine, uint64_t until)
 {
@@ -224,12 +235,15 @@ static void idle(struct machine *machine, uint64_t until)
 		return;
 	}
 	if (target == NO_EVENT) {
-		machine->console->wait(machine->console->opaque);
+		machine->console->wait(machine->console->opaque, UINT64_MAX);
 		poll_console(machine);
 		return;
 	}
-	target = target < machine->next_poll ? target : machine->next_poll;
 	target = target < until ? target : until;
+	if (input_wakes && machine->console->real_time && uart_room(&machine->uart))
+		target = wait_for_user(machine, now, target);
+	else if (target > machine->next_poll)
+		target = machine->next_poll;
 	cpu_skip_time(machine->cpu, target - now);
 	machine->idle += target - now;
 }

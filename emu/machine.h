@@ -3,7 +3,8 @@
  *
  * Time is the CPU's instruction count (1 ns each), idle time included: a halted CPU jumps to the next device event. The machine runs the
  * CPU up to the next event, then lets the devices act, so events happen exactly on their instruction, and a run with the same configuration
- * and console input is the same run.
+ * and console input is the same run. Only a console in real time (console.h) makes the clock depend on the host's, while its user is waited
+ * for.
  *
  * Physical memory: RAM from 0 to 640 KiB and from 1 MiB up, below a hole at 3-4 GiB, then on from 4 GiB; B8000h-BFFFFh and
  * C0000h-FFFFFh are RAM too, though not described as usable: from E0000h on with the ACPI tables, or the end of the BIOS ROM if there is

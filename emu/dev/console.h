@@ -17,7 +17,10 @@ struct console {
 	void (*write)(void *opaque, uint8_t byte); /* may be held back until the next read() or wait() */
 	/* Up to size bytes that are there now; 0 if none. size may be 0: then it only flushes, and may say CONSOLE_QUIT. */
 	int (*read)(void *opaque, uint8_t *to, size_t size);
-	void (*wait)(void *opaque); /* returns when read() has something to say */
+	/* Returns when read() has something to say, or after so many nanoseconds of the host's clock (UINT64_MAX: never); says how many it
+	 * took. */
+	uint64_t (*wait)(void *opaque, uint64_t ns);
+	bool real_time; /* somebody sits there: time that the guest idles away while it listens for input is waited for, not skipped */
 };
 
 #endif

@@ -11,12 +11,13 @@
 
 enum { CODE = 0x8000, HANDLER = 0x9000, IDT = 0xa000, GDT = 0xb000 };
 
-/* A console whose input is a string that arrives when somebody waits for it. */
+/* A console whose input is a string that arrives when somebody waits for it, after so many nanoseconds of waiting altogether. */
 struct typist {
 	struct console console;
 	const char *input;
 	bool typed;
 	unsigned waits;
+	uint64_t pause, waited;
 	char output[64];
 	size_t output_size;
 };
@@ -41,18 +42,21 @@ static int typist_read(void *opaque, uint8_t *to, size_t size)
 	return 1;
 }
 
-static void typist_wait(void *opaque)
+static uint64_t typist_wait(void *opaque, uint64_t ns)
 {
 	struct typist *typist = opaque;
+	uint64_t left = typist->pause - typist->waited, waited = ns < left ? ns : left;
 
-	typist->typed = true;
+	typist->waited += waited;
+	typist->typed = typist->waited == typist->pause;
 	typist->waits++;
+	return waited;
 }
 
 static void typist_init(struct typist *typist, const char *input)
 {
 	*typist = (struct typist){.input = input};
-	typist->console = (struct console){typist, typist_write, typist_read, typist_wait};
+	typist->console = (struct console){.opaque = typist, .write = typist_write, .read = typist_read, .wait = typist_wait};
 }
 
 static struct machine *create(const struct console *console)
@@ -142,12 +146,12 @@ static uint64_t put_outs(struct machine *machine, uint64_t at, const uint8_t (*p
 }
 
 /* The PIT interrupts every 4096 ticks (3.43 ms), the handler counts in EBX, the main program halts in a loop. */
-static struct machine *create_ticking(void)
+static struct machine *create_ticking(const struct console *console)
 {
 	static const uint8_t setup[][2] = {
 		{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1}, {0x21, 0xfe}, {0x43, 0x34}, {0x40, 0x00}, {0x40, 0x10},
 	};
-	struct machine *machine = create(NULL);
+	struct machine *machine = create(console);
 	uint64_t at;
 
 	set_tables(machine);
@@ -159,7 +163,7 @@ static struct machine *create_ticking(void)
 
 static void ticks_while_halted(void **state)
 {
-	struct machine *machine = create_ticking();
+	struct machine *machine = create_ticking(NULL);
 
 	(void)state;
 	assert_int_equal(machine_run(machine, 100000000), MACHINE_STOP_LIMIT);
@@ -171,7 +175,7 @@ static void ticks_while_halted(void **state)
 
 static void slices_do_not_matter(void **state)
 {
-	struct machine *whole = create_ticking(), *sliced = create_ticking();
+	struct machine *whole = create_ticking(NULL), *sliced = create_ticking(NULL);
 
 	(void)state;
 	machine_run(whole, 20000000);
@@ -206,6 +210,75 @@ static void waits_for_input(void **state)
 	assert_string_equal(typist.output, "hi");
 	assert_true(typist.waits >= 1);
 	machine_destroy(machine);
+}
+
+/* The same with receive interrupts of the UART enabled. They go nowhere, so that a byte that came stays. */
+static struct machine *create_listening(const struct console *console)
+{
+	struct machine *machine = create_ticking(console);
+
+	uart_port_ops.write(&machine->uart, 0x3fc, 0x0b, 1);
+	uart_port_ops.write(&machine->uart, 0x3f9, 1, 1);
+	return machine;
+}
+
+/*
+ * An idle guest with a timer (one interrupt in 3.43 ms) that listens to its user: in real time every nanosecond that is skipped was waited
+ * for, from timer to timer, up to the key, which comes in time for the next poll. Other consoles' users do not make it wait.
+ */
+static void idles_in_real_time(void **state)
+{
+	enum { PAUSE = 20500000, TICK_NS = 3432000 };
+
+	(void)state;
+	for (unsigned real_time = 0; real_time < 2; real_time++) {
+		struct typist typist;
+		struct machine *machine;
+
+		typist_init(&typist, "h");
+		typist.pause = PAUSE;
+		typist.console.real_time = real_time;
+		machine = create_listening(&typist.console);
+		machine_run(machine, 50000000);
+		assert_true(machine->idle > 49000000);
+		if (real_time) {
+			assert_int_equal(typist.waits, 2 * (PAUSE / TICK_NS + 1)); /* the timer's output falls before it rises */
+			assert_int_equal(typist.waited, PAUSE);
+			assert_int_equal(uart_room(&machine->uart), 0);
+		} else {
+			assert_int_equal(typist.waits, 0);
+		}
+		machine_destroy(machine);
+	}
+}
+
+/* Whether a key that is typed at one time is in the machine at another. */
+static bool key_is_there(uint64_t typed, uint64_t now)
+{
+	struct typist typist;
+	struct machine *machine;
+	bool there;
+
+	typist_init(&typist, "h");
+	typist.pause = typed;
+	typist.console.real_time = true;
+	machine = create_listening(&typist.console);
+	machine_run(machine, now);
+	there = uart_room(&machine->uart) == 0;
+	machine_destroy(machine);
+	return there;
+}
+
+/* A key comes into the machine when it was typed, but no sooner than the next poll, a millisecond after the last. */
+static void keys_come_in_time(void **state)
+{
+	enum { START = 100 }; /* more than the guest's first instructions */
+
+	(void)state;
+	assert_false(key_is_there(300000, 999999));
+	assert_true(key_is_there(300000, 1000000));
+	assert_false(key_is_there(2300000, 2300000));
+	assert_true(key_is_there(2300000, 2300000 + START));
 }
 
 static void refuses_odd_sizes(void **state)
@@ -293,6 +366,8 @@ int main(void)
 		cmocka_unit_test(ticks_while_halted),
 		cmocka_unit_test(slices_do_not_matter),
 		cmocka_unit_test(waits_for_input),
+		cmocka_unit_test(idles_in_real_time),
+		cmocka_unit_test(keys_come_in_time),
 		cmocka_unit_test(refuses_odd_sizes),
 		cmocka_unit_test(rom_at_the_reset_vector),
 		cmocka_unit_test(rom_below_1_mib),
