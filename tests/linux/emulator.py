@@ -1,5 +1,7 @@
-"""Runs a Linux kernel in an emulator with the console on pipes: what the tests of this directory have in common."""
+"""Runs a Linux kernel in an emulator with the console on pipes or a terminal: what the tests of this directory have in common."""
+import errno
 import os
+import pty
 import re
 import select
 import subprocess
@@ -13,12 +15,19 @@ class Failure(Exception):
 class Emulator:
     """A machine that runs. The console's bytes gather in `console`; expect() looks for what comes after what it found last."""
 
-    def __init__(self, command, timeout):
+    def __init__(self, command, timeout, terminal=False):
         self.console = b""
         self.errors = b""
         self.position = 0
         self.deadline = time.monotonic() + timeout
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if terminal:
+            ours, theirs = pty.openpty()
+            self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE)
+            os.close(theirs)
+            self.keys = self.screen = os.fdopen(ours, "r+b", buffering=0)
+        else:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.keys, self.screen = self.process.stdin, self.process.stdout
 
     def __enter__(self):
         return self
@@ -29,17 +38,17 @@ class Emulator:
 
     def pump(self):
         """Waits for output and keeps it; False at its end."""
-        pipes = [pipe for pipe in (self.process.stdout, self.process.stderr) if not pipe.closed]
+        pipes = [pipe for pipe in (self.screen, self.process.stderr) if not pipe.closed]
         if not pipes:
             return False
         ready, _, _ = select.select(pipes, [], [], max(0, self.deadline - time.monotonic()))
         if not ready:
             raise Failure(f"timeout, after: {self.tail()}")
         for pipe in ready:
-            data = os.read(pipe.fileno(), 65536)
+            data = read(pipe)
             if not data:
                 pipe.close()
-            elif pipe is self.process.stdout:
+            elif pipe is self.screen:
                 self.console += data
             else:
                 self.errors += data
@@ -59,8 +68,8 @@ class Emulator:
                 raise Failure(f"no {pattern!r}, but the end, after: {self.tail()}")
 
     def send(self, text):
-        self.process.stdin.write(text.encode())
-        self.process.stdin.flush()
+        self.keys.write(text.encode())
+        self.keys.flush()
 
     def finish(self, status):
         """Reads to the end; the process must exit with the status."""
@@ -72,6 +81,15 @@ class Emulator:
     def instructions(self):
         """The count that --stats prints at the end."""
         return int(re.search(rb"^instructions +(\d+)", self.errors, re.M).group(1))
+
+
+def read(pipe):
+    try:
+        return os.read(pipe.fileno(), 65536)
+    except OSError as error:
+        if error.errno == errno.EIO:  # a terminal's other end is closed
+            return b""
+        raise
 
 
 def boot(xray86, kernel, initramfs, append, *options, memory=512):
