@@ -33,11 +33,22 @@ bool product_descriptor(struct redirect *redirect, uint32_t fd, uint32_t *ret_nu
 	return descriptors_find(&redirect->descriptors, file, ret_number);
 }
 
+void finish_put_off_work(struct redirect *redirect)
+{
+	uint64_t ignored;
+
+	if (!redirect->work_put_off)
+		return;
+	redirect->work_put_off = false;
+	call(redirect, WORLD_PRODUCT, redirect->function.task_work_run, NULL, 0, &ignored);
+}
+
 static void close_in_product(struct redirect *redirect, uint32_t number)
 {
 	uint64_t ignored;
 
 	call(redirect, WORLD_PRODUCT, redirect->function.close_fd, (uint64_t[]){number}, 1, &ignored);
+	finish_put_off_work(redirect);
 }
 
 /* Makes file an open /dev/null; false: *ret is a negative errno. */

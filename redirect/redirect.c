@@ -137,6 +137,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 		result = install_placeholder(redirect, result);
 		cpu->gpr[RAX] = redirect->context.word == 8 ? (uint64_t)result : (uint32_t)result;
 	}
+	finish_put_off_work(redirect);
 	trace(redirect, result, "");
 	return MARK_LOOK;
 }
@@ -203,6 +204,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 	if (!context_enter(&redirect->context))
 		return refuse(redirect, ENOMEM);
 	mark_return(redirect);
+	set_call_abi(redirect);
 	redirect->stats.flagged++;
 	if (!put_arguments(redirect, redirect->call.translated) || !put_patches(redirect, true))
 		abort_call(redirect, EIO, "arguments");
@@ -254,6 +256,17 @@ static enum mark_action on_fput(void *opaque, struct cpu *cpu)
 	return MARK_CONTINUE;
 }
 
+/* A task of the product puts something off to its return to user mode, which never comes. */
+static enum mark_action on_task_work(void *opaque, struct cpu *cpu)
+{
+	struct redirect *redirect = opaque;
+
+	(void)cpu;
+	if (redirect->context.phase == CONTEXT_PRODUCT)
+		redirect->work_put_off = true;
+	return MARK_CONTINUE;
+}
+
 /* -- the session -- */
 
 static struct error *mark_body(struct redirect *redirect, const struct symbol *symbol)
@@ -266,12 +279,14 @@ static struct error *mark_bodies(struct redirect *redirect)
 {
 	static const char *const prefixes[] = {"__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"};
 	struct error *err = NULL;
-	uint64_t fput = find_symbol(redirect, "__fput");
+	uint64_t fput = find_symbol(redirect, "__fput"), task_work = find_symbol(redirect, "task_work_add");
 
 	for (unsigned i = 0; !err && i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		for_each_symbol(redirect, prefixes[i], mark_body, &err);
 	if (!err && fput)
 		err = cpu_mark(redirect->cpu, fput, on_fput, redirect);
+	if (!err && task_work)
+		err = cpu_mark(redirect->cpu, task_work, on_task_work, redirect);
 	return err;
 }
 
@@ -293,6 +308,14 @@ static void find_functions(struct redirect *redirect)
 	FIND(vmalloc);
 	FIND(vfree);
 	FIND(kernel_write);
+	FIND(ksize);
+	FIND(kmemdup);
+	FIND(exit_files);
+	FIND(dup_fd);
+	FIND(f_dupfd);
+	FIND(vfs_llseek);
+	FIND(vfs_setpos);
+	FIND(ktime_get);
 #undef FIND
 }
 
@@ -350,6 +373,8 @@ struct error *redirect_begin(struct redirect *redirect)
 
 	if (!err)
 		err = mark_stand_ins(redirect);
+	if (!err)
+		err = mark_clocks(redirect);
 	if (err)
 		return err;
 	cpu_set_client(redirect->cpu, &redirect->context.client);

@@ -4,7 +4,7 @@
 
 #include "redirect/redirect.h"
 
-enum { PATH_MAX_BYTES = 4096, ARGUMENTS = 6 };
+enum { PATH_MAX_BYTES = 4096, ARGUMENTS = 6, CLOCK_SOURCES = 8 };
 
 /* Pages of the product's own code that product context has run: code.c. */
 enum { MAX_NOTES = 32 };
@@ -52,19 +52,26 @@ struct redirect {
 	struct error *failure; /* why introspection cannot go on */
 	uint64_t agent;        /* `current` of the task that is no tool */
 	uint64_t stand_in[32]; /* addresses, in the order of stand_ins.c */
+	bool work_put_off;     /* the product's task has task work, such as the last half of a close */
 	bool again;            /* the body that is entered next has been judged: it goes to the trusted world */
-	bool active, ready;    /* tools run; the product is set up */
+	struct clock {
+		uint64_t read[CLOCK_SOURCES]; /* addresses, in the order of clocks.c */
+		uint64_t count;               /* what they return in product context */
+		unsigned bits;                /* of the product's clock source; 0: the TSC */
+	} clock;
+	bool active, ready; /* tools run; the product is set up */
 
 	/* Addresses of the trusted kernel's functions. */
 	struct functions {
 		uint64_t bpf_get_current_task, find_task_by_vpid, fixup_exception, fget, fput, get_unused_fd_flags, filp_open, fd_install,
-			get_close_on_exec, close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write;
+			get_close_on_exec, close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write, ksize, kmemdup,
+			exit_files, dup_fd, f_dupfd, vfs_llseek, vfs_setpos, ktime_get;
 	} function;
 
 	/* What setup.c found out about the kernel. */
 	uint64_t current_offset; /* per-CPU offset of `current` */
 	unsigned task_stack;     /* offset of task_struct.stack */
-	uint64_t host_task;      /* product */
+	uint64_t host_task;      /* product: the copy that host_task.c made */
 };
 
 /* -- symbols.c -- */
@@ -85,6 +92,13 @@ struct error *set_up_product(struct redirect *redirect);
 struct error *find_current(struct redirect *redirect);
 /* `current` of the trusted machine; 0: it cannot be told. */
 uint64_t trusted_current(struct redirect *redirect);
+
+/* -- host_task.c -- */
+
+/* Makes the task that calls on the product run as, and sets the product CPU's `current` to it. */
+struct error *make_host_task(struct redirect *redirect);
+/* A call of a 32-bit tool on a 64-bit kernel is one for the product, too. */
+void set_call_abi(struct redirect *redirect);
 
 /* -- judge.c -- */
 
@@ -112,6 +126,8 @@ enum verdict judge_socketcall(struct redirect *redirect);
 bool product_descriptor(struct redirect *redirect, uint32_t fd, uint32_t *ret_number);
 /* Gives the tool a descriptor for the product's; or a negative errno. */
 int64_t install_placeholder(struct redirect *redirect, uint32_t number);
+/* Runs what the product's task has put off until its return to user mode (task work): the last half of closing a file, mostly. */
+void finish_put_off_work(struct redirect *redirect);
 /* The placeholder's last reference goes. */
 void release_placeholder(struct redirect *redirect, uint64_t file);
 
@@ -133,6 +149,14 @@ void code_deinit(struct redirect *redirect);
 /* -- stand_ins.c -- */
 
 struct error *mark_stand_ins(struct redirect *redirect);
+/* The function at whose first instruction the CPU stands returns this. */
+enum mark_action return_to_caller(struct redirect *redirect, uint64_t value);
+
+/* -- clocks.c -- */
+
+struct error *mark_clocks(struct redirect *redirect);
+/* When the product can be called: sets its clock to its last tick. */
+void set_clocks(struct redirect *redirect);
 
 /* -- redirect.c -- */
 

@@ -77,16 +77,11 @@ static struct error *find_stack_field(struct redirect *redirect)
 	return error_create("the trusted kernel's task_struct at %#llx has no pointer to its stack", (unsigned long long)task);
 }
 
-/* -- the product's CPU and host task -- */
+/* -- the product's CPU -- */
 
 static bool put_word(struct redirect *redirect, uint64_t linear, unsigned size, uint64_t value)
 {
 	return product_memory_write(&redirect->memory, linear, &value, size);
-}
-
-static bool set_current(struct redirect *redirect, uint64_t task)
-{
-	return put_word(redirect, redirect->config.product.percpu + redirect->current_offset, redirect->context.word, task);
 }
 
 /* Task context, preemptible: as at the start of a system call. The count's highest bit is inverted: clear means "reschedule now". */
@@ -100,33 +95,6 @@ static void reset_preempt_count(struct redirect *redirect)
 		put_word(redirect, redirect->config.product.percpu + at, 4, 0x80000000);
 }
 
-/* thread_info stands at the task's start: flags and syscall_work, and on x86-64 status, as at the start of a system call. */
-static void reset_thread_info(struct redirect *redirect)
-{
-	put_word(redirect, redirect->host_task, redirect->context.word, 0);
-	put_word(redirect, redirect->host_task + redirect->context.word, redirect->context.word, 0);
-}
-
-static struct error *find_host_task(struct redirect *redirect)
-{
-	uint64_t init_task = find_symbol(redirect, "init_task"), pid = redirect->config.host_pid ? redirect->config.host_pid : 1;
-
-	if (!init_task || !redirect->function.find_task_by_vpid)
-		return error_create("the kernel has no symbol %s", init_task ? "find_task_by_vpid" : "init_task");
-	if (!set_current(redirect, init_task))
-		return error_create("the per-CPU area at %#llx is not mapped in the snapshot",
-				    (unsigned long long)redirect->config.product.percpu);
-	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.find_task_by_vpid, &pid, 1, &redirect->host_task))
-		return error_create("looking for process %llu in the snapshot failed: %s", (unsigned long long)pid,
-				    redirect->abort_reason ? redirect->abort_reason : "the kernel's search did not end");
-	if (!redirect->host_task)
-		return error_create("the snapshot has no process %llu%s", (unsigned long long)pid,
-				    redirect->config.host_pid ? "" : ": it was taken before init started");
-	if (!set_current(redirect, redirect->host_task))
-		return error_create("the per-CPU area cannot be written");
-	return NULL;
-}
-
 struct error *set_up_product(struct redirect *redirect)
 {
 	struct context *context = &redirect->context;
@@ -137,12 +105,10 @@ struct error *set_up_product(struct redirect *redirect)
 	if (err)
 		return err;
 	reset_preempt_count(redirect);
-	err = find_host_task(redirect);
+	err = make_host_task(redirect);
 	if (err)
 		return err;
-	reset_thread_info(redirect);
-	if (context->way == REDIRECT_CONTEXT)
-		put_word(redirect, redirect->host_task + redirect->task_stack, context->word, redirect->memory.window);
+	set_clocks(redirect);
 	redirect->ready = true;
 	return NULL;
 }

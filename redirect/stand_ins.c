@@ -43,7 +43,7 @@ static const struct stand_in {
 enum { COUNT = sizeof(stand_ins) / sizeof(stand_ins[0]) };
 
 /* Goes back to the caller, as RET does. */
-static enum mark_action return_to_caller(struct redirect *redirect, uint64_t value)
+enum mark_action return_to_caller(struct redirect *redirect, uint64_t value)
 {
 	struct cpu *cpu = redirect->cpu;
 	unsigned word = redirect->context.word;

@@ -1,0 +1,158 @@
+/*
+ * The task that calls on the product run as: a copy of the host task's task_struct, in the product's overlay, with a table of descriptors
+ * of its own, which is empty. So the process itself stays as it was: its files, its stack and its flags may be what a tool looks at.
+ *
+ * Nothing here knows the layout of a task_struct: its size is the kernel's allocator's to tell, its `files` is what exit_files() loads
+ * first, and pointers of the copy into the original, such as those of empty lists, are moved with it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/decode.h"
+#include "emu/peek.h"
+#include "redirect/session.h"
+#include "util/error.h"
+
+enum { MIN_TASK = 0x400, MAX_TASK = 0x8000 /* bytes */, GFP_KERNEL = 0xcc0, STANDARD_FILES = 3, TS_COMPAT = 2 };
+
+static bool put_word(struct redirect *redirect, uint64_t linear, unsigned size, uint64_t value)
+{
+	return product_memory_write(&redirect->memory, linear, &value, size);
+}
+
+static bool call(struct redirect *redirect, uint64_t function, const uint64_t *argument, unsigned arguments, uint64_t *ret)
+{
+	return function && kernel_call(&redirect->context, WORLD_PRODUCT, function, argument, arguments, ret);
+}
+
+static bool set_current(struct redirect *redirect, uint64_t task)
+{
+	return put_word(redirect, redirect->config.product.percpu + redirect->current_offset, redirect->context.word, task);
+}
+
+/* -- the process -- */
+
+static struct error *find_process(struct redirect *redirect, uint64_t init_task, uint64_t *ret)
+{
+	uint64_t pid = redirect->config.host_pid ? redirect->config.host_pid : 1;
+
+	if (!set_current(redirect, init_task))
+		return error_create("the per-CPU area at %#llx is not mapped in the snapshot",
+				    (unsigned long long)redirect->config.product.percpu);
+	if (!call(redirect, redirect->function.find_task_by_vpid, &pid, 1, ret))
+		return error_create("looking for process %llu in the snapshot failed: %s", (unsigned long long)pid,
+				    redirect->abort_reason ? redirect->abort_reason : "the kernel's search did not end");
+	if (!*ret)
+		return error_create("the snapshot has no process %llu%s", (unsigned long long)pid,
+				    redirect->config.host_pid ? "" : ": it was taken before init started");
+	return NULL;
+}
+
+/* -- the copy -- */
+
+/* Moves the pointers into the original that the copy holds. */
+static bool rebase(struct redirect *redirect, uint64_t from, uint64_t to, uint64_t size)
+{
+	unsigned word = redirect->context.word;
+	uint64_t value;
+
+	for (uint64_t at = 0; at + word <= size; at += word) {
+		if (!product_memory_read_word(&redirect->memory, to + at, word, &value))
+			return false;
+		if (value - from < size && !put_word(redirect, to + at, word, value - from + to))
+			return false;
+	}
+	return true;
+}
+
+static struct error *copy_task(struct redirect *redirect, uint64_t original)
+{
+	uint64_t size;
+
+	if (!call(redirect, redirect->function.ksize, &original, 1, &size) || size < MIN_TASK || size > MAX_TASK)
+		return error_create("the host task at %#llx of the snapshot is no object of the kernel's allocator",
+				    (unsigned long long)original);
+	if (!call(redirect, redirect->function.kmemdup, (uint64_t[]){original, size, GFP_KERNEL}, 3, &redirect->host_task) ||
+	    !redirect->host_task || !rebase(redirect, original, redirect->host_task, size))
+		return error_create("the snapshot's kernel has no memory left for a copy of the host task");
+	return NULL;
+}
+
+/* -- its descriptors -- */
+
+/* The displacement of the first load relative to a register that is not the stack pointer: a member of the function's argument. */
+static struct error *find_member(struct redirect *redirect, uint64_t function, int64_t *ret)
+{
+	uint8_t code[64];
+	size_t size = cpu_peek(redirect->cpu, function, code, sizeof(code));
+	struct decoded insn;
+
+	for (size_t at = 0; at < size; at += insn.length) {
+		if (decode(redirect->cpu->isa, redirect->context.word, code + at, size - at, &insn) != DECODE_OK)
+			break;
+		if (!insn.has_modrm || insn.mod == 3 || insn.segment_override || insn.base >= 16 || insn.base == RSP ||
+		    insn.displacement < 2 * (int64_t)redirect->context.word)
+			continue;
+		*ret = insn.displacement;
+		return NULL;
+	}
+	return error_create("exit_files() of the trusted kernel does not load a member of its task");
+}
+
+/* As a child has one, but that what it inherits is the table of the kernel's threads, which have nothing open. */
+static struct error *make_files(struct redirect *redirect, uint64_t init_task)
+{
+	unsigned word = redirect->context.word;
+	uint64_t none, files, ignored;
+	int64_t member = 0;
+	struct error *err = find_member(redirect, redirect->function.exit_files, &member);
+
+	if (err)
+		return err;
+	if (!product_memory_read_word(&redirect->memory, init_task + member, word, &none) ||
+	    !call(redirect, redirect->function.dup_fd, (uint64_t[]){none, 0, redirect->host_task}, 3, &files) || !files ||
+	    !put_word(redirect, redirect->host_task + member, word, files))
+		return error_create("the snapshot's kernel cannot make a table of descriptors");
+	for (unsigned i = 0; i < STANDARD_FILES; i++) /* the tool's own, reserved so that other numbers are often the same in both */
+		call(redirect, redirect->function.get_unused_fd_flags, (uint64_t[]){0}, 1, &ignored);
+	return NULL;
+}
+
+/* -- the whole -- */
+
+/* thread_info stands at the task's start: flags and syscall_work as at the start of a system call. */
+static void reset_thread_info(struct redirect *redirect)
+{
+	unsigned word = redirect->context.word;
+
+	put_word(redirect, redirect->host_task, word, 0);
+	put_word(redirect, redirect->host_task + word, word, 0);
+}
+
+void set_call_abi(struct redirect *redirect)
+{
+	uint64_t place = redirect->host_task + 16, old, status = redirect->call.abi == POLICY_I386 ? TS_COMPAT : 0;
+
+	if (redirect->context.word == 8 && product_memory_read_word(&redirect->memory, place, 4, &old) && old != status)
+		put_word(redirect, place, 4, status);
+}
+
+struct error *make_host_task(struct redirect *redirect)
+{
+	uint64_t init_task = find_symbol(redirect, "init_task"), original;
+	struct error *err;
+
+	if (!init_task || !redirect->function.find_task_by_vpid)
+		return error_create("the kernel has no symbol %s", init_task ? "find_task_by_vpid" : "init_task");
+	err = find_process(redirect, init_task, &original);
+	if (!err)
+		err = copy_task(redirect, original);
+	if (err)
+		return err;
+	reset_thread_info(redirect);
+	if (redirect->context.way == REDIRECT_CONTEXT)
+		put_word(redirect, redirect->host_task + redirect->task_stack, redirect->context.word, redirect->memory.window);
+	if (!set_current(redirect, redirect->host_task))
+		return error_create("the per-CPU area cannot be written");
+	return make_files(redirect, init_task);
+}
