@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "emu/peek.h"
@@ -85,6 +86,26 @@ int64_t install_placeholder(struct redirect *redirect, uint32_t number)
 	}
 	call(redirect, WORLD_TRUSTED, redirect->function.fd_install, (uint64_t[]){fd, file}, 2, &ignored);
 	return (int32_t)fd;
+}
+
+void show_position(struct redirect *redirect, uint32_t fd)
+{
+	bool wide = redirect->context.word == 8;
+	uint64_t placeholder, file, position = 0, ignored;
+	uint32_t number;
+
+	if (!product_descriptor(redirect, fd, &number) ||
+	    !call(redirect, WORLD_PRODUCT, redirect->function.fget, (uint64_t[]){number}, 1, &file) || !file)
+		return;
+	call(redirect, WORLD_PRODUCT, redirect->function.vfs_llseek,
+	     wide ? (uint64_t[]){file, 0, SEEK_CUR} : (uint64_t[]){file, 0, 0, SEEK_CUR}, wide ? 3 : 4, &position);
+	call(redirect, WORLD_PRODUCT, redirect->function.fput, &file, 1, &ignored);
+	if (!call(redirect, WORLD_TRUSTED, redirect->function.fget, (uint64_t[]){fd}, 1, &placeholder) || !placeholder)
+		return;
+	call(redirect, WORLD_TRUSTED, redirect->function.vfs_setpos,
+	     wide ? (uint64_t[]){placeholder, position, INT64_MAX} : (uint64_t[]){placeholder, position, 0, UINT32_MAX, INT32_MAX},
+	     wide ? 3 : 5, &ignored);
+	call(redirect, WORLD_TRUSTED, redirect->function.fput, &placeholder, 1, &ignored);
 }
 
 /* -- files for the tools -- */

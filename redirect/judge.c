@@ -90,13 +90,23 @@ static bool is_trusted_path(const struct redirect *redirect, const char *path)
 	       (redirect->config.delivered && redirect->config.delivered(redirect->config.delivered_opaque, path));
 }
 
+static void look_at_fdinfo(struct redirect *redirect, const char *path)
+{
+	static const char folder[] = "/fdinfo/";
+	const char *found = strstr(path, folder);
+
+	if (found)
+		show_position(redirect, strtoul(found + sizeof(folder) - 1, NULL, 10));
+}
+
 static enum verdict judge_path(struct redirect *redirect, unsigned n)
 {
 	char path[PATH_MAX_BYTES];
 
-	if (!read_path(redirect, redirect->call.argument[n], path))
+	if (!read_path(redirect, redirect->call.argument[n], path) || !is_trusted_path(redirect, path))
 		return VERDICT_PRODUCT;
-	return is_trusted_path(redirect, path) ? VERDICT_TRUSTED : VERDICT_PRODUCT;
+	look_at_fdinfo(redirect, path);
+	return VERDICT_TRUSTED;
 }
 
 static enum verdict judge_at(struct redirect *redirect, unsigned dir, unsigned n)
@@ -194,6 +204,24 @@ static enum verdict by_fcntl(struct redirect *redirect)
 	}
 }
 
+/* i386's one call for all of System V IPC (include/uapi/linux/ipc.h): what its own calls have in their rows. */
+static enum verdict by_ipc(const struct redirect *redirect, int *ret_errno)
+{
+	enum { SHMAT = 21, SHMDT = 22 };
+	uint32_t which = redirect->call.argument[0] & 0xffff;
+
+	*ret_errno = EACCES;
+	return which == SHMAT ? VERDICT_REFUSED : which == SHMDT ? VERDICT_TRUSTED : VERDICT_PRODUCT;
+}
+
+/* What is told of a process is of the machine that it runs on: for the tool's own it is told of the host task. */
+static enum verdict by_host(struct redirect *redirect, unsigned n)
+{
+	if (is_tool(redirect, redirect->call.argument[n]))
+		redirect->call.translated[n] = 0;
+	return VERDICT_PRODUCT;
+}
+
 /* Negative ones are process groups, for kill(). */
 static enum verdict by_process(const struct redirect *redirect, int32_t pid)
 {
@@ -214,11 +242,14 @@ enum verdict judge(struct redirect *redirect, int *ret_errno)
 	case POLICY_CWD:
 	case POLICY_UNSHARE:
 	case POLICY_CHROOT:
-	case POLICY_IPC:
 	case POLICY_BPF:
 		return VERDICT_PRODUCT;
 	case POLICY_SOCKETCALL:
 		return judge_socketcall(redirect);
+	case POLICY_IPC:
+		return by_ipc(redirect, ret_errno);
+	case POLICY_HOST:
+		return by_host(redirect, a[0]);
 	case POLICY_REFUSED:
 		return VERDICT_REFUSED;
 	case POLICY_FD:

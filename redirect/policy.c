@@ -18,6 +18,7 @@
 #define AT(d, n) POLICY_AT, LIST(d, n)
 #define AT2(d, n, e, m) POLICY_AT2, LIST(d, n, e, m)
 #define PID(n) POLICY_PID, LIST(n)
+#define HOST(n) POLICY_HOST, LIST(n)
 #define CLOCK(n) POLICY_CLOCK, LIST(n)
 #define EXEC(n) POLICY_EXEC, LIST(n)
 #define IOCTL POLICY_IOCTL, LIST(0)

@@ -312,7 +312,6 @@ static void find_functions(struct redirect *redirect)
 	FIND(kmemdup);
 	FIND(exit_files);
 	FIND(dup_fd);
-	FIND(f_dupfd);
 	FIND(vfs_llseek);
 	FIND(vfs_setpos);
 	FIND(ktime_get);

@@ -65,7 +65,7 @@ struct redirect {
 	struct functions {
 		uint64_t bpf_get_current_task, find_task_by_vpid, fixup_exception, fget, fput, get_unused_fd_flags, filp_open, fd_install,
 			get_close_on_exec, close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write, ksize, kmemdup,
-			exit_files, dup_fd, f_dupfd, vfs_llseek, vfs_setpos, ktime_get;
+			exit_files, dup_fd, vfs_llseek, vfs_setpos, ktime_get;
 	} function;
 
 	/* What setup.c found out about the kernel. */
@@ -126,6 +126,8 @@ enum verdict judge_socketcall(struct redirect *redirect);
 bool product_descriptor(struct redirect *redirect, uint32_t fd, uint32_t *ret_number);
 /* Gives the tool a descriptor for the product's; or a negative errno. */
 int64_t install_placeholder(struct redirect *redirect, uint32_t number);
+/* The tool looks at the fdinfo of its descriptor: a placeholder's tells the position of the product's file, if it fits 32 bits on i386. */
+void show_position(struct redirect *redirect, uint32_t fd);
 /* Runs what the product's task has put off until its return to user mode (task work): the last half of closing a file, mostly. */
 void finish_put_off_work(struct redirect *redirect);
 /* The placeholder's last reference goes. */
