@@ -30,6 +30,7 @@ help:
 	@echo 'make test-linux    Debian'\''s kernels to a shell, a check from inside, a userland, determinism'
 	@echo 'make snapshots     product VMs with ground truth, dumped (SNAPSHOTS=, tests/snapshots/README.md)'
 	@echo 'make test-run      xray86 run on those: what commands printed inside, in both ways'
+	@echo 'make hostile       xray86 run, with sanitizers, on damaged copies of them (HOSTILE_RUNS=, SEED=)'
 	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
 	@echo 'make bench-cpu     speed beside QEMU TCG and Bochs'
@@ -128,8 +129,18 @@ snapshots: $(BUILD)/xray86
 test-run: snapshots
 	@XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/compare $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots $(SNAPSHOTS)
 
+# Damaged copies of them, under sanitizers.
+HOSTILE_RUNS ?= 200
+hostile: snapshots $(BUILD)/asan/xray86
+	@XDG_CACHE_HOME=$(abspath $(BUILD))/asan/cache tests/snapshots/hostile --runs $(HOSTILE_RUNS) --seed $(SEED) $(BUILD)/asan/xray86 $(LINUX) \
+		$(BUILD)/snapshots $(SNAPSHOTS)
+
+ASAN_FLAGS = -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
+$(BUILD)/asan/xray86: $(BUILD)/xray86
+	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(ASAN_FLAGS)' $@
+
 asan:
-	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all' CASES=$(ASAN_CASES) test-unit test-metal differential
+	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(ASAN_FLAGS)' CASES=$(ASAN_CASES) test-unit test-metal differential
 ASAN_CASES ?= 200000
 
 # Fuzz targets: libFuzzer, so Clang (tests/fuzz/).
@@ -188,5 +199,5 @@ install: $(BUILD)/xray86
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help test-unit differential decoder-sweep decoder-kernels snapshots test-run asan fuzz-targets fuzz test demo deps lint install clean
+.PHONY: all help test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean
 -include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)

@@ -12,13 +12,18 @@
 
 enum { MAX_OPTIONS = 32, HELP_COLUMN = 28 };
 
+static int takes(const char *argument)
+{
+	return !argument ? no_argument : *argument == '[' ? optional_argument : required_argument;
+}
+
 /* The table in getopt's form, --help added. `val` is the row's number + 1, so that '?' and ':' (both above 32) are free. */
 static void to_getopt(const struct option_spec *spec, struct option *ret)
 {
 	int count = 0;
 
 	for (; spec[count].name && count < MAX_OPTIONS - 2; count++)
-		ret[count] = (struct option){spec[count].name, spec[count].argument ? required_argument : no_argument, NULL, count + 1};
+		ret[count] = (struct option){spec[count].name, takes(spec[count].argument), NULL, count + 1};
 	ret[count++] = (struct option){"help", no_argument, NULL, 'h'};
 	ret[count] = (struct option){0};
 }
@@ -59,7 +64,7 @@ static void print_row(const char *name, const char *argument, const char *help)
 	char left[80];
 	const char *newline;
 
-	snprintf(left, sizeof(left), "  --%s%s%s", name, argument ? " " : "", argument ? argument : "");
+	snprintf(left, sizeof(left), "  --%s%s%s", name, argument && *argument != '[' ? " " : "", argument ? argument : "");
 	printf("%-*s", HELP_COLUMN, left);
 	if (strlen(left) >= HELP_COLUMN)
 		printf("\n%*s", HELP_COLUMN, "");

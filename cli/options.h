@@ -8,7 +8,7 @@
 
 struct option_spec {
 	const char *name;     /* without the dashes; NULL ends a table */
-	const char *argument; /* what it takes, for --help; NULL: nothing */
+	const char *argument; /* what it takes, for --help; NULL: nothing; [=...]: may be left out, and is then NULL */
 	const char *help;     /* may have several lines */
 	struct error *(*set)(void *into, const char *value);
 };

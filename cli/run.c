@@ -1,4 +1,5 @@
 /* xray86 run: a command of this machine, run as if its process were in the snapshot. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,12 +11,21 @@
 #include "cli/commands.h"
 #include "cli/courier.h"
 #include "cli/options.h"
+#include "cli/trace.h"
 #include "cli/trusted_vm.h"
 #include "redirect/redirect.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127, CALL_BUDGET = 400000000, FIRST_PID = 30000, FIRST_PID_64 = 4100000 };
+enum {
+	EXIT_CANNOT_RUN = 126,
+	EXIT_NOT_FOUND = 127,
+	CALL_BUDGET = 400000000,
+	TIMEOUT = 60,
+	MAX_TIMEOUT = 1000000,
+	FIRST_PID = 30000,
+	FIRST_PID_64 = 4100000
+};
 
 struct run_options {
 	const char *snapshot, *root, *trace;
@@ -23,8 +33,9 @@ struct run_options {
 	struct kernel_sources sources;
 	enum redirect_way way;
 	unsigned host_pid;
-	uint64_t memory, budget;
-	bool tracing, stats, no_cache, product_code;
+	uint64_t memory;
+	unsigned timeout; /* seconds of the trusted VM's CPU */
+	bool tracing, stats, json, no_cache, product_code;
 };
 
 /* -- options -- */
@@ -91,10 +102,22 @@ static struct error *set_memory(void *into, const char *value)
 	return err;
 }
 
+static struct error *set_timeout(void *into, const char *value)
+{
+	unsigned long long seconds;
+	struct error *err = parse_number("timeout", value, &seconds);
+
+	if (!err && (!seconds || seconds > MAX_TIMEOUT))
+		err = error_create("--timeout %s: must be 1 to %d seconds", value, MAX_TIMEOUT);
+	if (!err)
+		((struct run_options *)into)->timeout = seconds;
+	return err;
+}
+
 static struct error *set_trace(void *into, const char *value)
 {
-	(void)value;
 	((struct run_options *)into)->tracing = true;
+	((struct run_options *)into)->trace = value;
 	return NULL;
 }
 
@@ -112,6 +135,13 @@ static struct error *set_stats(void *into, const char *value)
 	return NULL;
 }
 
+static struct error *set_json(void *into, const char *value)
+{
+	(void)value;
+	((struct run_options *)into)->json = true;
+	return NULL;
+}
+
 static const struct option_spec option_specs[] = {
 	{"as", "PID", "see what this process of the snapshot sees (its root, namespaces, rights); 1 unless told", set_as},
 	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", set_kernel},
@@ -122,9 +152,12 @@ static const struct option_spec option_specs[] = {
 	{"code", "trusted|product",
 	 "code that the trusted kernel lacks (modules): give the call up, unless told, or run the snapshot's own", set_code},
 	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory},
+	{"timeout", "SECONDS", "of the trusted VM's CPU (1000000000 instructions each) until COMMAND is stopped; 60 unless told",
+	 set_timeout},
 	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", set_no_cache},
-	{"trace", NULL, "print a line to stderr for each system call that went to the snapshot", set_trace},
+	{"trace", "[=FILE]", "a line for each system call that went to the snapshot, to FILE or stderr", set_trace},
 	{"stats", NULL, "at the end, print counters to stderr", set_stats},
+	{"json", NULL, "both as JSON, an object a line", set_json},
 	{0},
 };
 
@@ -151,7 +184,7 @@ static struct error *parse_arguments(int argc, char **argv, struct run_options *
 	struct error *err;
 	int others, help, dashes = 1;
 
-	*options = (struct run_options){.root = "", .budget = CALL_BUDGET};
+	*options = (struct run_options){.root = "", .timeout = TIMEOUT};
 	while (dashes < argc && strcmp(argv[dashes], "--") != 0)
 		dashes++;
 	err = options_parse(option_specs, options, dashes, argv, &others, &help);
@@ -176,6 +209,8 @@ struct session {
 	struct courier courier;
 	struct trusted_vm vm;
 	struct redirect *redirect;
+	struct trace trace;
+	uint64_t booted; /* instructions until then */
 };
 
 static bool is_64bit(const struct session *session)
@@ -257,7 +292,7 @@ static struct error *make_redirect(struct session *session)
 		.x86_64 = is_64bit(session),
 		.way = session->options->way,
 		.host_pid = session->options->host_pid,
-		.budget = session->options->budget,
+		.budget = CALL_BUDGET,
 		.agent = true,
 		.first_pid = first_pid(session),
 		.delivered = is_delivered,
@@ -265,7 +300,8 @@ static struct error *make_redirect(struct session *session)
 		.delivered_opaque = session,
 		.product_code = session->options->product_code,
 		.report = stderr,
-		.trace = session->options->tracing ? stderr : NULL,
+		.trace = session->trace.to ? trace_call : NULL,
+		.trace_opaque = &session->trace,
 		.product =
 			{
 				.memory = {session->target.snapshot, page},
@@ -296,21 +332,33 @@ static struct error *describe_stop(const struct session *session, enum machine_s
 			    session->vm.machine->cpu->rip);
 }
 
+/* Of the trusted VM since it was ready, without what it idled away. */
+static uint64_t instructions(const struct session *session)
+{
+	return cpu_instructions(session->vm.machine->cpu) - session->vm.machine->idle - session->booted;
+}
+
 static struct error *converse(struct session *session)
 {
+	uint64_t limit = session->options->timeout * 1000000000ull;
 	struct error *err = NULL;
 	bool done = false;
 
 	while (!err && !done) {
-		enum machine_stop stop = redirect_run(session->redirect, UINT64_MAX);
+		uint64_t used = instructions(session);
+		enum machine_stop stop;
 
+		if (used >= limit)
+			return error_create("the command did not end within %u s of its machine's CPU: give it more with --timeout",
+					    session->options->timeout);
+		stop = redirect_run(session->redirect, cpu_instructions(session->vm.machine->cpu) + (limit - used));
 		err = redirect_failure(session->redirect);
 		if (!err && session->courier.failure) {
 			err = session->courier.failure;
 			session->courier.failure = NULL;
 		} else if (!err && stop == MACHINE_STOP_CPU && session->courier.wish != COURIER_NONE) {
 			err = obey(session, &done);
-		} else if (!err) {
+		} else if (!err && stop != MACHINE_STOP_LIMIT) {
 			err = describe_stop(session, stop);
 		}
 	}
@@ -319,24 +367,29 @@ static struct error *converse(struct session *session)
 
 /* -- the whole -- */
 
+static struct error *open_trace(struct session *session)
+{
+	const struct run_options *options = session->options;
+
+	session->trace.json = options->json;
+	if (options->tracing)
+		session->trace.to = options->trace ? fopen(options->trace, "we") : stderr;
+	return options->tracing && !session->trace.to ? error_create("%s: %s", options->trace, strerror(errno)) : NULL;
+}
+
+static struct error *close_trace(struct session *session)
+{
+	const char *path = session->options->trace;
+
+	if (!session->trace.to || session->trace.to == stderr)
+		return NULL;
+	return fclose(session->trace.to) ? error_create("%s: %s", path, strerror(errno)) : NULL;
+}
+
 static struct error *collect(struct session *session)
 {
 	return program_collect(session->options->root, session->options->command[0], search_path(session), arch_of(session),
 			       &session->program);
-}
-
-static void print_stats(const struct session *session)
-{
-	const struct redirect_stats *stats = redirect_stats(session->redirect);
-
-	fprintf(stderr,
-		"calls          %" PRIu64 " on the snapshot, %" PRIu64 " aborted, %" PRIu64 " restarted\n"
-		"instructions   %" PRIu64 ", of them %" PRIu64 " in calls on the snapshot\n"
-		"missing code   %" PRIu64 " calls given up\n"
-		"stand-ins      %" PRIu64 "\n"
-		"page faults    %" PRIu64 " on the command's buffers\n",
-		stats->flagged, stats->aborted, stats->restarted, cpu_instructions(session->vm.machine->cpu) - session->vm.machine->idle,
-		stats->instructions, stats->missing_code, stats->stand_ins, stats->user_faults);
 }
 
 static int exit_status(int status)
@@ -369,10 +422,11 @@ static struct error *run_in_vm(struct session *session, int *ret_status)
 	session->courier.first_pid = first_pid(session);
 	if (session->options->product_code)
 		fputs("xray86: note: code of modules is the snapshot's own, unverified (--code product)\n", stderr);
+	session->booted = instructions(session);
 	err = converse(session);
 	*ret_status = exit_status(session->courier.status);
 	if (session->options->stats)
-		print_stats(session);
+		trace_stats(redirect_stats(session->redirect), instructions(session), session->options->json);
 	return err;
 }
 
@@ -383,6 +437,8 @@ static struct error *run(struct session *session, int *ret_status)
 	struct error *err = snapshot_open(options->snapshot, &session->target.snapshot);
 
 	if (!err)
+		err = open_trace(session);
+	if (!err)
 		err = trusted_vm_open(&session->target, options->snapshot, &options->sources, &vm_options, &session->courier, &session->vm);
 	return err ? err : run_in_vm(session, ret_status);
 }
@@ -391,7 +447,7 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 {
 	struct run_options options;
 	struct session session = {.options = &options};
-	struct error *err;
+	struct error *err, *close_error;
 	bool help;
 
 	err = parse_arguments(argc, argv, &options, &help);
@@ -402,6 +458,11 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 		return NULL;
 	}
 	err = run(&session, ret_status);
+	close_error = close_trace(&session);
+	if (!err)
+		err = close_error;
+	else
+		error_destroy(close_error);
 	redirect_destroy(session.redirect);
 	courier_deinit(&session.courier);
 	trusted_vm_close(&session.vm);

@@ -139,6 +139,47 @@ static bool fix_up(struct redirect *redirect)
 	return true;
 }
 
+/*
+ * The kernel's bug table says of each UD2 in its code whether it is a WARN, after which it goes on (include/asm-generic/bug.h). An entry
+ * begins with the instruction's address, absolute or relative to itself, and ends with flags; what is between depends on version and
+ * configuration, so that its size is told by its neighbour.
+ */
+enum { BUGFLAG_WARNING = 1, FLAGS_SIZE = 2, UD2_SIZE = 2 };
+
+static uint64_t find_bug(struct redirect *redirect, uint64_t rip)
+{
+	uint64_t entry;
+
+	return kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.find_bug, &rip, 1, &entry) ? entry : 0;
+}
+
+static bool is_bug_entry(struct redirect *redirect, uint64_t place)
+{
+	uint64_t value, word = redirect->context.word;
+
+	if (!cpu_peek_word(redirect->cpu, place, 4, &value))
+		return false;
+	return find_bug(redirect, word == 8 ? place + (int32_t)value : value) == place ||
+	       (word == 4 && find_bug(redirect, (uint32_t)(place + value)) == place);
+}
+
+static bool is_warning(struct redirect *redirect)
+{
+	static const unsigned sizes[] = {8, 12, 16};
+	uint64_t entry, flags;
+	uint8_t code[UD2_SIZE];
+
+	if (!redirect->function.find_bug || cpu_peek(redirect->cpu, redirect->cpu->rip, code, UD2_SIZE) != UD2_SIZE || code[0] != 0x0f ||
+	    code[1] != 0x0b)
+		return false;
+	entry = find_bug(redirect, redirect->cpu->rip);
+	for (unsigned i = 0; entry && i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (is_bug_entry(redirect, entry + sizes[i]) || is_bug_entry(redirect, entry - sizes[i]))
+			return cpu_peek_word(redirect->cpu, entry + sizes[i] - FLAGS_SIZE, FLAGS_SIZE, &flags) && flags & BUGFLAG_WARNING;
+	}
+	return false;
+}
+
 static void give_up(struct redirect *redirect, int error, const char *reason)
 {
 	redirect->abort_reason = reason;
@@ -148,21 +189,43 @@ static void give_up(struct redirect *redirect, int error, const char *reason)
 		abort_call(redirect, error, reason);
 }
 
+/*
+ * Whether the instruction may access user memory: the kernel has a fixup for each that may. Others are led there by broken pointers, for
+ * which the trusted handler would kill the tool.
+ */
+static bool may_access_user(struct redirect *redirect)
+{
+	uint64_t rip = redirect->cpu->rip, entry;
+
+	return !redirect->function.search_exception_tables ||
+	       (kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.search_exception_tables, &rip, 1,
+			    &entry) &&
+		entry);
+}
+
 static bool on_exception(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
 	const struct context *context = &redirect->context;
 
-	if (context->phase != CONTEXT_PRODUCT || cpu->cpl)
+	if (context->phase != CONTEXT_PRODUCT)
 		return false;
+	if (cpu->cpl) {
+		give_up(redirect, EIO, "a return to user mode");
+		return true;
+	}
 	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < redirect->memory.kernel_start && cpu->cr2 != cpu->rip) {
-		if (!context->nested && context_begin_user_fault(&redirect->context)) {
+		if (!context->nested && may_access_user(redirect) && context_begin_user_fault(&redirect->context)) {
 			redirect->stats.user_faults++;
 			return false;
 		}
 	} else if (cpu->exception.vector == VECTOR_PF && cpu->cr2 == cpu->rip) {
 		note_missing_code(redirect, cpu->rip);
 		give_up(redirect, EOPNOTSUPP, "code that the trusted kernel does not have");
+		return true;
+	} else if (cpu->exception.vector == VECTOR_UD && is_warning(redirect)) {
+		redirect->stats.warnings++;
+		cpu->rip += UD2_SIZE;
 		return true;
 	} else if (fix_up(redirect)) {
 		return true;

@@ -41,8 +41,7 @@ static bool touch(struct redirect *redirect, uint64_t address)
 			   &ignored);
 }
 
-/* Reads the path at a user address; false: it is not all there (the kernel will say EFAULT) or too long. */
-static bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_BYTES])
+bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_BYTES])
 {
 	for (size_t done = 0; done < PATH_MAX_BYTES;) {
 		size_t in_page = PAGE_SIZE - ((address + done) & ~PAGE_MASK), n = PATH_MAX_BYTES - done;

@@ -50,3 +50,23 @@ const struct policy_row *policy_table(enum policy_abi abi, size_t *ret_count)
 	*ret_count = abi == POLICY_X86_64 ? sizeof(x86_64) / sizeof(x86_64[0]) : sizeof(i386) / sizeof(i386[0]);
 	return abi == POLICY_X86_64 ? x86_64 : i386;
 }
+
+bool is_path_argument(const struct policy_row *row, unsigned n)
+{
+	switch (row->rule) {
+	case POLICY_CHDIR:
+	case POLICY_CHROOT:
+		return n == 0;
+	case POLICY_PATH:
+	case POLICY_EXEC:
+		return n == row->argument[0];
+	case POLICY_PATH2:
+		return n == row->argument[0] || n == row->argument[1];
+	case POLICY_AT:
+		return n == row->argument[1];
+	case POLICY_AT2:
+		return n == row->argument[1] || n == row->argument[3];
+	default:
+		return false;
+	}
+}

@@ -6,6 +6,7 @@
 #ifndef XRAY86_REDIRECT_POLICY_H
 #define XRAY86_REDIRECT_POLICY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,5 +54,8 @@ enum policy_abi { POLICY_X86_64, POLICY_I386, POLICY_ABIS };
 
 /* The rows by system call number; *ret_count is one more than the highest. */
 const struct policy_row *policy_table(enum policy_abi abi, size_t *ret_count);
+
+/* Whether argument n of the call is the address of a path. */
+bool is_path_argument(const struct policy_row *row, unsigned n);
 
 #endif

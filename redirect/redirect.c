@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,17 +15,22 @@ enum { MAX_COPIED_PAGES = 1 << 16, USER_CS64 = 0x33 /* __USER_CS */ };
 
 /* -- telling -- */
 
-static void trace(struct redirect *redirect, int64_t result, const char *note)
+static void trace(struct redirect *redirect, int64_t result, const char *aborted)
 {
 	const struct call *call = &redirect->call;
-	FILE *to = redirect->config.trace;
+	char path[REDIRECT_ARGUMENTS][PATH_MAX_BYTES];
+	struct redirect_call told = {.name = call->row->name, .result = result, .aborted = aborted};
 
-	if (!to)
+	if (!redirect->config.trace)
 		return;
-	fprintf(to, "%s(%#" PRIx64 ", %#" PRIx64 ", %#" PRIx64 ") = %" PRId64 "  %" PRIu64 " instructions, %zu pages%s%s\n",
-		call->row->name, call->argument[0], call->argument[1], call->argument[2], result,
-		cpu_instructions(redirect->cpu) - call->started, overlay_transaction_pages(redirect->memory.overlay),
-		*note ? "  ABORTED: " : "", note);
+	told.instructions = cpu_instructions(redirect->cpu) - call->started;
+	told.pages = overlay_transaction_pages(redirect->memory.overlay);
+	for (unsigned i = 0; i < REDIRECT_ARGUMENTS; i++) {
+		told.argument[i] = call->argument[i];
+		if (is_path_argument(call->row, i) && read_path(redirect, call->argument[i], path[i]))
+			told.path[i] = path[i];
+	}
+	redirect->config.trace(redirect->config.trace_opaque, &told);
 }
 
 /* -- ends of a call -- */
@@ -138,7 +144,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 		cpu->gpr[RAX] = redirect->context.word == 8 ? (uint64_t)result : (uint32_t)result;
 	}
 	finish_put_off_work(redirect);
-	trace(redirect, result, "");
+	trace(redirect, result, NULL);
 	return MARK_LOOK;
 }
 
@@ -181,7 +187,7 @@ static enum mark_action refuse(struct redirect *redirect, int error)
 		return MARK_CONTINUE;
 	cpu->gpr[RSP] += word;
 	cpu->gpr[RAX] = word == 8 ? (uint64_t)-error : (uint32_t)-error;
-	trace(redirect, -error, "");
+	trace(redirect, -error, NULL);
 	return MARK_LOOK;
 }
 
@@ -308,6 +314,8 @@ static void find_functions(struct redirect *redirect)
 	FIND(vmalloc);
 	FIND(vfree);
 	FIND(kernel_write);
+	FIND(find_bug);
+	FIND(search_exception_tables);
 	FIND(ksize);
 	FIND(kmemdup);
 	FIND(exit_files);
@@ -381,20 +389,32 @@ struct error *redirect_begin(struct redirect *redirect)
 	return NULL;
 }
 
+/*
+ * Lists of a damaged snapshot may go in circles: the more calls do not end, the less patience the next ones meet, so that a tool which
+ * makes thousands of them ends, too.
+ */
+static uint64_t call_budget(const struct redirect *redirect)
+{
+	enum { MAX_HALVINGS = 6 };
+	uint64_t halvings = redirect->stats.endless;
+
+	return redirect->config.budget >> (halvings < MAX_HALVINGS ? halvings : MAX_HALVINGS);
+}
+
 /* The running call's last instruction; UINT64_MAX: none runs. */
 static uint64_t call_deadline(const struct redirect *redirect)
 {
-	return redirect->context.phase == CONTEXT_PRODUCT ? redirect->context.started + redirect->config.budget : UINT64_MAX;
+	return redirect->context.phase == CONTEXT_PRODUCT ? redirect->context.started + call_budget(redirect) : UINT64_MAX;
 }
 
 enum machine_stop redirect_run(struct redirect *redirect, uint64_t until)
 {
 	for (;;) {
-		uint64_t now = cpu_instructions(redirect->cpu), step = now + redirect->config.budget / 4,
-			 deadline = call_deadline(redirect);
+		uint64_t now = cpu_instructions(redirect->cpu), step = now + call_budget(redirect) / 4, deadline = call_deadline(redirect);
 		enum machine_stop stop;
 
 		if (deadline <= now) {
+			redirect->stats.endless++;
 			abort_call(redirect, EIO, "budget");
 			continue;
 		}

@@ -27,6 +27,19 @@ struct product_facts {
 
 struct redirect;
 
+enum { REDIRECT_ARGUMENTS = 3 };
+
+/* A system call that went to the snapshot, after its end. */
+struct redirect_call {
+	const char *name;
+	uint64_t argument[REDIRECT_ARGUMENTS];
+	const char *path[REDIRECT_ARGUMENTS]; /* what an argument points to if it is a path that could be read, else NULL */
+	int64_t result;
+	uint64_t instructions; /* in all */
+	size_t pages;          /* of the snapshot's, copied for being written */
+	const char *aborted;   /* why the call was given up, or NULL */
+};
+
 struct redirect_config {
 	struct machine *machine;
 	const struct symbols *symbols; /* of the trusted kernel, at the base that it and the product have */
@@ -34,7 +47,7 @@ struct redirect_config {
 	bool x86_64;
 	enum redirect_way way;
 	unsigned host_pid; /* --as */
-	uint64_t budget;   /* instructions that a call may take */
+	uint64_t budget;   /* instructions that a call may take; each call that exceeds it halves it for the next ones, to a 64th */
 	bool agent;        /* the first task that makes a system call after redirect_begin() is no tool */
 	/* Whether a path is one of a file that was delivered for the tools. */
 	bool (*delivered)(void *opaque, const char *path);
@@ -47,11 +60,14 @@ struct redirect_config {
 	uint32_t first_pid; /* the tools' process numbers are from here on, and the product has none such */
 	bool product_code;  /* code that the trusted kernel lacks is the product's own */
 	FILE *report;       /* notes for the user, or NULL */
-	FILE *trace;        /* a line a flagged call, or NULL */
+	void (*trace)(void *opaque, const struct redirect_call *call); /* or NULL */
+	void *trace_opaque;
 };
 
 struct redirect_stats {
 	uint64_t missing_code; /* calls given up for want of it */
+	uint64_t endless;      /* calls given up for having spent the budget */
+	uint64_t warnings;     /* WARN()s of the kernel that product context went past */
 	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
 };
 

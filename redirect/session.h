@@ -51,7 +51,7 @@ struct redirect {
 	const char *abort_reason;
 	struct error *failure; /* why introspection cannot go on */
 	uint64_t agent;        /* `current` of the task that is no tool */
-	uint64_t stand_in[32]; /* addresses, in the order of stand_ins.c */
+	uint64_t stand_in[64]; /* addresses, in the order of stand_ins.c */
 	bool work_put_off;     /* the product's task has task work, such as the last half of a close */
 	bool again;            /* the body that is entered next has been judged: it goes to the trusted world */
 	struct clock {
@@ -65,7 +65,7 @@ struct redirect {
 	struct functions {
 		uint64_t bpf_get_current_task, find_task_by_vpid, fixup_exception, fget, fput, get_unused_fd_flags, filp_open, fd_install,
 			get_close_on_exec, close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write, ksize, kmemdup,
-			exit_files, dup_fd, vfs_llseek, vfs_setpos, ktime_get;
+			exit_files, dup_fd, find_bug, search_exception_tables, vfs_llseek, vfs_setpos, ktime_get;
 	} function;
 
 	/* What setup.c found out about the kernel. */
@@ -101,6 +101,9 @@ struct error *make_host_task(struct redirect *redirect);
 void set_call_abi(struct redirect *redirect);
 
 /* -- judge.c -- */
+
+/* Reads the path at a user address; false: it is not all there (the kernel will say EFAULT) or too long. */
+bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_BYTES]);
 
 enum verdict { VERDICT_TRUSTED, VERDICT_PRODUCT, VERDICT_REFUSED };
 /* Decides redirect->call, and translates its arguments. VERDICT_REFUSED: *ret_errno. */

@@ -1,0 +1,119 @@
+/* Traces and counters: trace.h. */
+#include "cli/trace.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+enum { SMALL = 1 << 20 };
+
+/* -- calls -- */
+
+/* As strace writes them: numbers as they are likely to be meant. */
+static void format_number(uint64_t value, char *to, size_t size)
+{
+	int32_t low = (int32_t)value;
+
+	if (value < SMALL || (value == (uint32_t)low && low < 0 && low > -SMALL) || ((int64_t)value < 0 && (int64_t)value > -SMALL))
+		snprintf(to, size, "%" PRId32, low);
+	else
+		snprintf(to, size, "%#" PRIx64, value);
+}
+
+static void print_quoted(FILE *to, const char *text)
+{
+	putc('"', to);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fprintf(to, "\\%c", *text);
+		else if (*text < 32 || *text > 126)
+			fprintf(to, "\\%03o", (uint8_t)*text);
+		else
+			putc(*text, to);
+	}
+	putc('"', to);
+}
+
+static void print_text(FILE *to, const struct redirect_call *call)
+{
+	fprintf(to, "%s(", call->name);
+	for (unsigned i = 0; i < REDIRECT_ARGUMENTS; i++) {
+		char number[24];
+
+		format_number(call->argument[i], number, sizeof(number));
+		fputs(i ? ", " : "", to);
+		if (call->path[i])
+			print_quoted(to, call->path[i]);
+		else
+			fputs(number, to);
+	}
+	fprintf(to, ") = %" PRId64, call->result);
+	if (call->result < 0 && call->result > -4096 && strerrorname_np(-call->result))
+		fprintf(to, " %s", strerrorname_np(-call->result));
+	fprintf(to, "  %" PRIu64 " instructions, %zu pages copied", call->instructions, call->pages);
+	if (call->aborted)
+		fprintf(to, "  ABORTED: %s", call->aborted);
+	putc('\n', to);
+}
+
+static json_t *to_json(const struct redirect_call *call)
+{
+	json_t *arguments = json_array();
+
+	for (unsigned i = 0; i < REDIRECT_ARGUMENTS; i++) {
+		json_t *path = call->path[i] ? json_string(call->path[i]) : NULL; /* NULL: it is no UTF-8 */
+
+		json_array_append_new(arguments, path ? path : json_sprintf("%#" PRIx64, call->argument[i]));
+	}
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:s?}", "call", call->name, "arguments", arguments, "result", (json_int_t)call->result,
+			 "instructions", (json_int_t)call->instructions, "pages_copied", (json_int_t)call->pages, "aborted", call->aborted);
+}
+
+static void print_json(FILE *to, json_t *object)
+{
+	json_dumpf(object, to, JSON_COMPACT);
+	putc('\n', to);
+	json_decref(object);
+}
+
+void trace_call(void *opaque, const struct redirect_call *call)
+{
+	const struct trace *trace = opaque;
+
+	if (trace->json)
+		print_json(trace->to, to_json(call));
+	else
+		print_text(trace->to, call);
+}
+
+/* -- counters -- */
+
+void trace_stats(const struct redirect_stats *stats, uint64_t instructions, bool json)
+{
+	const struct {
+		const char *name, *what;
+		uint64_t value;
+	} counters[] = {
+		{"calls", "on the snapshot", stats->flagged},
+		{"aborted", "of them given up", stats->aborted},
+		{"endless", "of these for having spent their budget", stats->endless},
+		{"missing_code", "and these for want of code", stats->missing_code},
+		{"restarted", "begun again after the command's page was fetched", stats->restarted},
+		{"instructions", "of the trusted VM after its boot", instructions},
+		{"redirected", "of them in calls on the snapshot", stats->instructions},
+		{"page_faults", "on the command's buffers in those calls", stats->user_faults},
+		{"stand_ins", "kernel functions not entered", stats->stand_ins},
+		{"warnings", "of the kernel's code (WARN)", stats->warnings},
+	};
+	enum { COUNT = sizeof(counters) / sizeof(counters[0]) };
+	json_t *object = json ? json_object() : NULL;
+
+	for (unsigned i = 0; i < COUNT; i++) {
+		if (json)
+			json_object_set_new(object, counters[i].name, json_integer(counters[i].value));
+		else
+			fprintf(stderr, "%-14s %12" PRIu64 "  %s\n", counters[i].name, counters[i].value, counters[i].what);
+	}
+	if (json)
+		print_json(stderr, object);
+}
