@@ -35,7 +35,7 @@ struct run_options {
 	unsigned host_pid;
 	uint64_t memory;
 	unsigned timeout; /* seconds of the trusted VM's CPU */
-	bool tracing, stats, json, no_cache, product_code;
+	bool no_redirect, tracing, stats, json, no_cache, product_code;
 };
 
 /* -- options -- */
@@ -74,8 +74,11 @@ static struct error *set_redirect(void *into, const char *value)
 {
 	bool tags = strcmp(value, "tags") == 0;
 
-	if (!tags && strcmp(value, "context") != 0)
-		return error_create("--redirect %s: must be context or tags", value);
+	bool none = strcmp(value, "none") == 0;
+
+	if (!tags && !none && strcmp(value, "context") != 0)
+		return error_create("--redirect %s: must be context, tags or none", value);
+	((struct run_options *)into)->no_redirect = none;
 	((struct run_options *)into)->way = tags ? REDIRECT_TAGS : REDIRECT_CONTEXT;
 	return NULL;
 }
@@ -148,7 +151,10 @@ static const struct option_spec option_specs[] = {
 	{"kernel-path", "DIR[:DIR...]", "where to look for it, before /boot and xray86/kernels in the user's cache directory",
 	 set_kernel_path},
 	{"root", "DIR", "take COMMAND from the file system unpacked there (needed for 32-bit kernels)", set_root},
-	{"redirect", "context|tags", "how data accesses find the snapshot: both ways print the same; context unless told", set_redirect},
+	{"redirect", "context|tags|none",
+	 "how data accesses find the snapshot: context (unless told) and tags print the same;\n"
+	 "none: they do not, and COMMAND looks at the trusted VM itself, for comparison",
+	 set_redirect},
 	{"code", "trusted|product",
 	 "code that the trusted kernel lacks (modules): give the call up, unless told, or run the snapshot's own", set_code},
 	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory},
@@ -320,7 +326,7 @@ static struct error *obey(struct session *session, bool *ret_done)
 
 	session->courier.wish = COURIER_NONE;
 	*ret_done = wish == COURIER_EXIT;
-	return wish == COURIER_BEGIN ? redirect_begin(session->redirect) : NULL;
+	return wish == COURIER_BEGIN && !session->options->no_redirect ? redirect_begin(session->redirect) : NULL;
 }
 
 /* How the machine stopped that ought to have gone on. */
