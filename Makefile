@@ -35,6 +35,7 @@ help:
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
 	@echo 'make bench-cpu     speed beside QEMU TCG and Bochs'
 	@echo 'make bench-boot    booting kernels beside QEMU TCG'
+	@echo 'make bench-run     xray86 run: start-up, and what redirection costs'
 	@echo 'make lint          clang-format, clang-tidy, and that handlers make tail calls'
 	@echo 'make deps          install the Debian packages that all this needs'
 	@echo 'make install       into PREFIX ($(PREFIX)); make clean'

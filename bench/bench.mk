@@ -23,3 +23,8 @@ bench-boot: $(BUILD)/xray86 $(INITRAMFS_FILES)
 	python3 bench/boot.py --build $(BUILD) cloud-amd64 686-pae
 
 .PHONY: bench-kernels bench-cpu bench-boot
+
+bench-run: $(BUILD)/xray86 snapshots
+	python3 bench/run.py --build $(BUILD) --json $(BUILD)/bench-run.json cloud-amd64 686-pae
+
+.PHONY: bench-run

@@ -10,10 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/trusted_vm.h"
+#include "loader/checkpoint.h"
+#include "util/build_id.h"
 
 /* mkdir -p, but for the root. */
 static bool make_directories(char *path)
@@ -47,6 +51,13 @@ char *cache_directory(struct error **ret_error)
 	return NULL;
 }
 
+bool has_cache_suffix(const char *name)
+{
+	size_t length = strlen(name), suffix = strlen(CACHE_SUFFIX);
+
+	return length > suffix && strcmp(name + length - suffix, CACHE_SUFFIX) == 0;
+}
+
 char *cache_file(const char *directory, const char *key)
 {
 	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a; the file has the whole key */
@@ -57,71 +68,125 @@ char *cache_file(const char *directory, const char *key)
 	return asprintf(&path, "%s/%016" PRIx64 CACHE_SUFFIX, directory, hash) < 0 ? NULL : path;
 }
 
+void cache_program(char ret[CACHE_PROGRAM_MAX])
+{
+	char build[BUILD_ID_MAX];
+
+	build_id(build);
+	snprintf(ret, CACHE_PROGRAM_MAX, "xray86 %s build %s", XRAY86_VERSION, build);
+}
+
 /* -- xray86 cache -- */
+
+enum { UNFINISHED_SECONDS = 3600 /* after that, nobody is writing the file any more */ };
+
+struct cache_options {
+	bool all;
+};
+
+static struct error *set_all(void *into, const char *value)
+{
+	(void)value;
+	((struct cache_options *)into)->all = true;
+	return NULL;
+}
+
+static const struct option_spec option_specs[] = {
+	{"all", NULL, "prune: delete every file, good ones too; runs that use one go on", set_all},
+	{0},
+};
 
 static void print_help(void)
 {
 	puts("usage: xray86 cache list\n"
-	     "       xray86 cache prune\n"
+	     "       xray86 cache prune [--all]\n"
 	     "\n"
 	     "Booted kernels are kept in xray86/checkpoints in the user's cache directory, so that later runs start at once.\n"
-	     "list shows them, prune deletes them; runs that use one go on.");
+	     "list shows them, prune deletes those that this build of xray86 has no use for.\n");
+	options_help(option_specs);
 }
 
 static bool is_ours(const char *name)
 {
-	size_t length = strlen(name), suffix = strlen(CACHE_SUFFIX);
-
-	return strstr(name, CACHE_SUFFIX ".") || (length > suffix && strcmp(name + length - suffix, CACHE_SUFFIX) == 0);
+	return strstr(name, CACHE_SUFFIX ".") || has_cache_suffix(name);
 }
 
-static struct error *for_each(const char *directory, struct error *(*fn)(const char *path, const struct stat *status))
+struct entry {
+	const char *path;
+	struct stat status;
+	bool good; /* for this build */
+	struct trusted_kernel kernel;
+};
+
+static struct error *for_each(const char *directory, const struct cache_options *options,
+			      struct error *(*fn)(const struct cache_options *options, const struct entry *entry))
 {
 	DIR *stream = opendir(directory);
-	struct dirent *entry;
+	struct dirent *file;
 	struct error *err = NULL;
+	char program[CACHE_PROGRAM_MAX];
 
 	if (!stream)
 		return error_create("%s: %s", directory, strerror(errno));
-	while (!err && (entry = readdir(stream))) {
-		struct stat status;
-		char *path = NULL;
+	cache_program(program);
+	while (!err && (file = readdir(stream))) {
+		struct entry entry = {0};
+		char *path = NULL, *key = NULL;
 
-		if (!is_ours(entry->d_name))
+		if (!is_ours(file->d_name))
 			continue;
-		if (asprintf(&path, "%s/%s", directory, entry->d_name) < 0)
+		if (asprintf(&path, "%s/%s", directory, file->d_name) < 0) {
 			err = error_create("out of memory");
-		else if (stat(path, &status) == 0)
-			err = fn(path, &status);
+		} else if (stat(path, &entry.status) == 0) {
+			entry.path = path;
+			entry.good = checkpoint_peek(path, &entry.kernel, sizeof(entry.kernel), &key) &&
+				     strncmp(key, program, strlen(program)) == 0 && key[strlen(program)] == '\n';
+			err = fn(options, &entry);
+		}
+		free(key);
 		free(path);
 	}
 	closedir(stream);
 	return err;
 }
 
-static struct error *print_file(const char *path, const struct stat *status)
+static long long mebibytes(const struct entry *entry)
 {
-	printf("%s\n  %lld MiB\n", path, (long long)status->st_blocks * 512 >> 20);
+	return (long long)entry->status.st_blocks * 512 >> 20;
+}
+
+static struct error *print_entry(const struct cache_options *options, const struct entry *entry)
+{
+	(void)options;
+	printf("%s\n  %lld MiB, ", entry->path, mebibytes(entry));
+	if (entry->good)
+		printf("%s at %#" PRIx64 "\n", entry->kernel.landmarks.banner.release, entry->kernel.base);
+	else
+		puts("of no use to this build of xray86");
 	return NULL;
 }
 
-static struct error *delete_file(const char *path, const struct stat *status)
+static struct error *prune_entry(const struct cache_options *options, const struct entry *entry)
 {
-	if (unlink(path) && errno != ENOENT)
-		return error_create("%s: %s", path, strerror(errno));
-	printf("deleted %s (%lld MiB)\n", path, (long long)status->st_blocks * 512 >> 20);
+	bool whole = has_cache_suffix(entry->path);
+
+	if (!options->all && (entry->good || (!whole && time(NULL) - entry->status.st_mtime < UNFINISHED_SECONDS)))
+		return NULL;
+	if (unlink(entry->path) && errno != ENOENT)
+		return error_create("%s: %s", entry->path, strerror(errno));
+	printf("deleted %s (%lld MiB)\n", entry->path, mebibytes(entry));
 	return NULL;
 }
 
 struct error *cache_command(int argc, char **argv, int *ret_status)
 {
-	static const struct option_spec none[] = {{0}};
+	struct cache_options options = {0};
 	struct error *err;
 	char *directory;
 	int others, help;
 
 	(void)ret_status;
-	err = options_parse(none, NULL, argc, argv, &others, &help);
+	err = options_parse(option_specs, &options, argc, argv, &others, &help);
 	if (err)
 		return err;
 	if (help) {
@@ -132,7 +197,7 @@ struct error *cache_command(int argc, char **argv, int *ret_status)
 		return error_create("cache needs list or prune: see xray86 cache --help");
 	directory = cache_directory(&err);
 	if (!err)
-		err = for_each(directory, strcmp(argv[1], "list") == 0 ? print_file : delete_file);
+		err = for_each(directory, &options, strcmp(argv[1], "list") == 0 ? print_entry : prune_entry);
 	free(directory);
 	return err;
 }

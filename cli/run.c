@@ -10,201 +10,15 @@
 
 #include "cli/commands.h"
 #include "cli/courier.h"
-#include "cli/options.h"
+#include "cli/policy_file.h"
+#include "cli/run_options.h"
 #include "cli/trace.h"
 #include "cli/trusted_vm.h"
 #include "redirect/redirect.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-enum {
-	EXIT_CANNOT_RUN = 126,
-	EXIT_NOT_FOUND = 127,
-	CALL_BUDGET = 400000000,
-	TIMEOUT = 60,
-	MAX_TIMEOUT = 1000000,
-	FIRST_PID = 30000,
-	FIRST_PID_64 = 4100000
-};
-
-struct run_options {
-	const char *snapshot, *root, *trace;
-	char *const *command;
-	struct kernel_sources sources;
-	enum redirect_way way;
-	unsigned host_pid;
-	uint64_t memory;
-	unsigned timeout; /* seconds of the trusted VM's CPU */
-	bool no_redirect, tracing, stats, json, no_cache, product_code;
-};
-
-/* -- options -- */
-
-static struct error *set_kernel(void *into, const char *value)
-{
-	((struct run_options *)into)->sources.file = value;
-	return NULL;
-}
-
-static struct error *set_kernel_path(void *into, const char *value)
-{
-	((struct run_options *)into)->sources.path = value;
-	return NULL;
-}
-
-static struct error *set_root(void *into, const char *value)
-{
-	((struct run_options *)into)->root = value;
-	return NULL;
-}
-
-static struct error *set_as(void *into, const char *value)
-{
-	unsigned long long number;
-	struct error *err = parse_number("as", value, &number);
-
-	if (!err && (!number || number > 1 << 22))
-		err = error_create("--as %s: must be the number of a process in the snapshot", value);
-	if (!err)
-		((struct run_options *)into)->host_pid = number;
-	return err;
-}
-
-static struct error *set_redirect(void *into, const char *value)
-{
-	bool tags = strcmp(value, "tags") == 0;
-
-	bool none = strcmp(value, "none") == 0;
-
-	if (!tags && !none && strcmp(value, "context") != 0)
-		return error_create("--redirect %s: must be context, tags or none", value);
-	((struct run_options *)into)->no_redirect = none;
-	((struct run_options *)into)->way = tags ? REDIRECT_TAGS : REDIRECT_CONTEXT;
-	return NULL;
-}
-
-static struct error *set_code(void *into, const char *value)
-{
-	bool product = strcmp(value, "product") == 0;
-
-	if (!product && strcmp(value, "trusted") != 0)
-		return error_create("--code %s: must be trusted or product", value);
-	((struct run_options *)into)->product_code = product;
-	return NULL;
-}
-
-static struct error *set_memory(void *into, const char *value)
-{
-	unsigned long long size;
-	struct error *err = parse_size("memory", value, &size);
-
-	if (!err && (size < 64ull << 20 || size > MACHINE_MAX_MEMORY || size % PAGE_SIZE))
-		err = error_create("--memory %s: must be 64 MiB to 64 GiB, in whole 4 KiB pages", value);
-	if (!err)
-		((struct run_options *)into)->memory = size;
-	return err;
-}
-
-static struct error *set_timeout(void *into, const char *value)
-{
-	unsigned long long seconds;
-	struct error *err = parse_number("timeout", value, &seconds);
-
-	if (!err && (!seconds || seconds > MAX_TIMEOUT))
-		err = error_create("--timeout %s: must be 1 to %d seconds", value, MAX_TIMEOUT);
-	if (!err)
-		((struct run_options *)into)->timeout = seconds;
-	return err;
-}
-
-static struct error *set_trace(void *into, const char *value)
-{
-	((struct run_options *)into)->tracing = true;
-	((struct run_options *)into)->trace = value;
-	return NULL;
-}
-
-static struct error *set_no_cache(void *into, const char *value)
-{
-	(void)value;
-	((struct run_options *)into)->no_cache = true;
-	return NULL;
-}
-
-static struct error *set_stats(void *into, const char *value)
-{
-	(void)value;
-	((struct run_options *)into)->stats = true;
-	return NULL;
-}
-
-static struct error *set_json(void *into, const char *value)
-{
-	(void)value;
-	((struct run_options *)into)->json = true;
-	return NULL;
-}
-
-static const struct option_spec option_specs[] = {
-	{"as", "PID", "see what this process of the snapshot sees (its root, namespaces, rights); 1 unless told", set_as},
-	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", set_kernel},
-	{"kernel-path", "DIR[:DIR...]", "where to look for it, before /boot and xray86/kernels in the user's cache directory",
-	 set_kernel_path},
-	{"root", "DIR", "take COMMAND from the file system unpacked there (needed for 32-bit kernels)", set_root},
-	{"redirect", "context|tags|none",
-	 "how data accesses find the snapshot: context (unless told) and tags print the same;\n"
-	 "none: they do not, and COMMAND looks at the trusted VM itself, for comparison",
-	 set_redirect},
-	{"code", "trusted|product",
-	 "code that the trusted kernel lacks (modules): give the call up, unless told, or run the snapshot's own", set_code},
-	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory},
-	{"timeout", "SECONDS", "of the trusted VM's CPU (1000000000 instructions each) until COMMAND is stopped; 60 unless told",
-	 set_timeout},
-	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", set_no_cache},
-	{"trace", "[=FILE]", "a line for each system call that went to the snapshot, to FILE or stderr", set_trace},
-	{"stats", NULL, "at the end, print counters to stderr", set_stats},
-	{"json", NULL, "both as JSON, an object a line", set_json},
-	{0},
-};
-
-static void print_help(void)
-{
-	puts("usage: xray86 run SNAPSHOT [OPTION...] -- COMMAND [ARGUMENT...]\n"
-	     "\n"
-	     "Runs COMMAND, a program of this machine, as if its process were in the virtual machine whose memory SNAPSHOT\n"
-	     "holds, at that moment: ps shows its processes, ss its sockets, ls and cat its /proc and files in memory.\n"
-	     "A kernel of the same build as the snapshot's is booted in an emulator for it. The snapshot is never written.\n");
-	options_help(option_specs);
-	puts("\n"
-	     "Exit status:\n"
-	     "  that of COMMAND (128 + N if signal N ended it)\n"
-	     "  125  xray86 failed\n"
-	     "  126  COMMAND cannot be run\n"
-	     "  127  COMMAND is not found\n"
-	     "\n"
-	     "Example: xray86 run machine.elf -- ps aux");
-}
-
-static struct error *parse_arguments(int argc, char **argv, struct run_options *options, bool *ret_help)
-{
-	struct error *err;
-	int others, help, dashes = 1;
-
-	*options = (struct run_options){.root = "", .timeout = TIMEOUT};
-	while (dashes < argc && strcmp(argv[dashes], "--") != 0)
-		dashes++;
-	err = options_parse(option_specs, options, dashes, argv, &others, &help);
-	*ret_help = help;
-	if (err || help)
-		return err;
-	if (others != 1)
-		return error_create("run needs one SNAPSHOT before --: see xray86 run --help");
-	if (dashes + 1 >= argc)
-		return error_create("run needs -- and a COMMAND after the snapshot: see xray86 run --help");
-	options->snapshot = argv[1];
-	options->command = argv + dashes + 1;
-	return NULL;
-}
+enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127, CALL_BUDGET = 400000000, FIRST_PID = 30000, FIRST_PID_64 = 4100000 };
 
 /* -- introspection -- */
 
@@ -216,6 +30,7 @@ struct session {
 	struct trusted_vm vm;
 	struct redirect *redirect;
 	struct trace trace;
+	struct policy policy;
 	uint64_t booted; /* instructions until then */
 };
 
@@ -297,6 +112,7 @@ static struct error *make_redirect(struct session *session)
 		.symbols = &session->vm.symbols,
 		.x86_64 = is_64bit(session),
 		.way = session->options->way,
+		.policy = session->options->policy ? &session->policy : NULL,
 		.host_pid = session->options->host_pid,
 		.budget = CALL_BUDGET,
 		.agent = true,
@@ -373,6 +189,15 @@ static struct error *converse(struct session *session)
 
 /* -- the whole -- */
 
+static struct error *read_policy(struct session *session)
+{
+	const char *path = session->options->policy;
+
+	if (!path)
+		return NULL;
+	return policy_init(&session->policy) ? policy_file_read(path, &session->policy) : error_create("out of memory");
+}
+
 static struct error *open_trace(struct session *session)
 {
 	const struct run_options *options = session->options;
@@ -443,6 +268,8 @@ static struct error *run(struct session *session, int *ret_status)
 	struct error *err = snapshot_open(options->snapshot, &session->target.snapshot);
 
 	if (!err)
+		err = read_policy(session);
+	if (!err)
 		err = open_trace(session);
 	if (!err)
 		err = trusted_vm_open(&session->target, options->snapshot, &options->sources, &vm_options, &session->courier, &session->vm);
@@ -456,11 +283,11 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 	struct error *err, *close_error;
 	bool help;
 
-	err = parse_arguments(argc, argv, &options, &help);
+	err = run_parse_arguments(argc, argv, &options, &help);
 	if (err)
 		return err;
 	if (help) {
-		print_help();
+		run_print_help();
 		return NULL;
 	}
 	err = run(&session, ret_status);
@@ -470,6 +297,7 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 	else
 		error_destroy(close_error);
 	redirect_destroy(session.redirect);
+	policy_deinit(&session.policy);
 	courier_deinit(&session.courier);
 	trusted_vm_close(&session.vm);
 	program_deinit(&session.program);

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <inttypes.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "cli/cache.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "emu/cpuid.h"
 #include "guest/agents.h"
 #include "loader/checkpoint.h"
 #include "loader/initramfs.h"
@@ -22,32 +22,16 @@ static const uint64_t BOOT_LIMIT = 60000000000; /* instructions, idle time inclu
 
 /* -- keys -- */
 
-static int note_build(struct dl_phdr_info *info, size_t size, void *to)
-{
-	(void)size;
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
-		const uint8_t *note = (const uint8_t *)(info->dlpi_addr + header->p_vaddr), *end = note + header->p_memsz;
-		const ElfW(Nhdr) *head = (const ElfW(Nhdr) *)note;
-
-		if (header->p_type != PT_NOTE || end - note < (ptrdiff_t)sizeof(*head) + 4 || head->n_type != NT_GNU_BUILD_ID)
-			continue;
-		for (unsigned j = 0; j < head->n_descsz && j < 20; j++)
-			sprintf((char *)to + 2 * j, "%02x", note[sizeof(*head) + 4 + j]);
-		return 1;
-	}
-	return 1; /* the program itself comes first */
-}
-
 /* All that a checkpoint depends on. To be freed. */
 static char *make_key(const struct trusted_kernel *kernel)
 {
 	enum kernel_arch arch = kernel->landmarks.x86_64 ? KERNEL_X86_64 : KERNEL_I386;
-	char build[48] = "", *parameters = trusted_command_line(arch, ""), *key = NULL;
+	char program[CACHE_PROGRAM_MAX], *parameters = trusted_command_line(arch, ""), *key = NULL;
 
-	dl_iterate_phdr(note_build, build);
-	if (parameters && asprintf(&key, "xray86 %s build %s\n%s\nbase %#" PRIx64 "\nmemory %" PRIu64 " MiB\n%s\n", XRAY86_VERSION, build,
-				   kernel->landmarks.banner.text, kernel->base, kernel->memory >> 20, parameters) < 0)
+	cache_program(program);
+	if (parameters &&
+	    asprintf(&key, "%s\n%s\nbase %#" PRIx64 "\nmemory %" PRIu64 " MiB%s\n%s\n", program, kernel->landmarks.banner.text,
+		     kernel->base, kernel->memory >> 20, kernel->five_level ? ", 5-level paging" : "", parameters) < 0)
 		key = NULL;
 	free(parameters);
 	return key;
@@ -57,7 +41,12 @@ static char *make_key(const struct trusted_kernel *kernel)
 
 static struct error *create_machine(const struct trusted_kernel *kernel, struct trusted_vm *vm)
 {
-	const struct machine_config config = {.memory = kernel->memory, .epoch = RTC_DEFAULT_EPOCH, .acpi = true};
+	const struct machine_config config = {
+		.memory = kernel->memory,
+		.epoch = RTC_DEFAULT_EPOCH,
+		.acpi = true,
+		.cpu_features = CPU_FEATURES_DEFAULT | (kernel->five_level ? CPU_FEATURE_LA57 : 0),
+	};
 
 	return machine_create(&config, &vm->machine);
 }
@@ -84,29 +73,25 @@ static struct error *open_symbols(struct trusted_vm *vm)
 
 /* -- from a checkpoint -- */
 
-static bool has_suffix(const char *name)
-{
-	size_t length = strlen(name), suffix = strlen(CACHE_SUFFIX);
-
-	return length > suffix && strcmp(name + length - suffix, CACHE_SUFFIX) == 0;
-}
-
 /* Whether the file is for the kernel in the snapshot, at the place where it is, and for us; then everything is loaded. */
-static bool try_checkpoint(const char *path, struct target *target, const struct trusted_vm_options *options, struct trusted_vm *vm)
+static bool try_checkpoint(const char *path, struct target *target, const struct kernel_sources *sources,
+			   const struct trusted_vm_options *options, struct trusted_vm *vm)
 {
 	char *key = NULL, *wanted = NULL;
 	struct error *err = NULL;
 	bool good = checkpoint_peek(path, &vm->kernel, sizeof(vm->kernel), &key);
 
 	good = good && (wanted = make_key(&vm->kernel)) && strcmp(key, wanted) == 0 &&
-	       (!options->memory || options->memory == vm->kernel.memory);
+	       (!options->memory || options->memory == vm->kernel.memory) &&
+	       (!sources->file || kernel_fits(sources->file, &vm->kernel.landmarks.banner));
 	if (good) {
 		err = product_find(target->snapshot, &vm->kernel.landmarks, &target->product);
 		target->found = !err;
 	}
 	if (good && !err)
 		err = product_complete(&target->product, &vm->kernel.landmarks);
-	good = good && !err && target->product.vbase == vm->kernel.base;
+	good = good && !err && target->product.vbase == vm->kernel.base &&
+	       (target->product.paging.mode == PAGING_5LEVEL) == vm->kernel.five_level;
 	if (good)
 		err = create_machine(&vm->kernel, vm);
 	good = good && !err && checkpoint_load(path, wanted, vm->machine, &vm->kernel, sizeof(vm->kernel));
@@ -123,7 +108,8 @@ static bool try_checkpoint(const char *path, struct target *target, const struct
 	return good;
 }
 
-static bool find_checkpoint(const char *directory, struct target *target, const struct trusted_vm_options *options, struct trusted_vm *vm)
+static bool find_checkpoint(const char *directory, struct target *target, const struct kernel_sources *sources,
+			    const struct trusted_vm_options *options, struct trusted_vm *vm)
 {
 	DIR *stream = opendir(directory);
 	struct dirent *entry;
@@ -132,9 +118,9 @@ static bool find_checkpoint(const char *directory, struct target *target, const 
 	while (!found && stream && (entry = readdir(stream))) {
 		char *path;
 
-		if (!has_suffix(entry->d_name) || asprintf(&path, "%s/%s", directory, entry->d_name) < 0)
+		if (!has_cache_suffix(entry->d_name) || asprintf(&path, "%s/%s", directory, entry->d_name) < 0)
 			continue;
-		found = try_checkpoint(path, target, options, vm);
+		found = try_checkpoint(path, target, sources, options, vm);
 		free(path);
 	}
 	if (stream)
@@ -183,7 +169,12 @@ static struct error *describe(struct target *target, uint64_t memory, struct tru
 	uint64_t delta = target->product.vbase - kernel->link_base;
 	struct error *err;
 
-	*ret = (struct trusted_kernel){.landmarks = target->landmarks, .base = target->product.vbase, .memory = memory};
+	*ret = (struct trusted_kernel){
+		.landmarks = target->landmarks,
+		.base = target->product.vbase,
+		.memory = memory,
+		.five_level = target->product.paging.mode == PAGING_5LEVEL,
+	};
 	exports_locate_by_sections(kernel, &ret->exports);
 	for (unsigned i = 0; i < ret->exports.count; i++) {
 		ret->exports.range[i].start += delta;
@@ -278,7 +269,7 @@ struct error *trusted_vm_open(struct target *target, const char *snapshot_name, 
 	if (no_cache)
 		fprintf(stderr, "xray86: note: %s\n", no_cache->message);
 	error_destroy(no_cache);
-	if (directory && find_checkpoint(directory, target, options, ret)) {
+	if (directory && find_checkpoint(directory, target, sources, options, ret)) {
 		ret->from_checkpoint = true;
 		courier_init(courier, ret->machine);
 	} else {

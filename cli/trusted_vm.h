@@ -13,6 +13,7 @@
 struct trusted_kernel {
 	struct landmarks landmarks;
 	uint64_t base, memory;
+	bool five_level; /* its processor has 5-level paging; the kernel's code is patched for it, so this must be as in the snapshot */
 	uint32_t pieces;
 	struct {
 		uint64_t vaddr, paddr, size;

@@ -113,7 +113,7 @@ enum machine_stop machine_run(struct machine *machine, uint64_t until);
  * tables at cr3. The segment registers are loaded, whatever the descriptor table in memory holds.
  */
 struct machine_entry {
-	bool long_mode;
+	bool long_mode, five_level; /* five_level: paging, in long mode */
 	uint64_t rip, cr3;
 	uint16_t code_selector, data_selector;
 	struct table_register gdt;

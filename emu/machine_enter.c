@@ -19,7 +19,7 @@ static void set_mode(struct cpu *cpu, const struct machine_entry *entry)
 		return;
 	cpu->cr0 |= CR0_PG;
 	cpu->cr3 = entry->cr3;
-	cpu->cr4 = CR4_PAE;
+	cpu->cr4 = CR4_PAE | (entry->five_level ? CR4_LA57 : 0);
 	cpu->efer = EFER_LME | EFER_LMA;
 }
 

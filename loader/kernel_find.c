@@ -46,6 +46,11 @@ static enum verdict judge(const char *path, const struct banner *wanted)
 	return verdict;
 }
 
+bool kernel_fits(const char *path, const struct banner *banner)
+{
+	return judge(path, banner) == RIGHT;
+}
+
 /* What was seen on the way: the reason to give when nothing fits. */
 struct search {
 	const struct banner *banner;

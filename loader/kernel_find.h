@@ -18,4 +18,7 @@ struct kernel_sources {
  */
 struct error *kernel_find(const struct banner *banner, const struct kernel_sources *sources, char **ret_path);
 
+/* Whether the file at path is the kernel of that build, by what it says of itself. */
+bool kernel_fits(const char *path, const struct banner *banner);
+
 #endif

@@ -12,7 +12,7 @@
 enum {
 	AT_BOOT_PARAMS = 0x10000,
 	AT_GDT = 0x11000,
-	AT_PAGE_TABLES = 0x12000, /* PML4, PDPT, 4 page directories: see build_page_tables() */
+	AT_PAGE_TABLES = 0x12000, /* PML5, PML4, PDPT, 4 page directories: see build_page_tables() */
 	AT_COMMAND_LINE = 0x20000,
 	COMMAND_LINE_ROOM = 0x10000,
 };
@@ -151,23 +151,47 @@ static struct table_register build_gdt(struct machine *machine, bool long_mode)
 }
 
 /* The first 4 GiB, each address at itself, in pages of 2 MiB. Returns the value for CR3. */
-static uint64_t build_page_tables(struct machine *machine)
+static uint64_t build_page_tables(struct machine *machine, bool five_level)
 {
-	enum { ENTRIES = 512, DIRECTORIES = 4, PRESENT_WRITABLE = 3, LARGE = 0x80, LARGE_SHIFT = 21 };
-	uint64_t table[2 + DIRECTORIES][ENTRIES] = {{AT_PAGE_TABLES + PAGE_SIZE + PRESENT_WRITABLE}};
+	enum { ENTRIES = 512, DIRECTORIES = 4, PRESENT_WRITABLE = 3, LARGE = 0x80, LARGE_SHIFT = 21, ABOVE = 3 };
+	uint64_t table[ABOVE + DIRECTORIES][ENTRIES] = {0};
 
+	for (uint64_t i = 0; i < ABOVE - 1; i++)
+		table[i][0] = (AT_PAGE_TABLES + (i + 1) * PAGE_SIZE) | PRESENT_WRITABLE;
 	for (uint64_t i = 0; i < DIRECTORIES; i++)
-		table[1][i] = (AT_PAGE_TABLES + (2 + i) * PAGE_SIZE) | PRESENT_WRITABLE;
+		table[ABOVE - 1][i] = (AT_PAGE_TABLES + (ABOVE + i) * PAGE_SIZE) | PRESENT_WRITABLE;
 	for (uint64_t i = 0; i < DIRECTORIES * ENTRIES; i++)
-		table[2 + i / ENTRIES][i % ENTRIES] = i << LARGE_SHIFT | LARGE | PRESENT_WRITABLE;
+		table[ABOVE + i / ENTRIES][i % ENTRIES] = i << LARGE_SHIFT | LARGE | PRESENT_WRITABLE;
 	physmem_copy_in(&machine->mem, AT_PAGE_TABLES, table, sizeof(table));
-	return AT_PAGE_TABLES;
+	return five_level ? AT_PAGE_TABLES : AT_PAGE_TABLES + PAGE_SIZE;
 }
 
-static void enter(struct machine *machine, const struct kernel *kernel)
+static bool has_word(const char *text, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const char *at = text; (at = strstr(at, word)); at += length) {
+		if ((at == text || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Long mode cannot change between 4 and 5 levels, so the kernel uses what it is entered with: the decompressor decides
+ * (arch/x86/boot/compressed/pgtable_64.c), or we in its place. A bare vmlinux does not say what it can do.
+ */
+static bool wants_five_levels(const struct machine *machine, const struct kernel *kernel, const char *command_line)
+{
+	return machine->cpu->features & CPU_FEATURE_LA57 && (!kernel->setup.version || kernel->setup.xloadflags & XLF_5LEVEL_ENABLED) &&
+	       !has_word(command_line, "no5lvl");
+}
+
+static void enter(struct machine *machine, const struct kernel *kernel, const char *command_line)
 {
 	struct machine_entry entry = {
 		.long_mode = kernel->arch == KERNEL_X86_64,
+		.five_level = wants_five_levels(machine, kernel, command_line),
 		.rip = kernel->entry + physical_shift(kernel),
 		.code_selector = BOOT_CS,
 		.data_selector = BOOT_DS,
@@ -175,7 +199,7 @@ static void enter(struct machine *machine, const struct kernel *kernel)
 	};
 
 	if (entry.long_mode)
-		entry.cr3 = build_page_tables(machine);
+		entry.cr3 = build_page_tables(machine, entry.five_level);
 	entry.gdt = build_gdt(machine, entry.long_mode);
 	machine_enter(machine, &entry);
 }
@@ -197,6 +221,6 @@ struct error *linux_boot(struct machine *machine, const struct kernel *kernel, c
 		return err;
 	hide_apic(machine);
 	place_boot_params(machine, kernel, &values);
-	enter(machine, kernel);
+	enter(machine, kernel, boot->command_line);
 	return NULL;
 }

@@ -198,9 +198,7 @@ static bool may_access_user(struct redirect *redirect)
 	uint64_t rip = redirect->cpu->rip, entry;
 
 	return !redirect->function.search_exception_tables ||
-	       (kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.search_exception_tables, &rip, 1,
-			    &entry) &&
-		entry);
+	       (kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.search_exception_tables, &rip, 1, &entry) && entry);
 }
 
 static bool on_exception(void *opaque, struct cpu *cpu)

@@ -2,6 +2,8 @@
 #include "redirect/policy.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* A rule in a row: its name and the numbers of the arguments that it looks at. */
 #define LIST(...)                                                                                                                          \
@@ -51,7 +53,45 @@ const struct policy_row *policy_table(enum policy_abi abi, size_t *ret_count)
 	return abi == POLICY_X86_64 ? x86_64 : i386;
 }
 
-bool is_path_argument(const struct policy_row *row, unsigned n)
+bool policy_init(struct policy *policy)
+{
+	*policy = (struct policy){0};
+	for (unsigned abi = 0; abi < POLICY_ABIS; abi++) {
+		const struct policy_row *rows = policy_table(abi, &policy->count[abi]);
+
+		policy->row[abi] = malloc(policy->count[abi] * sizeof(*rows));
+		if (!policy->row[abi])
+			return false;
+		memcpy(policy->row[abi], rows, policy->count[abi] * sizeof(*rows));
+	}
+	return true;
+}
+
+bool policy_change(struct policy *policy, const char *name, enum policy_rule rule, int error)
+{
+	bool found = false;
+
+	for (unsigned abi = 0; abi < POLICY_ABIS; abi++) {
+		for (size_t i = 0; i < policy->count[abi]; i++) {
+			struct policy_row *row = &policy->row[abi][i];
+
+			if (!row->name || strcmp(row->name, name) != 0)
+				continue;
+			row->rule = rule;
+			row->argument[0] = error;
+			found = true;
+		}
+	}
+	return found;
+}
+
+void policy_deinit(struct policy *policy)
+{
+	for (unsigned abi = 0; abi < POLICY_ABIS; abi++)
+		free(policy->row[abi]);
+}
+
+bool policy_is_path(const struct policy_row *row, unsigned n)
 {
 	switch (row->rule) {
 	case POLICY_CHDIR:

@@ -55,7 +55,21 @@ enum policy_abi { POLICY_X86_64, POLICY_I386, POLICY_ABIS };
 /* The rows by system call number; *ret_count is one more than the highest. */
 const struct policy_row *policy_table(enum policy_abi abi, size_t *ret_count);
 
+/* A policy of the user's: copies of the tables, with rows changed. */
+struct policy {
+	struct policy_row *row[POLICY_ABIS];
+	size_t count[POLICY_ABIS];
+};
+
+/* False: out of memory. */
+bool policy_init(struct policy *policy);
+/* Gives the system call of that name, in both ABIs, a rule that looks at no argument; refused ones fail with that errno. False: no such
+ * call. */
+bool policy_change(struct policy *policy, const char *name, enum policy_rule rule, int error);
+/* A zeroed one is allowed. */
+void policy_deinit(struct policy *policy);
+
 /* Whether argument n of the call is the address of a path. */
-bool is_path_argument(const struct policy_row *row, unsigned n);
+bool policy_is_path(const struct policy_row *row, unsigned n);
 
 #endif

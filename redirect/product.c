@@ -134,10 +134,22 @@ static struct error *complete_base(struct product *product, const struct landmar
 	return NULL;
 }
 
+/* What was the likeliest is known now: the kernel's page tables are where its symbol says. */
+static struct error *complete_tables(struct product *product, const struct landmarks *landmarks)
+{
+	unsigned budget = 4; /* one for each format that the page may have */
+
+	if (!landmarks->root || product_verify(product, landmarks, &budget))
+		return NULL;
+	return error_create("the kernel's page tables are not where its image says: the snapshot is damaged");
+}
+
 struct error *product_complete(struct product *product, const struct landmarks *landmarks)
 {
 	struct error *err = complete_base(product, landmarks);
 
+	if (!err)
+		err = complete_tables(product, landmarks);
 	if (!err)
 		err = complete_cpus(product, landmarks);
 	return err ? err : complete_uptime(product, landmarks);

@@ -4,13 +4,16 @@
  * swapper_pg_dir (x86-64: init_top_pgt) is a page of the kernel's image, and maps that image. So it is looked for in the image around the
  * banner: a page that, taken as the root of page tables, maps a virtual address of the kernel's range to the banner, and itself by the same
  * distance between virtual and physical addresses. Other roots have the kernel's part too; the kernel's own is the one with nothing in the
- * user part, and with the most in the kernel's (the one that the boot began with stays behind, with the image in it alone).
+ * user part, and with the most in the kernel's (the one that the boot began with stays behind, with the image in it alone). Of several such
+ * ones it is that which a pointer in the image leads to, init_mm.pgd: pages of the image that were freed may have become a process's root,
+ * to which the kernel points by their place in the map of all memory.
  *
  * x86-64: the image is mapped at START_KERNEL_MAP + n * 2 MiB (arch/x86/mm/init_64.c unmaps what is not the image: cleanup_highmap()), by
  * large pages or, where rights differ, small ones. i386: at PAGE_OFFSET + physical, as all low memory is.
  */
 #include "redirect/product_search.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "mmu/physmem.h"
@@ -149,10 +152,20 @@ static unsigned count_entries(const struct question *question, const struct form
 	return count;
 }
 
+static uint64_t image_start(const struct question *question)
+{
+	const struct landmarks *landmarks = question->landmarks;
+
+	if (landmarks)
+		return question->banner - (landmarks->banner_at - landmarks->link_base);
+	return question->banner > IMAGE_SPAN ? question->banner - IMAGE_SPAN : 0;
+}
+
 struct answer {
 	const struct format *format;
 	struct paging paging;
 	uint64_t banner_vaddr;
+	bool named;     /* somebody in the image points to it; only looked at if there is a choice */
 	uint64_t below; /* 5 levels: the table of the kernel's part (level4_kernel_pgt), which looks like a root of 4 levels */
 	unsigned entries;
 };
@@ -167,31 +180,66 @@ static uint64_t table_below(const struct format *format, const uint8_t *page)
 	return entry & ENTRY_ADDRESS;
 }
 
-static bool is_better(const struct answer *answer, const struct answer *best)
+/* 0 or less: no; 1: yes, if it is an answer at all. 0: it is as good, so far. */
+static int is_better(const struct answer *answer, const struct answer *best)
 {
 	if (best->format && best->below == answer->paging.root)
-		return false;
+		return -1;
 	if (best->format && answer->below == best->paging.root)
-		return answer->entries;
-	return answer->entries > best->entries;
+		return answer->entries ? 1 : -1;
+	return answer->entries > best->entries ? 1 : answer->entries == best->entries && answer->entries ? 0 : -1;
+}
+
+/* Whether a word in the memory around the banner is the root's virtual address in the image. */
+static bool is_named(const struct question *question, const struct answer *answer)
+{
+	enum { CHUNK = 64 * PAGE_SIZE };
+	uint64_t root = answer->banner_vaddr + (answer->paging.root - question->banner), start = image_start(question);
+	size_t word = answer->format->x86_64 ? 8 : 4;
+	uint8_t *chunk = malloc(CHUNK);
+	bool found = false;
+
+	for (uint64_t at = start & PAGE_MASK; chunk && !found && at < question->banner + IMAGE_SPAN; at += CHUNK) {
+		if (!snapshot_peek(question->snapshot, at, chunk, CHUNK))
+			continue;
+		for (size_t i = 0; !found && i < CHUNK; i += word)
+			found = memcmp(chunk + i, &root, word) == 0;
+	}
+	free(chunk);
+	return found;
+}
+
+/* Between two that are as good: the first, unless only the other is named. */
+static bool is_preferred(const struct question *question, struct answer *answer, struct answer *best)
+{
+	enum { COST = 100 /* of looking into a page table */ };
+
+	*question->budget -= *question->budget < 2 * COST ? *question->budget : 2 * COST;
+	best->named = best->named || is_named(question, best);
+	answer->named = !best->named && is_named(question, answer);
+	return answer->named;
 }
 
 /* Takes the page at `root` as the answer if it is one, and a better one. */
 static void examine(const struct question *question, const struct format *format, uint64_t root, const uint8_t *page, struct answer *best)
 {
 	struct answer answer = {.format = format, .paging = {.root = root}};
+	int better;
 
 	if (!has_kernel_entry(question, format, page))
 		return;
 	answer.entries = count_entries(question, format, page);
 	answer.below = table_below(format, page);
-	if (!is_better(&answer, best) || !*question->budget)
+	better = is_better(&answer, best);
+	if (better < 0 || !*question->budget)
 		return;
 	--*question->budget;
 	if (!product_load_root(&question->memory, format->mode, root, &answer.paging))
 		return;
 	answer.banner_vaddr = format->x86_64 ? find_virtual64(question, &answer.paging) : find_virtual32(question, &answer.paging);
-	if (answer.banner_vaddr && maps_itself(question, &answer.paging, answer.banner_vaddr))
+	if (!answer.banner_vaddr || !maps_itself(question, &answer.paging, answer.banner_vaddr))
+		return;
+	if (better > 0 || is_preferred(question, &answer, best))
 		*best = answer;
 }
 
@@ -235,10 +283,9 @@ static void examine_all(const struct question *question, uint64_t from, uint64_t
 static void examine_image(const struct question *question, struct answer *best)
 {
 	const struct landmarks *landmarks = question->landmarks;
-	uint64_t start = question->banner > IMAGE_SPAN ? question->banner - IMAGE_SPAN : 0, end = question->banner + IMAGE_SPAN;
+	uint64_t start = image_start(question), end = question->banner + IMAGE_SPAN;
 
 	if (landmarks) {
-		start = question->banner - (landmarks->banner_at - landmarks->link_base);
 		end = start + landmarks->size;
 		if (landmarks->root) {
 			start += landmarks->root - landmarks->link_base;

@@ -27,7 +27,7 @@ static void trace(struct redirect *redirect, int64_t result, const char *aborted
 	told.pages = overlay_transaction_pages(redirect->memory.overlay);
 	for (unsigned i = 0; i < REDIRECT_ARGUMENTS; i++) {
 		told.argument[i] = call->argument[i];
-		if (is_path_argument(call->row, i) && read_path(redirect, call->argument[i], path[i]))
+		if (policy_is_path(call->row, i) && read_path(redirect, call->argument[i], path[i]))
 			told.path[i] = path[i];
 	}
 	redirect->config.trace(redirect->config.trace_opaque, &told);
@@ -175,6 +175,8 @@ static bool read_call(struct redirect *redirect)
 		return false;
 	call->number = number;
 	call->row = policy_table(call->abi, &count) + call->number;
+	if (redirect->config.policy)
+		call->row = redirect->config.policy->row[call->abi] + call->number;
 	return call->number < count && call->row->name;
 }
 

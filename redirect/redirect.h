@@ -46,9 +46,10 @@ struct redirect_config {
 	struct product_facts product;
 	bool x86_64;
 	enum redirect_way way;
-	unsigned host_pid; /* --as */
-	uint64_t budget;   /* instructions that a call may take; each call that exceeds it halves it for the next ones, to a 64th */
-	bool agent;        /* the first task that makes a system call after redirect_begin() is no tool */
+	const struct policy *policy; /* NULL: the default one */
+	unsigned host_pid;           /* --as */
+	uint64_t budget; /* instructions that a call may take; each call that exceeds it halves it for the next ones, to a 64th */
+	bool agent;      /* the first task that makes a system call after redirect_begin() is no tool */
 	/* Whether a path is one of a file that was delivered for the tools. */
 	bool (*delivered)(void *opaque, const char *path);
 	/*

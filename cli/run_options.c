@@ -1,0 +1,182 @@
+/* Options of `xray86 run`: run_options.h. */
+#include "cli/run_options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/options.h"
+
+enum { TIMEOUT = 60, MAX_TIMEOUT = 1000000 };
+
+static struct error *set_kernel(void *into, const char *value)
+{
+	((struct run_options *)into)->sources.file = value;
+	return NULL;
+}
+
+static struct error *set_kernel_path(void *into, const char *value)
+{
+	((struct run_options *)into)->sources.path = value;
+	return NULL;
+}
+
+static struct error *set_root(void *into, const char *value)
+{
+	((struct run_options *)into)->root = value;
+	return NULL;
+}
+
+static struct error *set_as(void *into, const char *value)
+{
+	unsigned long long number;
+	struct error *err = parse_number("as", value, &number);
+
+	if (!err && (!number || number > 1 << 22))
+		err = error_create("--as %s: must be the number of a process in the snapshot", value);
+	if (!err)
+		((struct run_options *)into)->host_pid = number;
+	return err;
+}
+
+static struct error *set_redirect(void *into, const char *value)
+{
+	bool tags = strcmp(value, "tags") == 0;
+
+	bool none = strcmp(value, "none") == 0;
+
+	if (!tags && !none && strcmp(value, "context") != 0)
+		return error_create("--redirect %s: must be context, tags or none", value);
+	((struct run_options *)into)->no_redirect = none;
+	((struct run_options *)into)->way = tags ? REDIRECT_TAGS : REDIRECT_CONTEXT;
+	return NULL;
+}
+
+static struct error *set_code(void *into, const char *value)
+{
+	bool product = strcmp(value, "product") == 0;
+
+	if (!product && strcmp(value, "trusted") != 0)
+		return error_create("--code %s: must be trusted or product", value);
+	((struct run_options *)into)->product_code = product;
+	return NULL;
+}
+
+static struct error *set_memory(void *into, const char *value)
+{
+	unsigned long long size;
+	struct error *err = parse_size("memory", value, &size);
+
+	if (!err && (size < 64ull << 20 || size > MACHINE_MAX_MEMORY || size % PAGE_SIZE))
+		err = error_create("--memory %s: must be 64 MiB to 64 GiB, in whole 4 KiB pages", value);
+	if (!err)
+		((struct run_options *)into)->memory = size;
+	return err;
+}
+
+static struct error *set_timeout(void *into, const char *value)
+{
+	unsigned long long seconds;
+	struct error *err = parse_number("timeout", value, &seconds);
+
+	if (!err && (!seconds || seconds > MAX_TIMEOUT))
+		err = error_create("--timeout %s: must be 1 to %d seconds", value, MAX_TIMEOUT);
+	if (!err)
+		((struct run_options *)into)->timeout = seconds;
+	return err;
+}
+
+static struct error *set_trace(void *into, const char *value)
+{
+	((struct run_options *)into)->tracing = true;
+	((struct run_options *)into)->trace = value;
+	return NULL;
+}
+
+static struct error *set_no_cache(void *into, const char *value)
+{
+	(void)value;
+	((struct run_options *)into)->no_cache = true;
+	return NULL;
+}
+
+static struct error *set_stats(void *into, const char *value)
+{
+	(void)value;
+	((struct run_options *)into)->stats = true;
+	return NULL;
+}
+
+static struct error *set_policy(void *into, const char *value)
+{
+	((struct run_options *)into)->policy = value;
+	return NULL;
+}
+
+static struct error *set_json(void *into, const char *value)
+{
+	(void)value;
+	((struct run_options *)into)->json = true;
+	return NULL;
+}
+
+static const struct option_spec option_specs[] = {
+	{"as", "PID", "see what this process of the snapshot sees (its root, namespaces, rights); 1 unless told", set_as},
+	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", set_kernel},
+	{"kernel-path", "DIR[:DIR...]", "where to look for it, before /boot and xray86/kernels in the user's cache directory",
+	 set_kernel_path},
+	{"root", "DIR", "take COMMAND from the file system unpacked there (needed for 32-bit kernels)", set_root},
+	{"redirect", "context|tags|none",
+	 "how data accesses find the snapshot: context (unless told) and tags print the same;\n"
+	 "none: they do not, and COMMAND looks at the trusted VM itself, for comparison",
+	 set_redirect},
+	{"code", "trusted|product",
+	 "code that the trusted kernel lacks (modules): give the call up, unless told, or run the snapshot's own", set_code},
+	{"policy", "FILE", "other rows for the policy, a line each: CALL trusted|product|refused [ERRNO]", set_policy},
+	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory},
+	{"timeout", "SECONDS", "of the trusted VM's CPU (1000000000 instructions each) until COMMAND is stopped; 60 unless told",
+	 set_timeout},
+	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", set_no_cache},
+	{"trace", "[=FILE]", "a line for each system call that went to the snapshot, to FILE or stderr", set_trace},
+	{"stats", NULL, "at the end, print counters to stderr", set_stats},
+	{"json", NULL, "both as JSON, an object a line", set_json},
+	{0},
+};
+
+void run_print_help(void)
+{
+	puts("usage: xray86 run SNAPSHOT [OPTION...] -- COMMAND [ARGUMENT...]\n"
+	     "\n"
+	     "Runs COMMAND, a program of this machine, as if its process were in the virtual machine whose memory SNAPSHOT\n"
+	     "holds, at that moment: ps shows its processes, ss its sockets, ls and cat its /proc and files in memory.\n"
+	     "A kernel of the same build as the snapshot's is booted in an emulator for it. The snapshot is never written.\n");
+	options_help(option_specs);
+	puts("\n"
+	     "Exit status:\n"
+	     "  that of COMMAND (128 + N if signal N ended it)\n"
+	     "  125  xray86 failed\n"
+	     "  126  COMMAND cannot be run\n"
+	     "  127  COMMAND is not found\n"
+	     "\n"
+	     "Example: xray86 run machine.elf -- ps aux");
+}
+
+struct error *run_parse_arguments(int argc, char **argv, struct run_options *options, bool *ret_help)
+{
+	struct error *err;
+	int others, help, dashes = 1;
+
+	*options = (struct run_options){.root = "", .timeout = TIMEOUT};
+	while (dashes < argc && strcmp(argv[dashes], "--") != 0)
+		dashes++;
+	err = options_parse(option_specs, options, dashes, argv, &others, &help);
+	*ret_help = help;
+	if (err || help)
+		return err;
+	if (others != 1)
+		return error_create("run needs one SNAPSHOT before --: see xray86 run --help");
+	if (dashes + 1 >= argc)
+		return error_create("run needs -- and a COMMAND after the snapshot: see xray86 run --help");
+	options->snapshot = argv[1];
+	options->command = argv + dashes + 1;
+	return NULL;
+}

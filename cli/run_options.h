@@ -1,0 +1,26 @@
+/* The options of `xray86 run`. */
+#ifndef XRAY86_CLI_RUN_OPTIONS_H
+#define XRAY86_CLI_RUN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loader/kernel_find.h"
+#include "redirect/redirect.h"
+
+struct run_options {
+	const char *snapshot, *root, *trace, *policy;
+	char *const *command;
+	struct kernel_sources sources;
+	enum redirect_way way;
+	unsigned host_pid;
+	uint64_t memory;
+	unsigned timeout; /* seconds of the trusted VM's CPU */
+	bool no_redirect, tracing, stats, json, no_cache, product_code;
+};
+
+/* *ret_help: help is wanted, and nothing else is sure to be set. The strings are those of argv. */
+struct error *run_parse_arguments(int argc, char **argv, struct run_options *options, bool *ret_help);
+void run_print_help(void);
+
+#endif
