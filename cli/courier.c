@@ -85,6 +85,13 @@ static bool take_folder(void *opaque, const char *path, size_t length)
 	return false;
 }
 
+static bool is_same_folder(const char *a, const char *b)
+{
+	size_t length = strrchr(a, '/') - a + 1;
+
+	return strncmp(a, b, length) == 0 && !strchr(b + length, '/');
+}
+
 /* The folders of all files, and those where commands are looked for. */
 static bool next_directory(struct courier *courier, struct message *message)
 {
@@ -93,6 +100,8 @@ static bool next_directory(struct courier *courier, struct message *message)
 	for (size_t i = 0; i < courier->program->files; i++) {
 		const char *path = courier->program->file[i].path;
 
+		if (i && is_same_folder(path, courier->program->file[i - 1].path))
+			continue;
 		if (!walk_folders(path, strlen(path), false, take_folder, &search))
 			return true;
 	}

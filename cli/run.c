@@ -110,6 +110,8 @@ static struct error *make_redirect(struct session *session)
 	const struct redirect_config config = {
 		.machine = session->vm.machine,
 		.symbols = &session->vm.symbols,
+		.constants = &session->vm.kernel.landmarks.constants,
+		.constants_shift = session->vm.kernel.base - session->vm.kernel.landmarks.link_base,
 		.x86_64 = is_64bit(session),
 		.way = session->options->way,
 		.policy = session->options->policy ? &session->policy : NULL,
@@ -219,8 +221,11 @@ static struct error *close_trace(struct session *session)
 
 static struct error *collect(struct session *session)
 {
-	return program_collect(session->options->root, session->options->command[0], search_path(session), arch_of(session),
-			       &session->program);
+	extern char **environ;
+	const char *root = session->options->root;
+	struct error *err = program_collect(root, session->options->command[0], search_path(session), arch_of(session), &session->program);
+
+	return err ? err : program_add_usual_data(&session->program, root, environ);
 }
 
 static int exit_status(int status)

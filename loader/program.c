@@ -401,7 +401,21 @@ bool program_exists(const char *root, const char *path)
 	return exists;
 }
 
-struct error *program_add_data(struct program *program, const char *root, const char *path)
+/* Takes path over. */
+static struct error *add_folder(struct program *program, char *path)
+{
+	char **larger = path ? realloc(program->folder, (program->folders + 1) * sizeof(*larger)) : NULL;
+
+	if (!larger) {
+		free(path);
+		return error_create("out of memory");
+	}
+	program->folder = larger;
+	program->folder[program->folders++] = path;
+	return NULL;
+}
+
+static struct error *add_tree(struct program *program, const char *root, const char *path)
 {
 	struct collection collection = {root, KERNEL_X86_64, program};
 	char *source = resolve(root, path);
@@ -417,11 +431,23 @@ struct error *program_add_data(struct program *program, const char *root, const 
 		if (entry->d_name[0] == '.')
 			continue;
 		below = join(path, "/", entry->d_name);
-		err = below ? program_add_data(program, root, below) : error_create("out of memory");
+		err = below ? add_tree(program, root, below) : error_create("out of memory");
 		free(below);
 	}
 	if (directory)
 		closedir(directory);
+	free(source);
+	return err;
+}
+
+struct error *program_add_data(struct program *program, const char *root, const char *path)
+{
+	char *source = resolve(root, path);
+	struct error *err = add_tree(program, root, path);
+	struct stat status;
+
+	if (!err && source && stat(source, &status) == 0 && S_ISDIR(status.st_mode))
+		err = add_folder(program, strdup(path));
 	free(source);
 	return err;
 }
@@ -432,6 +458,9 @@ void program_deinit(struct program *program)
 		free(program->file[i].path);
 		free(program->file[i].source);
 	}
+	for (size_t i = 0; i < program->folders; i++)
+		free(program->folder[i]);
+	free(program->folder);
 	free(program->file);
 	free(program->path);
 	*program = (struct program){0};
@@ -446,6 +475,12 @@ bool program_has(const struct program *program, const char *path)
 		const char *own = strrchr(file->path, '/');
 
 		if (strcmp(file->path, path) == 0 || (file->library && name && own && strcmp(name, own) == 0))
+			return true;
+	}
+	for (size_t i = 0; i < program->folders; i++) {
+		size_t length = strlen(program->folder[i]);
+
+		if (strncmp(path, program->folder[i], length) == 0 && (path[length] == '/' || !path[length]))
 			return true;
 	}
 	return false;

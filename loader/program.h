@@ -22,6 +22,8 @@ struct program {
 	char *path; /* of the command itself: one of the files' */
 	struct program_file *file;
 	size_t files;
+	char **folder; /* whose whole contents are the program's, what is not in them too */
+	size_t folders;
 };
 
 /*
@@ -35,14 +37,19 @@ struct error *program_add_command(struct program *program, const char *root, con
 				  enum kernel_arch arch);
 /* Whether there is a program of this path: a regular file that may be executed. */
 bool program_exists(const char *root, const char *path);
-/* Adds a file as it is, or every file below a folder; what is not there is no error. */
+/* Adds a file as it is, or a folder with every file below it; what is not there is no error. */
 struct error *program_add_data(struct program *program, const char *root, const char *path);
+/*
+ * Adds the data that programs read by themselves: the description of the terminal and the locale that the environment (NAME=VALUE, ended by
+ * NULL) names, and the standard library of a Python interpreter among the files.
+ */
+struct error *program_add_usual_data(struct program *program, const char *root, char *const *environment);
 /* A zeroed program is allowed. */
 void program_deinit(struct program *program);
 
 /* Where programs look for libraries by themselves, in PATH's form. */
 const char *program_library_path(enum kernel_arch arch);
-/* Whether a file of this path, or a library of this name, was collected. */
+/* Whether a file of this path, or in a folder that was, or a library of this name was collected. */
 bool program_has(const struct program *program, const char *path);
 
 /* program_collect() says that there is no such command by this text at the end of the message. */

@@ -17,7 +17,7 @@ static bool call(struct redirect *redirect, enum world world, uint64_t function,
 }
 
 /* An address that holds ERR_PTR(). */
-static bool is_error(const struct redirect *redirect, uint64_t value)
+bool is_error(const struct redirect *redirect, uint64_t value)
 {
 	return redirect->context.word == 8 ? value >= (uint64_t)-4095 : (uint32_t)value >= (uint32_t)-4095;
 }

@@ -111,7 +111,7 @@ static struct error *make_files(struct redirect *redirect, uint64_t init_task)
 		return err;
 	if (!product_memory_read_word(&redirect->memory, init_task + member, word, &none) ||
 	    !call(redirect, redirect->function.dup_fd, (uint64_t[]){none, 0, redirect->host_task}, 3, &files) || !files ||
-	    !put_word(redirect, redirect->host_task + member, word, files))
+	    is_error(redirect, files) || !put_word(redirect, redirect->host_task + member, word, files))
 		return error_create("the snapshot's kernel cannot make a table of descriptors");
 	for (unsigned i = 0; i < STANDARD_FILES; i++) /* the tool's own, reserved so that other numbers are often the same in both */
 		call(redirect, redirect->function.get_unused_fd_flags, (uint64_t[]){0}, 1, &ignored);

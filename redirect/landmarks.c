@@ -63,20 +63,18 @@ static struct error *find_value(const struct view *view, uint64_t address, unsig
 	return NULL;
 }
 
-static struct error *find_values(const struct kernel *kernel, struct landmarks *ret)
+static struct error *find_values(const struct view *view, struct landmarks *ret)
 {
-	struct error *err;
-	struct view view;
+	struct error *err = find_value(view, ret->jiffies, 8, "jiffies_64", &ret->jiffies_at_boot);
 
-	view_of_kernel(kernel, &view);
-	err = find_value(&view, ret->jiffies, 8, "jiffies_64", &ret->jiffies_at_boot);
-	return err ? err : find_value(&view, ret->per_cpu_offset, view.pointer_size, "__per_cpu_offset", &ret->per_cpu_at_boot);
+	return err ? err : find_value(view, ret->per_cpu_offset, view->pointer_size, "__per_cpu_offset", &ret->per_cpu_at_boot);
 }
 
 struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
 {
 	struct symbols symbols = {0};
 	struct error *err;
+	struct view view;
 
 	*ret = (struct landmarks){
 		.x86_64 = kernel->arch == KERNEL_X86_64,
@@ -90,6 +88,11 @@ struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
 		err = symbols_open_kernel(kernel, 0, &symbols);
 	if (!err)
 		err = find_symbols(&symbols, ret);
+	view_of_kernel(kernel, &view);
+	if (!err)
+		err = find_values(&view, ret);
+	if (!err)
+		runtime_constants_locate(&view, &symbols, &ret->constants);
 	symbols_close(&symbols);
-	return err ? err : find_values(kernel, ret);
+	return err;
 }

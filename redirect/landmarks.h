@@ -7,6 +7,7 @@
 
 #include "loader/banner.h"
 #include "loader/kernel.h"
+#include "loader/runtime_constants.h"
 
 /* Addresses are virtual, as linked; 0: not known, of those that only kallsyms has (on i386 it has no data). */
 struct landmarks {
@@ -25,6 +26,7 @@ struct landmarks {
 	uint64_t last_tick;       /* last_jiffies_update, monotonic ns; 0: uptime is by jiffies */
 	uint64_t jiffies;         /* jiffies_64 */
 	uint64_t jiffies_at_boot; /* its value in the image: INITIAL_JIFFIES, which is -300 * HZ in 32 bits */
+	struct runtime_constants constants;
 };
 
 /* The kernel must not be relocated yet. The error says what the image lacks. */

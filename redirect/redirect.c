@@ -298,9 +298,18 @@ static struct error *mark_bodies(struct redirect *redirect)
 	return err;
 }
 
+/* Allocators have another name from 6.10 on (include/linux/alloc_tag.h). */
+static uint64_t find_allocator(const struct redirect *redirect, const char *name, const char *newer)
+{
+	uint64_t address = find_symbol(redirect, name);
+
+	return address ? address : find_symbol(redirect, newer);
+}
+
 static void find_functions(struct redirect *redirect)
 {
 #define FIND(name) redirect->function.name = find_symbol(redirect, #name)
+#define FIND_ALLOCATOR(name) redirect->function.name = find_allocator(redirect, #name, #name "_noprof")
 	FIND(bpf_get_current_task);
 	FIND(find_task_by_vpid);
 	FIND(fixup_exception);
@@ -313,19 +322,20 @@ static void find_functions(struct redirect *redirect)
 	FIND(close_fd);
 	FIND(task_work_run);
 	FIND(strncpy_from_user);
-	FIND(vmalloc);
+	FIND_ALLOCATOR(vmalloc);
 	FIND(vfree);
 	FIND(kernel_write);
 	FIND(find_bug);
 	FIND(search_exception_tables);
 	FIND(ksize);
-	FIND(kmemdup);
+	FIND_ALLOCATOR(kmemdup);
 	FIND(exit_files);
 	FIND(dup_fd);
 	FIND(vfs_llseek);
 	FIND(vfs_setpos);
 	FIND(ktime_get);
 #undef FIND
+#undef FIND_ALLOCATOR
 }
 
 struct error *redirect_create(const struct redirect_config *config, struct redirect **ret)
@@ -372,6 +382,7 @@ void redirect_destroy(struct redirect *redirect)
 	product_memory_deinit(&redirect->memory);
 	descriptors_deinit(&redirect->descriptors);
 	code_deinit(redirect);
+	free(redirect->site);
 	error_destroy(redirect->failure);
 	free(redirect);
 }
@@ -384,6 +395,8 @@ struct error *redirect_begin(struct redirect *redirect)
 		err = mark_stand_ins(redirect);
 	if (!err)
 		err = mark_clocks(redirect);
+	if (!err)
+		err = mark_constants(redirect);
 	if (err)
 		return err;
 	cpu_set_client(redirect->cpu, &redirect->context.client);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "emu/machine.h"
+#include "loader/runtime_constants.h"
 #include "loader/symbols.h"
 #include "redirect/context.h"
 #include "redirect/descriptors.h"
@@ -42,7 +43,9 @@ struct redirect_call {
 
 struct redirect_config {
 	struct machine *machine;
-	const struct symbols *symbols; /* of the trusted kernel, at the base that it and the product have */
+	const struct symbols *symbols;             /* of the trusted kernel, at the base that it and the product have */
+	const struct runtime_constants *constants; /* of the kernel's code, as linked; NULL: none */
+	uint64_t constants_shift;                  /* by which it stands elsewhere */
 	struct product_facts product;
 	bool x86_64;
 	enum redirect_way way;

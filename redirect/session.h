@@ -49,11 +49,13 @@ struct redirect {
 	struct call call;
 	struct redirect_stats stats;
 	const char *abort_reason;
-	struct error *failure; /* why introspection cannot go on */
-	uint64_t agent;        /* `current` of the task that is no tool */
-	uint64_t stand_in[64]; /* addresses, in the order of stand_ins.c */
-	bool work_put_off;     /* the product's task has task work, such as the last half of a close */
-	bool again;            /* the body that is entered next has been judged: it goes to the trusted world */
+	struct error *failure;      /* why introspection cannot go on */
+	uint64_t agent;             /* `current` of the task that is no tool */
+	uint64_t stand_in[64];      /* addresses, in the order of stand_ins.c */
+	struct constant_site *site; /* constants.c */
+	unsigned sites;
+	bool work_put_off; /* the product's task has task work, such as the last half of a close */
+	bool again;        /* the body that is entered next has been judged: it goes to the trusted world */
 	struct clock {
 		uint64_t read[CLOCK_SOURCES]; /* addresses, in the order of clocks.c */
 		uint64_t count;               /* what they return in product context */
@@ -127,6 +129,8 @@ enum verdict judge_socketcall(struct redirect *redirect);
 
 /* Which product descriptor the tool's descriptor stands for; false: none, it is a trusted one. */
 bool product_descriptor(struct redirect *redirect, uint32_t fd, uint32_t *ret_number);
+/* Whether a pointer that a kernel function returned is an errno (include/linux/err.h). */
+bool is_error(const struct redirect *redirect, uint64_t value);
 /* Gives the tool a descriptor for the product's; or a negative errno. */
 int64_t install_placeholder(struct redirect *redirect, uint32_t number);
 /* The tool looks at the fdinfo of its descriptor: a placeholder's tells the position of the product's file, if it fits 32 bits on i386. */
@@ -156,6 +160,10 @@ void code_deinit(struct redirect *redirect);
 struct error *mark_stand_ins(struct redirect *redirect);
 /* The function at whose first instruction the CPU stands returns this. */
 enum mark_action return_to_caller(struct redirect *redirect, uint64_t value);
+
+/* -- constants.c -- */
+
+struct error *mark_constants(struct redirect *redirect);
 
 /* -- clocks.c -- */
 

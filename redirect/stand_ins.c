@@ -19,7 +19,8 @@ static const struct stand_in {
 } stand_ins[] = {
 	{"__request_module", RETURN, -ENOENT, "would wait for modprobe"},
 	{"vprintk_emit", RETURN, 0, "the log is the product's as it was"},
-	{"__cond_resched", RETURN, 0, "there is nobody to let run"},
+	{"_cond_resched", RETURN, 0, "there is nobody to let run"},
+	{"__cond_resched", RETURN, 0, "likewise"},
 	{"preempt_schedule", RETURN, 0, "likewise"},
 	{"preempt_schedule_notrace", RETURN, 0, "likewise"},
 	{"preempt_schedule_thunk", RETURN, 0, "likewise"},
@@ -41,6 +42,8 @@ static const struct stand_in {
 	{"queued_write_lock_slowpath", RETURN, 0, "likewise"},
 	{"__flush_work", RETURN, 0, "the workers are frozen"},
 	{"synchronize_srcu", RETURN, 0, "nobody else reads"},
+	{"io_schedule", ABORT, EIO, "the disk is not there"},
+	{"io_schedule_timeout", ABORT, EIO, "likewise"},
 	{"__schedule", ABORT, EAGAIN, "would block"},
 	{"schedule", ABORT, EAGAIN, "would block"},
 	{"__mutex_lock_slowpath", ABORT, EDEADLK, "the holder is frozen"},
