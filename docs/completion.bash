@@ -10,6 +10,10 @@ _xray86()
 	case $previous in
 	--acpi) COMPREPLY=($(compgen -W 'on off' -- "$current")) && return ;;
 	--cpu) COMPREPLY=($(compgen -W 'x86-64 x86-64-la57 i686' -- "$current")) && return ;;
+	--redirect) COMPREPLY=($(compgen -W 'context tags none' -- "$current")) && return ;;
+	--code) COMPREPLY=($(compgen -W 'trusted product' -- "$current")) && return ;;
+	--root | --kernel-path) compopt -o filenames && COMPREPLY=($(compgen -d -- "$current")) && return ;;
+	cache) COMPREPLY=($(compgen -W 'list prune' -- "$current")) && return ;;
 	--engine) COMPREPLY=($(compgen -W 'plain tagged' -- "$current")) && return ;;
 	esac
 	case $current in
