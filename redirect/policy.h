@@ -1,5 +1,5 @@
 /*
- * Which world a system call goes to: one table per ABI (policy_x86_64.def, policy_i386.def), a row per system call of Linux 6.1, with the
+ * Which world a system call goes to: one table per ABI (policy_x86_64.def, policy_i386.def), a row per system call of Linux 6.18, with the
  * reason where it is not plain. The rule that a user can hold in mind: the tool runs as if its process were in the product at that
  * moment; only its own code and memory are trusted.
  */

@@ -155,6 +155,9 @@ static bool read_call(struct redirect *redirect)
 	struct call *call = &redirect->call;
 	unsigned word = redirect->context.word;
 	uint64_t regs = redirect->cpu->gpr[word == 8 ? RDI : RAX], cs, number;
+	/* A call that the tables do not know: tools do without it, as on older kernels. */
+	static const struct policy_row unknown = {"(a new system call)", POLICY_REFUSED, {ENOSYS}, 0, ""};
+	const struct policy_row *rows;
 	const uint8_t *words;
 	size_t count;
 
@@ -174,10 +177,11 @@ static bool read_call(struct redirect *redirect)
 	if (!cpu_peek_word(redirect->cpu, regs + words[ORIG_AX] * word, word, &number))
 		return false;
 	call->number = number;
-	call->row = policy_table(call->abi, &count) + call->number;
+	rows = policy_table(call->abi, &count);
 	if (redirect->config.policy)
-		call->row = redirect->config.policy->row[call->abi] + call->number;
-	return call->number < count && call->row->name;
+		rows = redirect->config.policy->row[call->abi];
+	call->row = call->number < count && rows[call->number].name ? &rows[call->number] : &unknown;
+	return true;
 }
 
 static enum mark_action refuse(struct redirect *redirect, int error)

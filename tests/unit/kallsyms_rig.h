@@ -109,7 +109,7 @@ static const char *rig_token(unsigned token, char letter[2])
 
 	letter[0] = token;
 	letter[1] = '\0';
-	if (token && strchr("abcdehklmoprstwxyTDRA0123456789_.", token))
+	if (token && strchr("abcdefhiklmnoprstuwxyADEMPRSTUX0123456789_.", token))
 		return letter;
 	return token >= 0x80 && token < 0x80 + sizeof(frequent) / sizeof(frequent[0]) ? frequent[token - 0x80] : "";
 }
@@ -280,7 +280,7 @@ static void rig_start(struct rig *rig, const struct rig_layout *layout)
 	rig_make_symbols(rig);
 }
 
-static void rig_make(struct rig *rig, const struct rig_layout *layout)
+static inline void rig_make(struct rig *rig, const struct rig_layout *layout)
 {
 	rig_start(rig, layout);
 	rig_put_tables(rig);
@@ -289,7 +289,7 @@ static void rig_make(struct rig *rig, const struct rig_layout *layout)
 /* -- __ksymtab -- */
 
 /* Writes entry `index` of a table at RIG_KSYMTAB_AT; 64 bytes for each name. */
-static void rig_put_export(struct rig *rig, unsigned index, uint64_t address, const char *name)
+static inline void rig_put_export(struct rig *rig, unsigned index, uint64_t address, const char *name)
 {
 	size_t name_at = RIG_STRINGS_AT + index * 64;
 

@@ -75,9 +75,41 @@ static void test_some(void **state)
 	assert_int_equal(rows[63].rule, POLICY_PRODUCT); /* uname */
 }
 
+static void test_change(void **state)
+{
+	struct policy policy;
+	size_t count;
+
+	(void)state;
+	assert_true(policy_init(&policy));
+	assert_true(policy_change(&policy, "uname", POLICY_TRUSTED, 0));
+	assert_true(policy_change(&policy, "reboot", POLICY_REFUSED, 1));
+	assert_false(policy_change(&policy, "no_such_call", POLICY_TRUSTED, 0));
+	assert_int_equal(policy.row[POLICY_X86_64][63].rule, POLICY_TRUSTED);
+	assert_int_equal(policy.row[POLICY_I386][122].rule, POLICY_TRUSTED);
+	assert_int_equal(policy.row[POLICY_X86_64][169].argument[0], 1);
+	assert_int_equal(policy_table(POLICY_X86_64, &count)[63].rule, POLICY_PRODUCT); /* not the default */
+	policy_deinit(&policy);
+}
+
+static void test_paths(void **state)
+{
+	size_t count;
+	const struct policy_row *rows = policy_table(POLICY_X86_64, &count);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(policy_is_path(&rows[2], i), i == 0);   /* open */
+		assert_int_equal(policy_is_path(&rows[257], i), i == 1); /* openat */
+		assert_int_equal(policy_is_path(&rows[82], i), i <= 1);  /* rename */
+		assert_false(policy_is_path(&rows[0], i));               /* read */
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_rows), cmocka_unit_test(test_some)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_rows), cmocka_unit_test(test_some),
+					   cmocka_unit_test(test_change), cmocka_unit_test(test_paths)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
