@@ -80,11 +80,10 @@ static struct error *copy_task(struct redirect *redirect, uint64_t original)
 
 /* -- its descriptors -- */
 
-/* The displacement of the first load relative to a register that is not the stack pointer: a member of the function's argument. */
-static struct error *find_member(struct redirect *redirect, uint64_t function, int64_t *ret)
+bool find_member(struct redirect *redirect, uint64_t function, int64_t *ret)
 {
 	uint8_t code[64];
-	size_t size = cpu_peek(redirect->cpu, function, code, sizeof(code));
+	size_t size = function ? cpu_peek(redirect->cpu, function, code, sizeof(code)) : 0;
 	struct decoded insn;
 
 	for (size_t at = 0; at < size; at += insn.length) {
@@ -94,9 +93,9 @@ static struct error *find_member(struct redirect *redirect, uint64_t function, i
 		    insn.displacement < 2 * (int64_t)redirect->context.word)
 			continue;
 		*ret = insn.displacement;
-		return NULL;
+		return true;
 	}
-	return error_create("exit_files() of the trusted kernel does not load a member of its task");
+	return false;
 }
 
 /* As a child has one, but that what it inherits is the table of the kernel's threads, which have nothing open. */
@@ -104,11 +103,10 @@ static struct error *make_files(struct redirect *redirect, uint64_t init_task)
 {
 	unsigned word = redirect->context.word;
 	uint64_t none, files, ignored;
-	int64_t member = 0;
-	struct error *err = find_member(redirect, redirect->function.exit_files, &member);
+	int64_t member;
 
-	if (err)
-		return err;
+	if (!find_member(redirect, redirect->function.exit_files, &member))
+		return error_create("exit_files() of the trusted kernel does not load a member of its task");
 	if (!product_memory_read_word(&redirect->memory, init_task + member, word, &none) ||
 	    !call(redirect, redirect->function.dup_fd, (uint64_t[]){none, 0, redirect->host_task}, 3, &files) || !files ||
 	    is_error(redirect, files) || !put_word(redirect, redirect->host_task + member, word, files))
@@ -154,5 +152,8 @@ struct error *make_host_task(struct redirect *redirect)
 		put_word(redirect, redirect->host_task + redirect->task_stack, redirect->context.word, redirect->memory.window);
 	if (!set_current(redirect, redirect->host_task))
 		return error_create("the per-CPU area cannot be written");
-	return make_files(redirect, init_task);
+	err = make_files(redirect, init_task);
+	if (!err && !make_directories(redirect))
+		err = error_create("the snapshot's kernel cannot make a copy of the host task's working directory");
+	return err;
 }

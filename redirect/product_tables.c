@@ -161,13 +161,20 @@ static uint64_t image_start(const struct question *question)
 	return question->banner > IMAGE_SPAN ? question->banner - IMAGE_SPAN : 0;
 }
 
+enum { MAX_OTHERS = 64 };
+
 struct answer {
 	const struct format *format;
 	struct paging paging;
 	uint64_t banner_vaddr;
-	bool named;     /* somebody in the image points to it; only looked at if there is a choice */
 	uint64_t below; /* 5 levels: the table of the kernel's part (level4_kernel_pgt), which looks like a root of 4 levels */
 	unsigned entries;
+};
+
+/* The best, and others that are as good. */
+struct answers {
+	struct answer best, other[MAX_OTHERS];
+	unsigned others;
 };
 
 static uint64_t table_below(const struct format *format, const uint8_t *page)
@@ -190,38 +197,9 @@ static int is_better(const struct answer *answer, const struct answer *best)
 	return answer->entries > best->entries ? 1 : answer->entries == best->entries && answer->entries ? 0 : -1;
 }
 
-/* Whether a word in the memory around the banner is the root's virtual address in the image. */
-static bool is_named(const struct question *question, const struct answer *answer)
-{
-	enum { CHUNK = 64 * PAGE_SIZE };
-	uint64_t root = answer->banner_vaddr + (answer->paging.root - question->banner), start = image_start(question);
-	size_t word = answer->format->x86_64 ? 8 : 4;
-	uint8_t *chunk = malloc(CHUNK);
-	bool found = false;
-
-	for (uint64_t at = start & PAGE_MASK; chunk && !found && at < question->banner + IMAGE_SPAN; at += CHUNK) {
-		if (!snapshot_peek(question->snapshot, at, chunk, CHUNK))
-			continue;
-		for (size_t i = 0; !found && i < CHUNK; i += word)
-			found = memcmp(chunk + i, &root, word) == 0;
-	}
-	free(chunk);
-	return found;
-}
-
-/* Between two that are as good: the first, unless only the other is named. */
-static bool is_preferred(const struct question *question, struct answer *answer, struct answer *best)
-{
-	enum { COST = 100 /* of looking into a page table */ };
-
-	*question->budget -= *question->budget < 2 * COST ? *question->budget : 2 * COST;
-	best->named = best->named || is_named(question, best);
-	answer->named = !best->named && is_named(question, answer);
-	return answer->named;
-}
-
-/* Takes the page at `root` as the answer if it is one, and a better one. */
-static void examine(const struct question *question, const struct format *format, uint64_t root, const uint8_t *page, struct answer *best)
+/* Takes the page at `root` as an answer if it is one, and none is better. */
+static void examine(const struct question *question, const struct format *format, uint64_t root, const uint8_t *page,
+		    struct answers *answers)
 {
 	struct answer answer = {.format = format, .paging = {.root = root}};
 	int better;
@@ -230,7 +208,7 @@ static void examine(const struct question *question, const struct format *format
 		return;
 	answer.entries = count_entries(question, format, page);
 	answer.below = table_below(format, page);
-	better = is_better(&answer, best);
+	better = is_better(&answer, &answers->best);
 	if (better < 0 || !*question->budget)
 		return;
 	--*question->budget;
@@ -239,20 +217,22 @@ static void examine(const struct question *question, const struct format *format
 	answer.banner_vaddr = format->x86_64 ? find_virtual64(question, &answer.paging) : find_virtual32(question, &answer.paging);
 	if (!answer.banner_vaddr || !maps_itself(question, &answer.paging, answer.banner_vaddr))
 		return;
-	if (better > 0 || is_preferred(question, &answer, best))
-		*best = answer;
+	if (better > 0)
+		*answers = (struct answers){.best = answer};
+	else if (answers->others < MAX_OTHERS)
+		answers->other[answers->others++] = answer;
 }
 
-static void examine_page(const struct question *question, uint64_t root, const uint8_t *page, struct answer *best)
+static void examine_page(const struct question *question, uint64_t root, const uint8_t *page, struct answers *answers)
 {
 	for (unsigned i = 0; i < FORMATS; i++) {
 		if (!question->landmarks || formats[i].x86_64 == question->landmarks->x86_64)
-			examine(question, &formats[i], root, page, best);
+			examine(question, &formats[i], root, page, answers);
 	}
 }
 
 /* The pages of [start, end), which is page-aligned. */
-static void examine_range(const struct question *question, uint64_t start, uint64_t end, struct answer *best)
+static void examine_range(const struct question *question, uint64_t start, uint64_t end, struct answers *answers)
 {
 	enum { CHUNK = 16 * PAGE_SIZE };
 	uint8_t chunk[CHUNK];
@@ -262,25 +242,64 @@ static void examine_range(const struct question *question, uint64_t start, uint6
 
 		if (snapshot_peek(question->snapshot, start, chunk, size)) {
 			for (uint64_t at = 0; at < size; at += PAGE_SIZE)
-				examine_page(question, start + at, chunk + at, best);
+				examine_page(question, start + at, chunk + at, answers);
 		}
 		start += size;
 	}
 }
 
 /* All pages of [from, to) that have data in the file. */
-static void examine_all(const struct question *question, uint64_t from, uint64_t to, struct answer *best)
+static void examine_all(const struct question *question, uint64_t from, uint64_t to, struct answers *answers)
 {
 	uint64_t start, end;
 
 	while (from < to && snapshot_next_data(question->snapshot, from, &start, &end) && start < to) {
 		end = ((end < to ? end : to) + PAGE_SIZE - 1) & PAGE_MASK;
-		examine_range(question, start & PAGE_MASK, end, best);
+		examine_range(question, start & PAGE_MASK, end, answers);
 		from = end;
 	}
 }
 
-static void examine_image(const struct question *question, struct answer *best)
+/* The answer whose root's virtual address in the image this word is; NULL: none's. */
+static const struct answer *find_named(const struct question *question, const struct answers *answers, uint64_t word)
+{
+	uint64_t root = word - answers->best.banner_vaddr + question->banner;
+
+	if (root == answers->best.paging.root)
+		return &answers->best;
+	for (unsigned i = 0; i < answers->others; i++) {
+		if (root == answers->other[i].paging.root)
+			return &answers->other[i];
+	}
+	return NULL;
+}
+
+/* Of several that are as good, the one which a word in the memory around the banner leads to, or else the first. */
+static void choose(const struct question *question, struct answers *answers)
+{
+	enum { CHUNK = 16 * PAGE_SIZE };
+	size_t size = answers->best.format && answers->best.format->x86_64 ? 8 : 4;
+	uint64_t from = image_start(question) & PAGE_MASK;
+	uint8_t chunk[CHUNK];
+
+	for (uint64_t at = from; answers->others && at < question->banner + IMAGE_SPAN; at += CHUNK) {
+		if (!snapshot_peek(question->snapshot, at, chunk, CHUNK))
+			continue;
+		for (size_t i = 0; i < CHUNK; i += size) {
+			const struct answer *named;
+			uint64_t word = 0;
+
+			memcpy(&word, chunk + i, size);
+			named = word % PAGE_SIZE == 0 && word ? find_named(question, answers, word) : NULL;
+			if (named) {
+				*answers = (struct answers){.best = *named};
+				return;
+			}
+		}
+	}
+}
+
+static void examine_image(const struct question *question, struct answers *answers)
 {
 	const struct landmarks *landmarks = question->landmarks;
 	uint64_t start = image_start(question), end = question->banner + IMAGE_SPAN;
@@ -292,7 +311,8 @@ static void examine_image(const struct question *question, struct answer *best)
 			end = start + PAGE_SIZE;
 		}
 	}
-	examine_all(question, start, end, best);
+	examine_all(question, start, end, answers);
+	choose(question, answers);
 }
 
 /* x86-64 without landmarks: the first page of the range that is mapped with the banner's distance. */
@@ -318,18 +338,18 @@ bool product_verify(struct product *product, const struct landmarks *landmarks, 
 		.banner = product->banner_paddr,
 		.page_offset = landmarks && !landmarks->x86_64 ? landmarks->link_base - landmarks->link_paddr : PAGE_OFFSET_I386,
 	};
-	struct answer answer = {0};
+	struct answers answers = {0};
 
-	examine_image(&question, &answer);
-	if (!answer.entries)
+	examine_image(&question, &answers);
+	if (!answers.best.entries)
 		return false;
-	product->paging = answer.paging;
-	product->x86_64 = answer.format->x86_64;
+	product->paging = answers.best.paging;
+	product->x86_64 = answers.best.format->x86_64;
 	product->based = landmarks || product->x86_64;
 	if (landmarks)
-		product->vbase = answer.banner_vaddr - (landmarks->banner_at - landmarks->link_base);
+		product->vbase = answers.best.banner_vaddr - (landmarks->banner_at - landmarks->link_base);
 	else if (product->x86_64)
-		product->vbase = lowest_mapped(&question, &answer);
-	product->pbase = product->based ? product->vbase - answer.banner_vaddr + product->banner_paddr : 0;
+		product->vbase = lowest_mapped(&question, &answers.best);
+	product->pbase = product->based ? product->vbase - answers.best.banner_vaddr + product->banner_paddr : 0;
 	return true;
 }

@@ -213,6 +213,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 		if (redirect->failure)
 			return MARK_EXIT;
 	}
+	go_to_directory(redirect);
 	if (!context_enter(&redirect->context))
 		return refuse(redirect, ENOMEM);
 	mark_return(redirect);
@@ -335,6 +336,8 @@ static void find_functions(struct redirect *redirect)
 	FIND_ALLOCATOR(kmemdup);
 	FIND(exit_files);
 	FIND(dup_fd);
+	FIND(exit_fs);
+	FIND(copy_fs_struct);
 	FIND(vfs_llseek);
 	FIND(vfs_setpos);
 	FIND(ktime_get);
@@ -387,6 +390,7 @@ void redirect_destroy(struct redirect *redirect)
 	descriptors_deinit(&redirect->descriptors);
 	code_deinit(redirect);
 	free(redirect->site);
+	directories_deinit(redirect);
 	error_destroy(redirect->failure);
 	free(redirect);
 }
@@ -401,6 +405,8 @@ struct error *redirect_begin(struct redirect *redirect)
 		err = mark_clocks(redirect);
 	if (!err)
 		err = mark_constants(redirect);
+	if (!err)
+		err = mark_directories(redirect);
 	if (err)
 		return err;
 	cpu_set_client(redirect->cpu, &redirect->context.client);

@@ -49,9 +49,15 @@ struct redirect {
 	struct call call;
 	struct redirect_stats stats;
 	const char *abort_reason;
-	struct error *failure;      /* why introspection cannot go on */
-	uint64_t agent;             /* `current` of the task that is no tool */
-	uint64_t stand_in[64];      /* addresses, in the order of stand_ins.c */
+	struct error *failure; /* why introspection cannot go on */
+	uint64_t agent;        /* `current` of the task that is no tool */
+	uint64_t stand_in[64]; /* addresses, in the order of stand_ins.c */
+	struct fs {
+		unsigned member; /* offset of task_struct.fs */
+		uint64_t first;  /* product fs_struct that tools begin with */
+		struct directory *directory;
+		size_t directories, room;
+	} fs;                       /* directories.c */
 	struct constant_site *site; /* constants.c */
 	unsigned sites;
 	bool work_put_off; /* the product's task has task work, such as the last half of a close */
@@ -67,7 +73,7 @@ struct redirect {
 	struct functions {
 		uint64_t bpf_get_current_task, find_task_by_vpid, fixup_exception, fget, fput, get_unused_fd_flags, filp_open, fd_install,
 			get_close_on_exec, close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write, ksize, kmemdup,
-			exit_files, dup_fd, find_bug, search_exception_tables, vfs_llseek, vfs_setpos, ktime_get;
+			exit_files, dup_fd, exit_fs, copy_fs_struct, find_bug, search_exception_tables, vfs_llseek, vfs_setpos, ktime_get;
 	} function;
 
 	/* What setup.c found out about the kernel. */
@@ -99,6 +105,8 @@ uint64_t trusted_current(struct redirect *redirect);
 
 /* Makes the task that calls on the product run as, and sets the product CPU's `current` to it. */
 struct error *make_host_task(struct redirect *redirect);
+/* The displacement of the function's first load relative to a register that is not the stack pointer: a member of its argument. */
+bool find_member(struct redirect *redirect, uint64_t function, int64_t *ret);
 /* A call of a 32-bit tool on a 64-bit kernel is one for the product, too. */
 void set_call_abi(struct redirect *redirect);
 
@@ -160,6 +168,15 @@ void code_deinit(struct redirect *redirect);
 struct error *mark_stand_ins(struct redirect *redirect);
 /* The function at whose first instruction the CPU stands returns this. */
 enum mark_action return_to_caller(struct redirect *redirect, uint64_t value);
+
+/* -- directories.c -- */
+
+struct error *mark_directories(struct redirect *redirect);
+/* When there is a host task: gives it a fs_struct of its own. */
+bool make_directories(struct redirect *redirect);
+/* Before a call on the product: the host task gets the current tool's directory. */
+void go_to_directory(struct redirect *redirect);
+void directories_deinit(struct redirect *redirect);
 
 /* -- constants.c -- */
 
