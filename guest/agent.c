@@ -221,7 +221,7 @@ static void wait_for(long child, int in, int out, int err)
 
 static void run(void)
 {
-	int in[2], out[2], err[2];
+	int in[2] = {0}, out[2] = {0}, err[2] = {0};
 	long child;
 
 	if (SYSTEM(pipe, in) || SYSTEM(pipe, out) || SYSTEM(pipe, err))

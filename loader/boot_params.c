@@ -43,11 +43,13 @@ static void put64(uint8_t *to, uint64_t value)
 /* The kernel's own header comes back to it; one without gets the parts that kernels look at. */
 static void put_header(uint8_t *page, const struct kernel_setup *setup)
 {
+	static const uint8_t magic[] = {'H', 'd', 'r', 'S'};
+
 	if (setup->version) {
 		memcpy(page + SETUP_HEADER_AT, setup->bytes, setup->size);
 	} else {
 		put16(page + BOOT_FLAG, BOOT_SIGNATURE);
-		memcpy(page + HEADER, "HdrS", 4);
+		memcpy(page + HEADER, magic, sizeof(magic));
 		put16(page + VERSION, VERSION_CURRENT);
 	}
 	page[TYPE_OF_LOADER] = LOADER_UNKNOWN; /* 0 would mean that there is no initrd */

@@ -33,7 +33,7 @@ char *trusted_command_line(enum kernel_arch arch, const char *more)
 		if (parameter->arches & 1u << arch)
 			end = stpcpy(stpcpy(end, parameter->text), " ");
 	}
-	strcpy(end, more);
+	stpcpy(end, more);
 	if (!*more && end > line)
 		end[-1] = '\0';
 	return line;

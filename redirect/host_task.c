@@ -13,7 +13,7 @@
 #include "redirect/session.h"
 #include "util/error.h"
 
-enum { MIN_TASK = 0x400, MAX_TASK = 0x8000 /* bytes */, GFP_KERNEL = 0xcc0, STANDARD_FILES = 3, TS_COMPAT = 2 };
+enum { MIN_TASK = 0x400, MAX_TASK = 0x8000 /* bytes */, GFP_KERNEL = 0xcc0, STANDARD_FILES = 3 };
 
 static bool put_word(struct redirect *redirect, uint64_t linear, unsigned size, uint64_t value)
 {
@@ -129,15 +129,17 @@ static void reset_thread_info(struct redirect *redirect)
 
 void set_call_abi(struct redirect *redirect)
 {
-	uint64_t place = redirect->host_task + 16, old, status = redirect->call.abi == POLICY_I386 ? TS_COMPAT : 0;
+	enum { AFTER_FLAGS = 8, SIZE = 16 }; /* syscall_work and status, or up to 5.10 status and the task's state, which is TASK_RUNNING */
+	uint8_t trusted[SIZE], own[SIZE];
 
-	if (redirect->context.word == 8 && product_memory_read_word(&redirect->memory, place, 4, &old) && old != status)
-		put_word(redirect, place, 4, status);
+	if (redirect->context.word == 8 && cpu_peek(redirect->cpu, trusted_current(redirect) + AFTER_FLAGS, trusted, SIZE) == SIZE &&
+	    product_memory_read(&redirect->memory, redirect->host_task + AFTER_FLAGS, own, SIZE) && memcmp(trusted, own, SIZE) != 0)
+		product_memory_write(&redirect->memory, redirect->host_task + AFTER_FLAGS, trusted, SIZE);
 }
 
 struct error *make_host_task(struct redirect *redirect)
 {
-	uint64_t init_task = find_symbol(redirect, "init_task"), original;
+	uint64_t init_task = find_symbol(redirect, "init_task"), original = 0;
 	struct error *err;
 
 	if (!init_task || !redirect->function.find_task_by_vpid)

@@ -214,10 +214,10 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 			return MARK_EXIT;
 	}
 	go_to_directory(redirect);
+	set_call_abi(redirect);
 	if (!context_enter(&redirect->context))
 		return refuse(redirect, ENOMEM);
 	mark_return(redirect);
-	set_call_abi(redirect);
 	redirect->stats.flagged++;
 	if (!put_arguments(redirect, redirect->call.translated) || !put_patches(redirect, true))
 		abort_call(redirect, EIO, "arguments");

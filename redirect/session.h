@@ -107,7 +107,7 @@ uint64_t trusted_current(struct redirect *redirect);
 struct error *make_host_task(struct redirect *redirect);
 /* The displacement of the function's first load relative to a register that is not the stack pointer: a member of its argument. */
 bool find_member(struct redirect *redirect, uint64_t function, int64_t *ret);
-/* A call of a 32-bit tool on a 64-bit kernel is one for the product, too. */
+/* Before a call on the product: one of a 32-bit tool on a 64-bit kernel is one for the product, too. */
 void set_call_abi(struct redirect *redirect);
 
 /* -- judge.c -- */
