@@ -172,6 +172,8 @@ static const char *arch_note(unsigned arches)
 	return arches == FOR_ALL ? "" : arches == FOR_I386 ? " (32-bit kernels)" : " (64-bit kernels)";
 }
 
+#define NEXT_LINE "\n                            " /* to the column of the reasons */
+
 static void print_lists(void)
 {
 	puts("\nProcessors (--cpu); the first is the default:");
@@ -179,7 +181,8 @@ static void print_lists(void)
 		printf("  %-24s  %s\n", model->name, model->summary);
 	puts("\nParameters of a trusted kernel (--trusted-parameters):");
 	for (const struct kernel_parameter *parameter = trusted_parameters; parameter->text; parameter++)
-		printf("  %-24s  %s%s\n", parameter->text, parameter->reason, arch_note(parameter->arches));
+		printf("  %-24s  %s%s%s\n", parameter->text, strlen(parameter->text) > 24 ? NEXT_LINE : "", parameter->reason,
+		       arch_note(parameter->arches));
 }
 
 static void print_help(void)
