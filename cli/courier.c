@@ -203,12 +203,19 @@ static int64_t take_output(struct courier *courier, uint64_t stream, uint64_t fr
 {
 	uint8_t bytes[CHUNK];
 	size_t n = cpu_peek(cpu_of(courier), from, bytes, size < CHUNK ? size : CHUNK);
+	int fd = stream == 2 ? STDERR_FILENO : STDOUT_FILENO;
 
 	for (size_t done = 0; done < n;) {
-		ssize_t written = write(stream == 2 ? STDERR_FILENO : STDOUT_FILENO, bytes + done, n - done);
+		ssize_t written = write(fd, bytes + done, n - done);
 
 		if (written < 0 && errno == EINTR)
 			continue;
+		if (written < 0 && errno == EAGAIN) { /* whoever shares the stream with us has made it so */
+			struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+			poll(&room, 1, -1);
+			continue;
+		}
 		if (written < 0) {
 			fail(courier, error_create("writing the command's output: %s", strerror(errno)));
 			return -1;

@@ -104,6 +104,14 @@ static bool is_wanted(void *opaque, struct redirect *redirect, const char *path)
 	return true;
 }
 
+/* i386: PAGE_OFFSET. */
+static uint64_t kernel_start(const struct session *session)
+{
+	const struct landmarks *landmarks = &session->vm.kernel.landmarks;
+
+	return is_64bit(session) ? 1ull << 63 : landmarks->link_base - landmarks->link_paddr;
+}
+
 static struct error *make_redirect(struct session *session)
 {
 	const struct product *product = &session->target.product;
@@ -130,7 +138,7 @@ static struct error *make_redirect(struct session *session)
 			{
 				.memory = {session->target.snapshot, page},
 				.paging = product->paging,
-				.kernel_start = is_64bit(session) ? 1ull << 63 : 0xc0000000,
+				.kernel_start = kernel_start(session),
 				.percpu = product->per_cpu_base[0],
 			},
 	};

@@ -71,6 +71,19 @@ static struct error *open_symbols(struct trusted_vm *vm)
 	return symbols_open(&view, &kernel->exports, 0, &vm->symbols);
 }
 
+/* i386 kernels have their place in physical memory by their virtual base. */
+static uint64_t memory_size(const struct landmarks *landmarks, uint64_t base, uint64_t wanted)
+{
+	const uint64_t mib = 1 << 20;
+	uint64_t end = 0;
+
+	if (wanted)
+		return wanted;
+	if (!landmarks->x86_64)
+		end = base - (landmarks->link_base - landmarks->link_paddr) + landmarks->size;
+	return (end + 256 * mib + mib - 1) & ~(mib - 1);
+}
+
 /* -- from a checkpoint -- */
 
 /* Whether the file is for the kernel in the snapshot, at the place where it is, and for us; then everything is loaded. */
@@ -82,7 +95,7 @@ static bool try_checkpoint(const char *path, struct target *target, const struct
 	bool good = checkpoint_peek(path, &vm->kernel, sizeof(vm->kernel), &key);
 
 	good = good && (wanted = make_key(&vm->kernel)) && strcmp(key, wanted) == 0 &&
-	       (!options->memory || options->memory == vm->kernel.memory) &&
+	       memory_size(&vm->kernel.landmarks, vm->kernel.base, options->memory) == vm->kernel.memory &&
 	       (!sources->file || kernel_fits(sources->file, &vm->kernel.landmarks.banner));
 	if (good) {
 		err = product_find(target->snapshot, &vm->kernel.landmarks, &target->product);
@@ -147,19 +160,6 @@ static struct error *open_kernel(struct target *target, const char *snapshot_nam
 		return lacks_kernel(lack);
 	error_destroy(lack);
 	return NULL;
-}
-
-/* i386 kernels have their place in physical memory by their virtual base. */
-static uint64_t memory_size(const struct target *target, uint64_t wanted)
-{
-	const uint64_t mib = 1 << 20;
-	uint64_t end = 0;
-
-	if (wanted)
-		return wanted;
-	if (target->kernel.arch == KERNEL_I386)
-		end = target->product.vbase - (target->landmarks.link_base - target->landmarks.link_paddr) + target->landmarks.size;
-	return (end + 256 * mib + mib - 1) & ~(mib - 1);
 }
 
 /* What is to be remembered of the kernel; it is relocated on the way. */
@@ -248,7 +248,7 @@ static struct error *boot(struct target *target, const char *snapshot_name, cons
 	struct error *err = open_kernel(target, snapshot_name, sources);
 
 	if (!err)
-		err = describe(target, memory_size(target, options->memory), &vm->kernel);
+		err = describe(target, memory_size(&target->landmarks, target->product.vbase, options->memory), &vm->kernel);
 	if (!err)
 		err = create_machine(&vm->kernel, vm);
 	if (!err)

@@ -40,7 +40,7 @@ static char *join(const char *a, const char *b, const char *c)
  */
 static char *resolve(const char *root, const char *path)
 {
-	char *at = strdup(path);
+	char *at = path[0] == '/' ? strdup(path) : NULL;
 
 	for (unsigned links = 0; at && links < 40; links++) {
 		char target[4096], *full = join(root, at, ""), *next;
@@ -86,7 +86,7 @@ static bool add(struct collection *collection, const char *path, bool library)
 	struct program_file *larger, file = {.library = library};
 	struct stat status;
 
-	if (known(program, path) || program->files == MAX_FILES)
+	if (path[0] != '/' || known(program, path) || program->files == MAX_FILES)
 		return false;
 	file.source = resolve(collection->root, path);
 	file.path = strdup(path);
@@ -225,7 +225,7 @@ static struct error *collect_needed(struct collection *collection, Elf *elf, con
 		if (!library)
 			return error_create("%s: its library %s is not found on this machine", path, name);
 		if (add(collection, library, true))
-			err = collect_elf(collection, library, rpath);
+			err = collect_elf(collection, library, rpath ? rpath : inherited);
 		free(library);
 	}
 	return err;
@@ -309,7 +309,9 @@ static bool read_shebang(const char *source, char line[SHEBANG], char **ret_inte
 	if (!script)
 		return false;
 	*ret_interpreter = strtok_r(line + 2, " \t\n", &rest);
-	*ret_argument = strtok_r(NULL, " \t\n", &rest);
+	do { /* env's options and variables are not what it runs */
+		*ret_argument = strtok_r(NULL, " \t\n", &rest);
+	} while (*ret_argument && (**ret_argument == '-' || strchr(*ret_argument, '=')));
 	return *ret_interpreter;
 }
 

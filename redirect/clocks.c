@@ -47,27 +47,32 @@ static bool time_at(struct redirect *redirect, uint64_t count, uint64_t *ret)
 	return redirect->function.ktime_get && kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.ktime_get, NULL, 0, ret);
 }
 
-/* Of four counts, a quarter of the counter's circle apart, two are at or before the tick: the later one. */
+/*
+ * Of four counts, a quarter of the counter's circle apart, two are at or before the tick, and add no time: the later one. Before 6.10 the
+ * kernel's multiplication overflows for large counts, which may give later times twice, too; the tick's is the earliest of all.
+ */
 static bool find_before(struct redirect *redirect, uint64_t mask, uint64_t *ret_count, uint64_t *ret_time)
 {
 	uint64_t quarter = (mask >> 2) + 1, before, now;
+	bool found = false;
 
 	if (!time_at(redirect, 0, &before))
 		return false;
 	for (unsigned i = 1; i <= 4; i++, before = now) {
 		if (!time_at(redirect, (i * quarter) & mask, &now))
 			return false;
+		if (now != before || (found && now >= *ret_time))
+			continue;
 		*ret_count = (i * quarter) & mask;
 		*ret_time = now;
-		if (now == before)
-			break;
+		found = true;
 	}
-	return now == before;
+	return found;
 }
 
 void set_clocks(struct redirect *redirect)
 {
-	uint64_t ignored, mask, count, time, step;
+	uint64_t ignored, mask, count = 0, time = 0, step;
 
 	if (!time_at(redirect, 0, &ignored) || !redirect->clock.bits)
 		return; /* the TSC */

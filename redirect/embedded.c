@@ -1,7 +1,10 @@
 /*
- * Descriptors that a system call does not have as arguments but in memory that they point to: i386's socketcall(), and netlink messages
- * that name a network namespace. They are put in place for the time of the body, and put back (put_arguments(), restore_arguments()).
+ * Descriptors that a system call does not have as arguments but in memory that they point to: i386's socketcall(), bpf(), and netlink
+ * messages that name a network namespace. They are put in place for the time of the body, and put back (put_arguments(),
+ * restore_arguments()).
  */
+#include <errno.h>
+#include <linux/bpf.h>
 #include <linux/net.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
@@ -94,4 +97,33 @@ enum verdict judge_socketcall(struct redirect *redirect)
 	else if (number == SYS_SENDTO)
 		translate_message(redirect, second, third);
 	return VERDICT_PRODUCT;
+}
+
+/* -- bpf -- */
+
+/* Commands that list and look; `attr` begins with the descriptor, for those that take one. */
+enum verdict judge_bpf(struct redirect *redirect, int *ret_errno)
+{
+	struct call *call = &redirect->call;
+
+	*ret_errno = EPERM;
+	switch (call->argument[0]) {
+	case BPF_PROG_GET_FD_BY_ID:
+	case BPF_MAP_GET_FD_BY_ID:
+	case BPF_BTF_GET_FD_BY_ID:
+	case BPF_LINK_GET_FD_BY_ID:
+		call->opens = true;
+		return VERDICT_PRODUCT;
+	case BPF_PROG_GET_NEXT_ID:
+	case BPF_MAP_GET_NEXT_ID:
+	case BPF_BTF_GET_NEXT_ID:
+	case BPF_LINK_GET_NEXT_ID:
+		return VERDICT_PRODUCT;
+	case BPF_OBJ_GET_INFO_BY_FD:
+	case BPF_MAP_LOOKUP_ELEM:
+	case BPF_MAP_GET_NEXT_KEY:
+		return translate_at(redirect, call->argument[1]) ? VERDICT_PRODUCT : VERDICT_REFUSED;
+	default:
+		return VERDICT_REFUSED;
+	}
 }

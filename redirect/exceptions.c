@@ -165,7 +165,9 @@ static bool is_bug_entry(struct redirect *redirect, uint64_t place)
 
 static bool is_warning(struct redirect *redirect)
 {
-	static const unsigned sizes[] = {8, 12, 16};
+	static const struct {
+		unsigned size, flags;
+	} layouts[] = {{8, 4}, {12, 10}, {16, 14}};
 	uint64_t entry, flags;
 	uint8_t code[UD2_SIZE];
 
@@ -173,9 +175,9 @@ static bool is_warning(struct redirect *redirect)
 	    code[1] != 0x0b)
 		return false;
 	entry = find_bug(redirect, redirect->cpu->rip);
-	for (unsigned i = 0; entry && i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		if (is_bug_entry(redirect, entry + sizes[i]) || is_bug_entry(redirect, entry - sizes[i]))
-			return cpu_peek_word(redirect->cpu, entry + sizes[i] - FLAGS_SIZE, FLAGS_SIZE, &flags) && flags & BUGFLAG_WARNING;
+	for (unsigned i = 0; entry && i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+		if (is_bug_entry(redirect, entry + layouts[i].size) || is_bug_entry(redirect, entry - layouts[i].size))
+			return cpu_peek_word(redirect->cpu, entry + layouts[i].flags, FLAGS_SIZE, &flags) && flags & BUGFLAG_WARNING;
 	}
 	return false;
 }
@@ -190,13 +192,15 @@ static void give_up(struct redirect *redirect, int error, const char *reason)
 }
 
 /*
- * Whether the instruction may access user memory: the kernel has a fixup for each that may. Others are led there by broken pointers, for
- * which the trusted handler would kill the tool.
+ * Whether the instruction may access user memory: the kernel has a fixup for each that may, and STAC before it under SMAP. Others are led
+ * there by broken pointers, for which the trusted handler would kill the tool.
  */
 static bool may_access_user(struct redirect *redirect)
 {
 	uint64_t rip = redirect->cpu->rip, entry;
 
+	if (redirect->cpu->cr4 & CR4_SMAP && !(cpu_get_eflags(redirect->cpu) & FLAG_AC))
+		return false;
 	return !redirect->function.search_exception_tables ||
 	       (kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.search_exception_tables, &rip, 1, &entry) && entry);
 }
@@ -212,8 +216,9 @@ static bool on_exception(void *opaque, struct cpu *cpu)
 		give_up(redirect, EIO, "a return to user mode");
 		return true;
 	}
-	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < redirect->memory.kernel_start && cpu->cr2 != cpu->rip) {
-		if (!context->nested && may_access_user(redirect) && context_begin_user_fault(&redirect->context)) {
+	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < redirect->memory.kernel_start && cpu->cr2 != cpu->rip && !context->nested &&
+	    may_access_user(redirect)) {
+		if (context_begin_user_fault(&redirect->context)) {
 			redirect->stats.user_faults++;
 			return false;
 		}

@@ -48,7 +48,10 @@ static void close_in_product(struct redirect *redirect, uint32_t number)
 {
 	uint64_t ignored;
 
-	call(redirect, WORLD_PRODUCT, redirect->function.close_fd, (uint64_t[]){number}, 1, &ignored);
+	if (redirect->function.close_fd)
+		call(redirect, WORLD_PRODUCT, redirect->function.close_fd, (uint64_t[]){number}, 1, &ignored);
+	else /* 5.10 had it under another name */
+		call(redirect, WORLD_PRODUCT, redirect->function.__close_fd, (uint64_t[]){redirect->host_files, number}, 2, &ignored);
 	finish_put_off_work(redirect);
 }
 
@@ -93,14 +96,16 @@ void show_position(struct redirect *redirect, uint32_t fd)
 	bool wide = redirect->context.word == 8;
 	uint64_t placeholder, file, position = 0, ignored;
 	uint32_t number;
+	bool known;
 
 	if (!product_descriptor(redirect, fd, &number) ||
 	    !call(redirect, WORLD_PRODUCT, redirect->function.fget, (uint64_t[]){number}, 1, &file) || !file)
 		return;
-	call(redirect, WORLD_PRODUCT, redirect->function.vfs_llseek,
-	     wide ? (uint64_t[]){file, 0, SEEK_CUR} : (uint64_t[]){file, 0, 0, SEEK_CUR}, wide ? 3 : 4, &position);
+	known = call(redirect, WORLD_PRODUCT, redirect->function.vfs_llseek,
+		     wide ? (uint64_t[]){file, 0, SEEK_CUR} : (uint64_t[]){file, 0, 0, SEEK_CUR}, wide ? 3 : 4, &position) &&
+		!is_error(redirect, position);
 	call(redirect, WORLD_PRODUCT, redirect->function.fput, &file, 1, &ignored);
-	if (!call(redirect, WORLD_TRUSTED, redirect->function.fget, (uint64_t[]){fd}, 1, &placeholder) || !placeholder)
+	if (!known || !call(redirect, WORLD_TRUSTED, redirect->function.fget, (uint64_t[]){fd}, 1, &placeholder) || !placeholder)
 		return;
 	call(redirect, WORLD_TRUSTED, redirect->function.vfs_setpos,
 	     wide ? (uint64_t[]){placeholder, position, INT64_MAX} : (uint64_t[]){placeholder, position, 0, UINT32_MAX, INT32_MAX},

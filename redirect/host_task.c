@@ -111,6 +111,7 @@ static struct error *make_files(struct redirect *redirect, uint64_t init_task)
 	    !call(redirect, redirect->function.dup_fd, (uint64_t[]){none, 0, redirect->host_task}, 3, &files) || !files ||
 	    is_error(redirect, files) || !put_word(redirect, redirect->host_task + member, word, files))
 		return error_create("the snapshot's kernel cannot make a table of descriptors");
+	redirect->host_files = files;
 	for (unsigned i = 0; i < STANDARD_FILES; i++) /* the tool's own, reserved so that other numbers are often the same in both */
 		call(redirect, redirect->function.get_unused_fd_flags, (uint64_t[]){0}, 1, &ignored);
 	return NULL;
@@ -149,7 +150,6 @@ struct error *make_host_task(struct redirect *redirect)
 		err = copy_task(redirect, original);
 	if (err)
 		return err;
-	reset_thread_info(redirect);
 	if (redirect->context.way == REDIRECT_CONTEXT)
 		put_word(redirect, redirect->host_task + redirect->task_stack, redirect->context.word, redirect->memory.window);
 	if (!set_current(redirect, redirect->host_task))
@@ -157,5 +157,6 @@ struct error *make_host_task(struct redirect *redirect)
 	err = make_files(redirect, init_task);
 	if (!err && !make_directories(redirect))
 		err = error_create("the snapshot's kernel cannot make a copy of the host task's working directory");
+	reset_thread_info(redirect); /* dup_fd() has had it for its error code, in kernels where it wants a place */
 	return err;
 }

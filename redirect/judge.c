@@ -11,9 +11,13 @@
 
 /* -- processes -- */
 
-static bool is_tool(const struct redirect *redirect, uint32_t pid)
+/* The product may have processes of such numbers, too, that the trusted VM does not. */
+static bool is_tool(struct redirect *redirect, uint32_t pid)
 {
-	return redirect->config.first_pid && pid >= redirect->config.first_pid;
+	uint64_t number = pid, task;
+
+	return redirect->config.first_pid && pid >= redirect->config.first_pid &&
+	       kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.find_task_by_vpid, &number, 1, &task) && task;
 }
 
 /* -- descriptors -- */
@@ -60,7 +64,7 @@ bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_B
 }
 
 /* /proc/PID of a tool: ps(1) looks itself up by number. */
-static bool is_tool_directory(const struct redirect *redirect, const char *path)
+static bool is_tool_directory(struct redirect *redirect, const char *path)
 {
 	static const char proc[] = "/proc/";
 	char *end;
@@ -73,7 +77,7 @@ static bool is_tool_directory(const struct redirect *redirect, const char *path)
 }
 
 /* What xray86 delivered, and what is the tool's own. */
-static bool is_trusted_path(const struct redirect *redirect, const char *path)
+static bool is_trusted_path(struct redirect *redirect, const char *path)
 {
 	static const char *const own[] = {"/proc/self/exe",  "/proc/self/maps",  "/proc/self/fd",     "/proc/self/fdinfo",
 					  "/proc/self/task", "/dev/fd",          "/dev/null",         "/dev/console",
@@ -222,12 +226,27 @@ static enum verdict by_host(struct redirect *redirect, unsigned n)
 }
 
 /* Negative ones are process groups, for kill(). */
-static enum verdict by_process(const struct redirect *redirect, int32_t pid)
+static enum verdict by_process(struct redirect *redirect, int32_t pid)
 {
 	return pid == 0 || is_tool(redirect, pid < 0 ? -pid : pid) ? VERDICT_TRUSTED : VERDICT_PRODUCT;
 }
 
-enum verdict judge(struct redirect *redirect, int *ret_errno)
+/* capget() and capset(): the process is in the header that the argument points to (include/uapi/linux/capability.h). */
+static enum verdict by_header(struct redirect *redirect, uint64_t header)
+{
+	uint64_t pid;
+
+	return cpu_peek_word(redirect->cpu, header + 4, 4, &pid) ? by_process(redirect, pid) : VERDICT_TRUSTED;
+}
+
+/* A watch on what will not change is refused as one too many is: then tools look now and again. */
+static enum verdict by_watch(struct redirect *redirect, unsigned path, int *ret_errno)
+{
+	*ret_errno = ENOSPC;
+	return judge_path(redirect, path) == VERDICT_PRODUCT ? VERDICT_REFUSED : VERDICT_TRUSTED;
+}
+
+static enum verdict by_row(struct redirect *redirect, int *ret_errno)
 {
 	struct call *call = &redirect->call;
 	const uint8_t *a = call->row->argument;
@@ -241,8 +260,11 @@ enum verdict judge(struct redirect *redirect, int *ret_errno)
 	case POLICY_CWD:
 	case POLICY_UNSHARE:
 	case POLICY_CHROOT:
-	case POLICY_BPF:
 		return VERDICT_PRODUCT;
+	case POLICY_BPF:
+		return judge_bpf(redirect, ret_errno);
+	case POLICY_HEADER:
+		return by_header(redirect, call->argument[a[0]]);
 	case POLICY_SOCKETCALL:
 		return judge_socketcall(redirect);
 	case POLICY_IPC:
@@ -260,7 +282,7 @@ enum verdict judge(struct redirect *redirect, int *ret_errno)
 	case POLICY_CHDIR:
 		return judge_path(redirect, a[0]);
 	case POLICY_INOTIFY:
-		return VERDICT_TRUSTED;
+		return by_watch(redirect, 1, ret_errno);
 	case POLICY_PATH2:
 		return both(judge_path(redirect, a[0]), judge_path(redirect, a[1]), EXDEV, ret_errno);
 	case POLICY_AT:
@@ -279,4 +301,14 @@ enum verdict judge(struct redirect *redirect, int *ret_errno)
 		return by_fcntl(redirect);
 	}
 	return VERDICT_TRUSTED;
+}
+
+enum verdict judge(struct redirect *redirect, int *ret_errno)
+{
+	enum verdict verdict = by_row(redirect, ret_errno);
+
+	if (verdict != VERDICT_PRODUCT || !(redirect->call.row->flags & POLICY_REFUSES))
+		return verdict;
+	*ret_errno = EINVAL;
+	return VERDICT_REFUSED;
 }

@@ -20,6 +20,7 @@
 #define AT(d, n) POLICY_AT, LIST(d, n)
 #define AT2(d, n, e, m) POLICY_AT2, LIST(d, n, e, m)
 #define PID(n) POLICY_PID, LIST(n)
+#define HEADER(n) POLICY_HEADER, LIST(n)
 #define HOST(n) POLICY_HOST, LIST(n)
 #define CLOCK(n) POLICY_CLOCK, LIST(n)
 #define EXEC(n) POLICY_EXEC, LIST(n)

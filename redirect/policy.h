@@ -21,6 +21,7 @@ enum policy_rule {
 	POLICY_AT,         /* the path argument[1], relative to the descriptor argument[0] */
 	POLICY_AT2,        /* twice: argument[0] and [1], [2] and [3] */
 	POLICY_PID,        /* where the process argument[0] lives: 0 and the tool's own are trusted */
+	POLICY_HEADER,     /* where the process lives that the header at argument[0] names */
 	POLICY_HOST,       /* the product; the process argument[0] is the host task if it is the tool's own */
 	POLICY_CLOCK,      /* the clock argument[0]: those of processes and threads are trusted */
 	POLICY_EXEC,       /* trusted; the path argument[0] may be of a program that is still to be delivered */

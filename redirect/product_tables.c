@@ -38,6 +38,8 @@ static bool read_peeked(void *opaque, uint64_t paddr, unsigned size, uint64_t *r
 	uint64_t page = paddr & PAGE_MASK;
 	unsigned slot = page / PAGE_SIZE % PEEK_PAGES;
 
+	if (paddr % PAGE_SIZE > PAGE_SIZE - size)
+		return false; /* paging-structure entries are aligned; what else is asked for need not be */
 	if (peek->slot[slot].paddr != page + 1) {
 		peek->slot[slot].paddr = 0;
 		if (!snapshot_peek(peek->snapshot, page, peek->slot[slot].data, PAGE_SIZE))
@@ -45,7 +47,7 @@ static bool read_peeked(void *opaque, uint64_t paddr, unsigned size, uint64_t *r
 		peek->slot[slot].paddr = page + 1;
 	}
 	*ret = 0;
-	memcpy(ret, peek->slot[slot].data + paddr % PAGE_SIZE, size); /* entries are aligned: they do not cross the page */
+	memcpy(ret, peek->slot[slot].data + paddr % PAGE_SIZE, size);
 	return true;
 }
 

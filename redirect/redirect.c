@@ -24,7 +24,7 @@ static void trace(struct redirect *redirect, int64_t result, const char *aborted
 	if (!redirect->config.trace)
 		return;
 	told.instructions = cpu_instructions(redirect->cpu) - call->started;
-	told.pages = overlay_transaction_pages(redirect->memory.overlay);
+	told.pages = call->pages;
 	for (unsigned i = 0; i < REDIRECT_ARGUMENTS; i++) {
 		told.argument[i] = call->argument[i];
 		if (policy_is_path(call->row, i) && read_path(redirect, call->argument[i], path[i]))
@@ -99,6 +99,7 @@ void abort_call(struct redirect *redirect, int error, const char *reason)
 		 symbol_near(redirect, redirect->cpu->rip, near), redirect->cpu->exception.vector, redirect->cpu->exception.error_code,
 		 redirect->cpu->cr2);
 	redirect->stats.aborted++;
+	redirect->call.pages = overlay_transaction_pages(redirect->memory.overlay);
 	context_abort(&redirect->context, -error);
 	restore_arguments(redirect);
 	trace(redirect, -error, note);
@@ -122,7 +123,7 @@ static bool begin_again(struct redirect *redirect)
 	context_undo(&redirect->context);
 	restore_arguments(redirect);
 	deliver_program(redirect, path);
-	redirect->again = true;
+	redirect->again = redirect->call.regs;
 	return true;
 }
 
@@ -136,6 +137,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	result = visible_result(redirect);
 	if (result == -ENOENT && begin_again(redirect))
 		return MARK_LOOK;
+	redirect->call.pages = overlay_transaction_pages(redirect->memory.overlay);
 	context_leave(&redirect->context, result);
 	restore_arguments(redirect);
 	redirect->stats.instructions += cpu_instructions(cpu) - redirect->call.started;
@@ -245,8 +247,8 @@ static enum mark_action on_body(void *opaque, struct cpu *cpu)
 	if (!redirect->active || redirect->context.phase != CONTEXT_TRUSTED || redirect->context.nested ||
 	    trusted_current(redirect) == redirect->agent || !read_call(redirect))
 		return MARK_CONTINUE;
-	if (redirect->again) {
-		redirect->again = false;
+	if (redirect->again && redirect->again == redirect->call.regs) {
+		redirect->again = 0;
 		return MARK_CONTINUE;
 	}
 	switch (judge(redirect, &error)) {
@@ -325,6 +327,7 @@ static void find_functions(struct redirect *redirect)
 	FIND(fd_install);
 	FIND(get_close_on_exec);
 	FIND(close_fd);
+	FIND(__close_fd);
 	FIND(task_work_run);
 	FIND(strncpy_from_user);
 	FIND_ALLOCATOR(vmalloc);

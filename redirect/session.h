@@ -33,6 +33,7 @@ struct call {
 	uint64_t argument[ARGUMENTS];
 	uint64_t translated[ARGUMENTS]; /* as the product is to see them */
 	uint64_t started;
+	size_t pages; /* copied */
 	struct patch patch[MAX_PATCHES];
 	unsigned patches;
 	bool opens;
@@ -61,7 +62,7 @@ struct redirect {
 	struct constant_site *site; /* constants.c */
 	unsigned sites;
 	bool work_put_off; /* the product's task has task work, such as the last half of a close */
-	bool again;        /* the body that is entered next has been judged: it goes to the trusted world */
+	uint64_t again;    /* pt_regs of the call whose body, entered next, has been judged: it goes to the trusted world; 0: none */
 	struct clock {
 		uint64_t read[CLOCK_SOURCES]; /* addresses, in the order of clocks.c */
 		uint64_t count;               /* what they return in product context */
@@ -72,13 +73,15 @@ struct redirect {
 	/* Addresses of the trusted kernel's functions. */
 	struct functions {
 		uint64_t bpf_get_current_task, find_task_by_vpid, fixup_exception, fget, fput, get_unused_fd_flags, filp_open, fd_install,
-			get_close_on_exec, close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write, ksize, kmemdup,
-			exit_files, dup_fd, exit_fs, copy_fs_struct, find_bug, search_exception_tables, vfs_llseek, vfs_setpos, ktime_get;
+			get_close_on_exec, close_fd, __close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write, ksize,
+			kmemdup, exit_files, dup_fd, exit_fs, copy_fs_struct, find_bug, search_exception_tables, vfs_llseek, vfs_setpos,
+			ktime_get;
 	} function;
 
 	/* What setup.c found out about the kernel. */
 	uint64_t current_offset; /* per-CPU offset of `current` */
 	unsigned task_stack;     /* offset of task_struct.stack */
+	uint64_t host_files;     /* product: its files_struct */
 	uint64_t host_task;      /* product: the copy that host_task.c made */
 };
 
@@ -132,6 +135,8 @@ void deliver_program(struct redirect *redirect, const char *path);
 void translate_embedded(struct redirect *redirect);
 /* i386's socketcall(). */
 enum verdict judge_socketcall(struct redirect *redirect);
+/* Likewise of bpf(). */
+enum verdict judge_bpf(struct redirect *redirect, int *ret_errno);
 
 /* -- files.c -- */
 

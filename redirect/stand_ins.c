@@ -18,12 +18,12 @@ static const struct stand_in {
 	const char *why;
 } stand_ins[] = {
 	{"__request_module", RETURN, -ENOENT, "would wait for modprobe"},
+	{"__WARN_trap", RETURN, 0, "a warning of the product's, which goes to its log"},
 	{"vprintk_emit", RETURN, 0, "the log is the product's as it was"},
 	{"_cond_resched", RETURN, 0, "there is nobody to let run"},
 	{"__cond_resched", RETURN, 0, "likewise"},
 	{"preempt_schedule", RETURN, 0, "likewise"},
 	{"preempt_schedule_notrace", RETURN, 0, "likewise"},
-	{"preempt_schedule_thunk", RETURN, 0, "likewise"},
 	{"synchronize_rcu", RETURN, 0, "nobody else reads"},
 	{"synchronize_rcu_expedited", RETURN, 0, "likewise"},
 	{"synchronize_net", RETURN, 0, "likewise"},
@@ -94,8 +94,10 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	if (stand_in->action == RETURN)
 		return return_to_caller(redirect, stand_in->value);
 	redirect->abort_reason = stand_in->name;
-	if (redirect->context.nested)
-		return MARK_EXIT;
+	if (redirect->context.nested) {
+		cpu_request_exit(cpu, CPU_EXIT_CLIENT);
+		return MARK_LOOK;
+	}
 	abort_call(redirect, stand_in->value, stand_in->name);
 	return MARK_LOOK;
 }
