@@ -23,8 +23,8 @@ from snapshot import Snapshot  # noqa: E402
 
 WAYS = ["none", "context", "tags"]
 ROUNDS = 12
-COMMANDS = ["ps aux", "ps -eLf", "top -bn1", "ls -l /proc", "cat /proc/meminfo", "cat /proc/1/maps", "cat /proc/net/tcp", "ss -tan", "ip addr", "ip route",
-            "netstat -tan", "lsmod", "uname -a", "uptime", "free", "df -a", "find /sys/class", "ipcs", "date", "w", "pstree", "lsof -p 1"]
+COMMANDS = ["ps aux", "ps -eLf", "ls -l /proc", "cat /proc/meminfo", "cat /proc/1/maps", "cat /proc/net/tcp", "cat /proc/[0-9]*/status", "ss -tan", "ip addr", "ip route",
+            "netstat -tan", "lsmod", "uname -a", "uptime", "free", "date", "pstree", "pgrep -l sh", "find /proc/sys", "sysctl -a"]
 
 
 def command_line(args, snapshot, image, way, words, *options):

@@ -130,6 +130,7 @@ static struct error *make_redirect(struct session *session)
 		.delivered = is_delivered,
 		.wanted = is_wanted,
 		.delivered_opaque = session,
+		.trusted_only = session->options->no_redirect,
 		.product_code = session->options->product_code,
 		.report = stderr,
 		.trace = session->trace.to ? trace_call : NULL,
@@ -152,7 +153,7 @@ static struct error *obey(struct session *session, bool *ret_done)
 
 	session->courier.wish = COURIER_NONE;
 	*ret_done = wish == COURIER_EXIT;
-	return wish == COURIER_BEGIN && !session->options->no_redirect ? redirect_begin(session->redirect) : NULL;
+	return wish == COURIER_BEGIN ? redirect_begin(session->redirect) : NULL;
 }
 
 /* How the machine stopped that ought to have gone on. */

@@ -62,6 +62,7 @@ struct redirect_config {
 	bool (*wanted)(void *opaque, struct redirect *redirect, const char *path);
 	void *delivered_opaque;
 	uint32_t first_pid; /* the tools' process numbers are from here on, and the product has none such */
+	bool trusted_only;  /* nothing is redirected: tools look at the trusted VM, but for programs that are delivered */
 	bool product_code;  /* code that the trusted kernel lacks is the product's own */
 	FILE *report;       /* notes for the user, or NULL */
 	void (*trace)(void *opaque, const struct redirect_call *call); /* or NULL */
