@@ -142,7 +142,7 @@ static void insert(struct overlay *overlay, struct entry *entry)
 static void grow(struct overlay *overlay)
 {
 	size_t old = overlay->buckets;
-	struct entry **from = overlay->bucket, **to = calloc(2 * old, sizeof(*to));
+	struct entry **from = overlay->bucket, **to = calloc(2 * old, sizeof(struct entry *));
 
 	if (!to)
 		return;
@@ -289,7 +289,8 @@ bool overlay_write(struct overlay *overlay, uint64_t paddr, const void *from, si
 	}
 	for (size_t done = 0, n; done < size; done += n) {
 		n = in_page(paddr + done, size - done);
-		overlay_page(overlay, paddr + done, true, &page);
+		if (!overlay_page(overlay, paddr + done, true, &page))
+			return false; /* cannot be: it is there */
 		memcpy(page.host + ((paddr + done) & ~PAGE_MASK), (const uint8_t *)from + done, n);
 		if (page.shadow)
 			memset(page.shadow + ((paddr + done) & ~PAGE_MASK), 0, n);

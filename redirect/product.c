@@ -1,5 +1,5 @@
 /* The product, once it is found: see product.h. */
-#include "redirect/product.h"
+#include "redirect/product_search.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -134,12 +134,12 @@ static struct error *complete_base(struct product *product, const struct landmar
 	return NULL;
 }
 
-/* What was the likeliest is known now: the kernel's page tables are where its symbol says. */
+/* What was the likeliest is known now, or better: the kernel's page tables are where its symbol says, or within its image. */
 static struct error *complete_tables(struct product *product, const struct landmarks *landmarks)
 {
-	unsigned budget = 4; /* one for each format that the page may have */
+	unsigned budget = MAX_TABLES;
 
-	if (!landmarks->root || product_verify(product, landmarks, &budget))
+	if (product_verify(product, landmarks, &budget))
 		return NULL;
 	return error_create("the kernel's page tables are not where its image says: the snapshot is damaged");
 }

@@ -10,10 +10,10 @@
 enum { CHUNK = 1 << 20 };
 
 /*
- * Banners that are looked into, each at the cost of reading the memory around it (some 20 ms), and pages there that are looked into as page
- * tables (up to 2 ms if forged): a memory full of forgeries ends too. Real ones have a few dozens of each.
+ * Banners that are looked into, each at the cost of reading the memory around it (some 20 ms): a memory full of forgeries ends too. Real
+ * ones have a few dozens.
  */
-enum { MAX_CANDIDATES = 200, MAX_TABLES = 2000 };
+enum { MAX_CANDIDATES = 200 };
 
 struct search {
 	struct product *product;

@@ -36,6 +36,9 @@ bool product_walk(const struct paging *paging, const struct walk_memory *memory,
 /* Paging with the table at `root`: its PDPTEs are loaded, if it is PAE's. false: they are invalid. */
 bool product_load_root(const struct walk_memory *memory, enum paging_mode mode, uint64_t root, struct paging *ret);
 
+/* Pages that are looked into as page tables, up to 2 ms each if they are forged. */
+enum { MAX_TABLES = 2000 };
+
 /*
  * The banner at product->banner_paddr: finds the kernel's page tables in the image around it (with landmarks, where they say), and so
  * proves that it is the kernel's. Fills in paging, x86_64, based, vbase, pbase. *budget: of pages that may be looked into as page tables,

@@ -276,15 +276,20 @@ static const struct answer *find_named(const struct question *question, const st
 	return NULL;
 }
 
-/* Of several that are as good, the one which a word in the memory around the banner leads to, or else the first. */
-static void choose(const struct question *question, struct answers *answers)
+/*
+ * Of several that are as good, the one which a word in the image leads to, or else the first. i386 has but one map of memory: there only
+ * what is in the image for sure is looked at.
+ */
+static void choose(const struct question *question, uint64_t end, struct answers *answers)
 {
 	enum { CHUNK = 16 * PAGE_SIZE };
 	size_t size = answers->best.format && answers->best.format->x86_64 ? 8 : 4;
 	uint64_t from = image_start(question) & PAGE_MASK;
 	uint8_t chunk[CHUNK];
 
-	for (uint64_t at = from; answers->others && at < question->banner + IMAGE_SPAN; at += CHUNK) {
+	if (size == 4 && !question->landmarks)
+		return;
+	for (uint64_t at = from; answers->others && at < end; at += CHUNK) {
 		if (!snapshot_peek(question->snapshot, at, chunk, CHUNK))
 			continue;
 		for (size_t i = 0; i < CHUNK; i += size) {
@@ -304,17 +309,15 @@ static void choose(const struct question *question, struct answers *answers)
 static void examine_image(const struct question *question, struct answers *answers)
 {
 	const struct landmarks *landmarks = question->landmarks;
-	uint64_t start = image_start(question), end = question->banner + IMAGE_SPAN;
+	uint64_t start = image_start(question), end = landmarks ? start + landmarks->size : question->banner + IMAGE_SPAN, root;
 
-	if (landmarks) {
-		end = start + landmarks->size;
-		if (landmarks->root) {
-			start += landmarks->root - landmarks->link_base;
-			end = start + PAGE_SIZE;
-		}
+	if (landmarks && landmarks->root) {
+		root = start + (landmarks->root - landmarks->link_base);
+		examine_all(question, root, root + PAGE_SIZE, answers);
+		return;
 	}
 	examine_all(question, start, end, answers);
-	choose(question, answers);
+	choose(question, end, answers);
 }
 
 /* x86-64 without landmarks: the first page of the range that is mapped with the banner's distance. */
