@@ -103,6 +103,7 @@ void trace_stats(const struct redirect_stats *stats, uint64_t instructions, bool
 		{"redirected", "of them in calls on the snapshot", stats->instructions},
 		{"page_faults", "on the command's buffers in those calls", stats->user_faults},
 		{"stand_ins", "kernel functions not entered", stats->stand_ins},
+		{"spins", "waits for a frozen CPU that were ended", stats->spins},
 		{"warnings", "of the kernel's code (WARN)", stats->warnings},
 	};
 	enum { COUNT = sizeof(counters) / sizeof(counters[0]) };

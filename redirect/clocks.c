@@ -25,21 +25,6 @@ static const struct clock_source {
 enum { SOURCES = sizeof(sources) / sizeof(sources[0]) };
 _Static_assert((int)SOURCES <= (int)CLOCK_SOURCES, "room for all");
 
-static enum mark_action on_read(void *opaque, struct cpu *cpu)
-{
-	struct redirect *redirect = opaque;
-
-	if (redirect->context.phase != CONTEXT_PRODUCT)
-		return MARK_CONTINUE;
-	for (unsigned i = 0; i < SOURCES; i++) {
-		if (redirect->clock.read[i] == cpu->rip)
-			redirect->clock.bits = sources[i].bits;
-	}
-	if (redirect->context.word == 4)
-		cpu->gpr[RDX] = redirect->clock.count >> 32;
-	return return_to_caller(redirect, redirect->clock.count);
-}
-
 /* The product's time if its clock source counted so far. */
 static bool time_at(struct redirect *redirect, uint64_t count, uint64_t *ret)
 {
@@ -70,12 +55,12 @@ static bool find_before(struct redirect *redirect, uint64_t mask, uint64_t *ret_
 	return found;
 }
 
-void set_clocks(struct redirect *redirect)
+static void set_clock(struct redirect *redirect)
 {
 	uint64_t ignored, mask, count = 0, time = 0, step;
 
 	if (!time_at(redirect, 0, &ignored) || !redirect->clock.bits)
-		return; /* the TSC */
+		return;
 	mask = UINT64_MAX >> (64 - redirect->clock.bits);
 	if (!find_before(redirect, mask, &count, &time))
 		return;
@@ -86,6 +71,26 @@ void set_clocks(struct redirect *redirect)
 			count = (count + step) & mask;
 	}
 	redirect->clock.count = count;
+}
+
+/* The first time that a body reads it, it is set: not before, since a frozen writer of the timekeeper may have to be got past (spin.c). */
+static enum mark_action on_read(void *opaque, struct cpu *cpu)
+{
+	struct redirect *redirect = opaque;
+
+	if (redirect->context.phase != CONTEXT_PRODUCT)
+		return MARK_CONTINUE;
+	if (!redirect->clock.known && !redirect->context.nested) {
+		redirect->clock.known = true;
+		set_clock(redirect);
+	}
+	for (unsigned i = 0; i < SOURCES; i++) {
+		if (redirect->clock.read[i] == cpu->rip)
+			redirect->clock.bits = sources[i].bits;
+	}
+	if (redirect->context.word == 4)
+		cpu->gpr[RDX] = redirect->clock.count >> 32;
+	return return_to_caller(redirect, redirect->clock.count);
 }
 
 struct error *mark_clocks(struct redirect *redirect)

@@ -451,22 +451,36 @@ static uint64_t call_deadline(const struct redirect *redirect)
 	return redirect->context.phase == CONTEXT_PRODUCT ? redirect->context.started + call_budget(redirect) : UINT64_MAX;
 }
 
+/* Looks after the call that runs: gives it up if it has spent its budget, or waits for what will not come. */
+static void look_after_call(struct redirect *redirect)
+{
+	bool spins;
+
+	if (redirect->context.phase != CONTEXT_PRODUCT)
+		return;
+	if (call_deadline(redirect) <= cpu_instructions(redirect->cpu)) {
+		redirect->stats.endless++;
+		abort_call(redirect, EIO, "budget");
+	} else if (!end_spin(redirect, &spins) && spins) {
+		abort_call(redirect, EDEADLK, "wait for a frozen CPU");
+	}
+}
+
 enum machine_stop redirect_run(struct redirect *redirect, uint64_t until)
 {
+	enum { SLICE = 2000000 /* instructions; few calls take as many */ };
+
 	for (;;) {
-		uint64_t now = cpu_instructions(redirect->cpu), step = now + call_budget(redirect) / 4, deadline = call_deadline(redirect);
+		uint64_t step = cpu_instructions(redirect->cpu) + SLICE, deadline = call_deadline(redirect);
 		enum machine_stop stop;
 
-		if (deadline <= now) {
-			redirect->stats.endless++;
-			abort_call(redirect, EIO, "budget");
-			continue;
-		}
 		if (deadline < step)
 			step = deadline;
 		stop = machine_run(redirect->machine, step < until ? step : until);
-		if (stop == MACHINE_STOP_LIMIT && step < until)
+		if (stop == MACHINE_STOP_LIMIT && cpu_instructions(redirect->cpu) < until) {
+			look_after_call(redirect);
 			continue;
+		}
 		if (stop == MACHINE_STOP_CPU && redirect->machine->cpu_exit == CPU_EXIT_CLIENT &&
 		    redirect->context.phase == CONTEXT_PRODUCT) {
 			abort_call(redirect, EIO, redirect->abort_reason ? redirect->abort_reason : "stopped");

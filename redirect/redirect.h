@@ -72,6 +72,7 @@ struct redirect_config {
 struct redirect_stats {
 	uint64_t missing_code; /* calls given up for want of it */
 	uint64_t endless;      /* calls given up for having spent the budget */
+	uint64_t spins;        /* waits for a frozen CPU that were ended */
 	uint64_t warnings;     /* WARN()s of the kernel that product context went past */
 	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
 };

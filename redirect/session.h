@@ -65,8 +65,9 @@ struct redirect {
 	uint64_t again;    /* pt_regs of the call whose body, entered next, has been judged: it goes to the trusted world; 0: none */
 	struct clock {
 		uint64_t read[CLOCK_SOURCES]; /* addresses, in the order of clocks.c */
-		uint64_t count;               /* what they return in product context */
-		unsigned bits;                /* of the product's clock source; 0: the TSC */
+		bool known;
+		uint64_t count; /* what they return in product context */
+		unsigned bits;  /* of the product's clock source; 0: the TSC */
 	} clock;
 	bool active, ready; /* tools run; the product is set up */
 
@@ -174,6 +175,14 @@ struct error *mark_stand_ins(struct redirect *redirect);
 /* The function at whose first instruction the CPU stands returns this. */
 enum mark_action return_to_caller(struct redirect *redirect, uint64_t value);
 
+/* -- spin.c -- */
+
+/*
+ * Whether the body, in product context and between instructions, goes in a circle that only another CPU could end (*ret_spins). True: not
+ * any more.
+ */
+bool end_spin(struct redirect *redirect, bool *ret_spins);
+
 /* -- directories.c -- */
 
 struct error *mark_directories(struct redirect *redirect);
@@ -190,8 +199,6 @@ struct error *mark_constants(struct redirect *redirect);
 /* -- clocks.c -- */
 
 struct error *mark_clocks(struct redirect *redirect);
-/* When the product can be called: sets its clock to its last tick. */
-void set_clocks(struct redirect *redirect);
 
 /* -- redirect.c -- */
 

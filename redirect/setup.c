@@ -108,7 +108,6 @@ struct error *set_up_product(struct redirect *redirect)
 	err = make_host_task(redirect);
 	if (err)
 		return err;
-	set_clocks(redirect);
 	redirect->ready = true;
 	return NULL;
 }
