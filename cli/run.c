@@ -18,7 +18,7 @@
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127, CALL_BUDGET = 400000000, FIRST_PID = 30000, FIRST_PID_64 = 4100000 };
+enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127, CALL_BUDGET = 100000000, FIRST_PID = 30000, FIRST_PID_64 = 4100000 };
 
 /* -- introspection -- */
 

@@ -11,7 +11,7 @@
 #include "redirect/session.h"
 #include "util/error.h"
 
-enum { MAX_COPIED_PAGES = 1 << 16, USER_CS64 = 0x33 /* __USER_CS */ };
+enum { MAX_COPIED_PAGES = 1 << 16 };
 
 /* -- telling -- */
 
@@ -34,62 +34,6 @@ static void trace(struct redirect *redirect, int64_t result, const char *aborted
 }
 
 /* -- ends of a call -- */
-
-/* Words of pt_regs: the arguments in order, orig_ax, cs. */
-enum { ORIG_AX = ARGUMENTS, CS, WORDS };
-
-static const uint8_t *pt_regs_words(const struct redirect *redirect)
-{
-	static const uint8_t x86_64[WORDS] = {14, 13, 12, 7, 9, 8, 15, 17}, compat[WORDS] = {5, 11, 12, 13, 14, 4, 15, 17},
-			     i386[WORDS] = {0, 1, 2, 3, 4, 5, 11, 12};
-
-	if (redirect->context.word == 4)
-		return i386;
-	return redirect->call.abi == POLICY_X86_64 ? x86_64 : compat;
-}
-
-/*
- * Puts arguments into the pt_regs that the body looks at: in the "context" way a copy, in the "tags" way the trusted ones, which get
- * theirs back at the end. Only those that the policy changed.
- */
-static bool put_arguments(struct redirect *redirect, const uint64_t argument[ARGUMENTS])
-{
-	const struct call *call = &redirect->call;
-	unsigned word = redirect->context.word;
-	const uint8_t *words = pt_regs_words(redirect);
-
-	for (unsigned i = 0; i < ARGUMENTS; i++) {
-		uint64_t place = context_to_product(&redirect->context, call->regs + words[i] * word);
-
-		if (call->translated[i] == call->argument[i])
-			continue;
-		if (!(redirect->context.way == REDIRECT_TAGS ? cpu_poke(redirect->cpu, place, &argument[i], word)
-							     : product_memory_write(&redirect->memory, place, &argument[i], word)))
-			return false;
-	}
-	return true;
-}
-
-/* The same for descriptors in the tool's memory. */
-static bool put_patches(struct redirect *redirect, bool translated)
-{
-	const struct call *call = &redirect->call;
-
-	for (unsigned i = 0; i < call->patches; i++) {
-		const struct patch *patch = &call->patch[i];
-
-		if (!cpu_poke(redirect->cpu, patch->address, translated ? &patch->translated : &patch->original, 4))
-			return false;
-	}
-	return true;
-}
-
-void restore_arguments(struct redirect *redirect)
-{
-	put_patches(redirect, false);
-	if (redirect->context.way == REDIRECT_TAGS)
-		put_arguments(redirect, redirect->call.argument);
-}
 
 void abort_call(struct redirect *redirect, int error, const char *reason)
 {
@@ -152,40 +96,6 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 
 /* -- beginnings -- */
 
-static bool read_call(struct redirect *redirect)
-{
-	struct call *call = &redirect->call;
-	unsigned word = redirect->context.word;
-	uint64_t regs = redirect->cpu->gpr[word == 8 ? RDI : RAX], cs, number;
-	/* A call that the tables do not know: tools do without it, as on older kernels. */
-	static const struct policy_row unknown = {"(a new system call)", POLICY_REFUSED, {ENOSYS}, 0, ""};
-	const struct policy_row *rows;
-	const uint8_t *words;
-	size_t count;
-
-	memset(call, 0, sizeof(*call));
-	call->regs = regs;
-	call->started = cpu_instructions(redirect->cpu);
-	words = pt_regs_words(redirect); /* cs is at the same place for both ABIs */
-	if (!cpu_peek_word(redirect->cpu, regs + words[CS] * word, word, &cs))
-		return false;
-	call->abi = word == 8 && (cs & 0xffff) == USER_CS64 ? POLICY_X86_64 : POLICY_I386;
-	words = pt_regs_words(redirect);
-	for (unsigned i = 0; i < ARGUMENTS; i++) {
-		if (!cpu_peek_word(redirect->cpu, regs + words[i] * word, word, &call->argument[i]))
-			return false;
-		call->translated[i] = call->argument[i];
-	}
-	if (!cpu_peek_word(redirect->cpu, regs + words[ORIG_AX] * word, word, &number))
-		return false;
-	call->number = number;
-	rows = policy_table(call->abi, &count);
-	if (redirect->config.policy)
-		rows = redirect->config.policy->row[call->abi];
-	call->row = call->number < count && rows[call->number].name ? &rows[call->number] : &unknown;
-	return true;
-}
-
 static enum mark_action refuse(struct redirect *redirect, int error)
 {
 	struct cpu *cpu = redirect->cpu;
@@ -221,7 +131,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 		return refuse(redirect, ENOMEM);
 	mark_return(redirect);
 	redirect->stats.flagged++;
-	if (!put_arguments(redirect, redirect->call.translated) || !put_patches(redirect, true))
+	if (!put_translated(redirect))
 		abort_call(redirect, EIO, "arguments");
 	return MARK_LOOK;
 }

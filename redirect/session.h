@@ -200,10 +200,17 @@ struct error *mark_constants(struct redirect *redirect);
 
 struct error *mark_clocks(struct redirect *redirect);
 
-/* -- redirect.c -- */
+/* -- call.c -- */
 
+/* Sets redirect->call, at the body's first instruction; false: its pt_regs cannot be read. */
+bool read_call(struct redirect *redirect);
+/* The product sees the call's translated arguments. In product context. */
+bool put_translated(struct redirect *redirect);
 /* The trusted pt_regs get back what the policy changed in them, when the body is done or will begin anew. */
 void restore_arguments(struct redirect *redirect);
+
+/* -- redirect.c -- */
+
 /* Ends the running call with -error. */
 void abort_call(struct redirect *redirect, int error, const char *reason);
 
