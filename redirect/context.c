@@ -65,8 +65,18 @@ static enum tlb_fill_status fill_stack(struct tlb_client *client, uint64_t linea
 	return TLB_FILL_TRUSTED;
 }
 
+static void keep_user_page(void *opaque, uint64_t linear)
+{
+	struct context *context = opaque;
+
+	if (context->phase == CONTEXT_PRODUCT)
+		user_pages_keep(&context->user_pages, context->cpu, linear);
+}
+
 struct error *context_init(struct context *context)
 {
+	context->memory->opaque = context;
+	context->memory->user_write = keep_user_page;
 	context->stack_data.context = context;
 	context->stack_data.client = (struct tlb_client){.fill = fill_stack, .default_tag = TAG_PRODUCT};
 	tlb_init(&context->stack_data.bank);
@@ -104,6 +114,14 @@ static void set_percpu_base(struct context *context)
 	cpu_update_mode(cpu);
 }
 
+/* Without SMAP the bank does not forget the user half's pages between two accesses of the kernel to it. */
+static void begin_user_pages(struct context *context)
+{
+	user_pages_clear(&context->user_pages);
+	if (!(context->cpu->cr4 & CR4_SMAP))
+		tlb_flush(&context->memory->bank);
+}
+
 bool context_enter(struct context *context)
 {
 	struct cpu *cpu = context->cpu;
@@ -124,6 +142,7 @@ bool context_enter(struct context *context)
 	if (context->way == REDIRECT_TAGS)
 		tag_stack(context, true);
 	product_memory_begin(context->memory);
+	begin_user_pages(context);
 	context->trusted = context->entry;
 	set_percpu_base(context);
 	set_phase(context, CONTEXT_PRODUCT);
@@ -163,6 +182,7 @@ void context_undo(struct context *context)
 	product_memory_rollback(context->memory);
 	set_phase(context, CONTEXT_TRUSTED);
 	cpu_state_restore(context->cpu, context->entry);
+	user_pages_restore(&context->user_pages, context->cpu);
 	drop(&context->entry);
 	drop(&context->suspended);
 }
@@ -177,6 +197,7 @@ void context_abort(struct context *context, int64_t result)
 {
 	product_memory_rollback(context->memory);
 	return_from_body(context, result);
+	user_pages_restore(&context->user_pages, context->cpu);
 }
 
 /* -- page faults on user addresses -- */
@@ -273,6 +294,7 @@ bool context_schedule(struct context *context)
 		return false;
 	product_memory_rollback(context->memory);
 	set_phase(context, CONTEXT_TRUSTED);
+	user_pages_restore(&context->user_pages, context->cpu);
 	drop(&context->suspended);
 	context->restart[context->restarts++] = (struct context_restart){context->fault_rsp, context->entry};
 	context->entry = NULL;
@@ -367,4 +389,5 @@ void context_deinit(struct context *context)
 		cpu_state_destroy(context->restart[i].entry);
 	free(context->restart);
 	free(context->stack_data.shadow);
+	user_pages_deinit(&context->user_pages);
 }

@@ -22,6 +22,7 @@
 #include "emu/client.h"
 #include "emu/engine.h"
 #include "redirect/memory.h"
+#include "redirect/user_pages.h"
 
 enum redirect_way { REDIRECT_CONTEXT, REDIRECT_TAGS };
 
@@ -63,6 +64,7 @@ struct context {
 	struct cpu_state *entry;         /* the trusted CPU at the body's first instruction */
 	const struct cpu_state *trusted; /* in product context: that, or the trusted CPU at the outermost kernel_call() */
 	struct cpu_state *suspended;     /* product context, while the trusted kernel handles a user page fault */
+	struct user_pages user_pages;    /* that the running body has written */
 	struct context_restart *restart;
 	size_t restarts, restart_room;
 };

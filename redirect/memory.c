@@ -65,8 +65,11 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 	struct walk_result result;
 	uint32_t error_code = 0;
 
-	if (linear < memory->kernel_start)
+	if (linear < memory->kernel_start) {
+		if (write && memory->user_write)
+			memory->user_write(memory->opaque, linear);
 		return TLB_FILL_TRUSTED;
+	}
 	if (in_window(memory, linear)) {
 		ret_page->host = memory->window_host + ((linear - memory->window) & PAGE_MASK);
 		return TLB_FILL_OK;

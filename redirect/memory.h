@@ -26,6 +26,8 @@ struct product_memory {
 	uint64_t window;       /* linear, page-aligned; window_size 0: none */
 	uint64_t window_size;
 	uint8_t *window_host;
+	void (*user_write)(void *opaque, uint64_t linear); /* before the first write to a page of the user half since the bank forgot it */
+	void *opaque;
 	struct {
 		uint64_t fills, faults, holes; /* misses answered; refused; of the answered, at addresses without memory */
 	} count;
