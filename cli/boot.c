@@ -1,6 +1,7 @@
 /* xray86 boot: an image or a BIOS in a machine, with the console on stdio. */
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,18 +17,6 @@
 enum { DEFAULT_MEMORY_MIB = 256 };
 
 /* -- options -- */
-
-static struct error *set_append(void *into, const char *value)
-{
-	((struct boot_options *)into)->append = value;
-	return NULL;
-}
-
-static struct error *set_bios(void *into, const char *value)
-{
-	((struct boot_options *)into)->bios = value;
-	return NULL;
-}
 
 static struct error *set_initrd(void *into, const char *value)
 {
@@ -74,21 +63,13 @@ static struct error *set_cpu(void *into, const char *value)
 	return NULL;
 }
 
-static struct error *set_trusted(void *into, const char *value)
-{
-	(void)value;
-	((struct boot_options *)into)->trusted = true;
-	return NULL;
-}
-
 static struct error *set_acpi(void *into, const char *value)
 {
-	bool on = strcmp(value, "on") == 0;
+	bool off = false;
+	struct error *err = parse_switch("acpi", value, "on", "off", &off);
 
-	if (!on && strcmp(value, "off") != 0)
-		return error_create("--acpi %s: must be on or off", value);
-	((struct boot_options *)into)->acpi = on;
-	return NULL;
+	((struct boot_options *)into)->acpi = !off;
+	return err;
 }
 
 static struct error *set_epoch(void *into, const char *value)
@@ -105,12 +86,7 @@ static struct error *set_epoch(void *into, const char *value)
 
 static struct error *set_engine(void *into, const char *value)
 {
-	bool tagged = strcmp(value, "tagged") == 0;
-
-	if (!tagged && strcmp(value, "plain") != 0)
-		return error_create("--engine %s: must be plain or tagged", value);
-	((struct boot_options *)into)->tagged = tagged;
-	return NULL;
+	return parse_switch("engine", value, "plain", "tagged", &((struct boot_options *)into)->tagged);
 }
 
 static struct error *set_limit(void *into, const char *value)
@@ -123,47 +99,31 @@ static struct error *set_limit(void *into, const char *value)
 	return err;
 }
 
-static struct error *set_digest(void *into, const char *value)
-{
-	(void)value;
-	((struct boot_options *)into)->digest = true;
-	return NULL;
-}
-
-static struct error *set_profile(void *into, const char *value)
-{
-	(void)value;
-	((struct boot_options *)into)->profile = true;
-	return NULL;
-}
-
-static struct error *set_stats(void *into, const char *value)
-{
-	(void)value;
-	((struct boot_options *)into)->stats = true;
-	return NULL;
-}
-
 static const struct option_spec option_specs[] = {
-	{"append", "TEXT", "kernel command line; for Linux " KERNEL_DEFAULT_COMMAND_LINE " unless told", set_append},
-	{"trusted-parameters", NULL, "Linux: the parameters listed below, before those of --append", set_trusted},
+	{"append", "TEXT", "kernel command line; for Linux " KERNEL_DEFAULT_COMMAND_LINE " unless told", NULL,
+	 offsetof(struct boot_options, append)},
+	{"trusted-parameters", NULL, "Linux: the parameters listed below, before those of --append", NULL,
+	 offsetof(struct boot_options, trusted)},
 	{"initrd", "FILE",
 	 "initial ramdisk, as Linux takes it: compressed or not; more than one are put one behind the other.\n"
 	 "multiboot: FILE[,ARGS], a module, whose string is \"FILE ARGS\"",
-	 set_initrd},
-	{"memory", "SIZE", "RAM, in MiB or with a suffix K, M, G; 256 unless told", set_memory},
+	 set_initrd, 0},
+	{"memory", "SIZE", "RAM, in MiB or with a suffix K, M, G; 256 unless told", set_memory, 0},
 	{"kernel-base", "ADDRESS", "Linux: the virtual address to put the kernel at, as KASLR might; where it was linked for unless told",
-	 set_kernel_base},
-	{"bios", "ROM", "instead of IMAGE: start at the reset vector, in this ROM, which ends at 4 GiB", set_bios},
-	{"cpu", "MODEL", "the processor, as listed below", set_cpu},
-	{"acpi", "on|off", "describe the machine to the guest by ACPI tables (not with --bios); on unless told", set_acpi},
-	{"epoch", "SECONDS", "what the guest's clock shows at the start, since 1970; 2026-01-01 00:00 UTC unless told", set_epoch},
-	{"max-instructions", "N", "stop after N instructions (with idle time, at 1 ns an instruction), status 124", set_limit},
-	{"engine", "plain|tagged", "how to execute: tagged also tracks where values come from; same results; plain unless told",
-	 set_engine},
-	{"digest", NULL, "at the end, print instruction count and a hash of registers and RAM to stderr", set_digest},
-	{"stats", NULL, "at the end, print counters to stderr", set_stats},
-	{"profile", NULL, "Linux: at the end, print to stderr in which of the kernel's functions its instructions went", set_profile},
+	 set_kernel_base, 0},
+	{"bios", "ROM", "instead of IMAGE: start at the reset vector, in this ROM, which ends at 4 GiB", NULL,
+	 offsetof(struct boot_options, bios)},
+	{"cpu", "MODEL", "the processor, as listed below", set_cpu, 0},
+	{"acpi", "on|off", "describe the machine to the guest by ACPI tables (not with --bios); on unless told", set_acpi, 0},
+	{"epoch", "SECONDS", "what the guest's clock shows at the start, since 1970; 2026-01-01 00:00 UTC unless told", set_epoch, 0},
+	{"max-instructions", "N", "stop after N instructions (with idle time, at 1 ns an instruction), status 124", set_limit, 0},
+	{"engine", "plain|tagged", "how to execute: tagged also tracks where values come from; same results; plain unless told", set_engine,
+	 0},
+	{"digest", NULL, "at the end, print instruction count and a hash of registers and RAM to stderr", NULL,
+	 offsetof(struct boot_options, digest)},
+	{"stats", NULL, "at the end, print counters to stderr", NULL, offsetof(struct boot_options, stats)},
+	{"profile", NULL, "Linux: at the end, print to stderr in which of the kernel's functions its instructions went", NULL,
+	 offsetof(struct boot_options, profile)},
 	{0},
 };
 

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,15 +85,8 @@ struct cache_options {
 	bool all;
 };
 
-static struct error *set_all(void *into, const char *value)
-{
-	(void)value;
-	((struct cache_options *)into)->all = true;
-	return NULL;
-}
-
 static const struct option_spec option_specs[] = {
-	{"all", NULL, "prune: delete every file, good ones too; runs that use one go on", set_all},
+	{"all", NULL, "prune: delete every file, good ones too; runs that use one go on", NULL, offsetof(struct cache_options, all)},
 	{0},
 };
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,33 +20,15 @@ struct info_options {
 
 /* -- options -- */
 
-static struct error *set_json(void *into, const char *value)
-{
-	(void)value;
-	((struct info_options *)into)->json = true;
-	return NULL;
-}
-
-static struct error *set_kernel(void *into, const char *value)
-{
-	((struct info_options *)into)->sources.file = value;
-	return NULL;
-}
-
-static struct error *set_kernel_path(void *into, const char *value)
-{
-	((struct info_options *)into)->sources.path = value;
-	return NULL;
-}
-
 static const struct option_spec option_specs[] = {
-	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", set_kernel},
+	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", NULL,
+	 offsetof(struct info_options, sources.file)},
 	{"kernel-path", "DIR[:DIR...]",
 	 "where to look for vmlinuz-RELEASE, boot/vmlinuz-RELEASE and\nusr/lib/modules/RELEASE/vmlinuz, before / and xray86/kernels in "
 	 "the\n"
 	 "user's cache directory",
-	 set_kernel_path},
-	{"json", NULL, "print JSON: addresses are strings, what is not known is null", set_json},
+	 NULL, offsetof(struct info_options, sources.path)},
+	{"json", NULL, "print JSON: addresses are strings, what is not known is null", NULL, offsetof(struct info_options, json)},
 	{0},
 };
 

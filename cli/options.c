@@ -28,6 +28,19 @@ static void to_getopt(const struct option_spec *spec, struct option *ret)
 	ret[count] = (struct option){0};
 }
 
+static struct error *take(const struct option_spec *spec, void *into, const char *value)
+{
+	void *place = (char *)into + spec->place;
+
+	if (spec->set)
+		return spec->set(into, value);
+	if (spec->argument)
+		*(const char **)place = value;
+	else
+		*(bool *)place = true;
+	return NULL;
+}
+
 struct error *options_parse(const struct option_spec *spec, void *into, int argc, char **argv, int *ret_others, int *ret_help)
 {
 	struct option option[MAX_OPTIONS];
@@ -50,7 +63,7 @@ struct error *options_parse(const struct option_spec *spec, void *into, int argc
 			*ret_help = 1;
 			return NULL;
 		}
-		err = spec[found - 1].set(into, optarg);
+		err = take(&spec[found - 1], into, optarg);
 		if (err)
 			return err;
 	}
@@ -87,6 +100,12 @@ static bool to_number(const char *text, char **ret_end, unsigned long long *ret)
 	errno = 0;
 	*ret = strtoull(text, ret_end, 0);
 	return isdigit((unsigned char)text[0]) && !errno;
+}
+
+struct error *parse_switch(const char *name, const char *value, const char *first, const char *second, bool *ret)
+{
+	*ret = strcmp(value, second) == 0;
+	return *ret || strcmp(value, first) == 0 ? NULL : error_create("--%s %s: must be %s or %s", name, value, first, second);
 }
 
 struct error *parse_number(const char *name, const char *value, unsigned long long *ret)

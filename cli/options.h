@@ -4,6 +4,9 @@
 #ifndef XRAY86_CLI_OPTIONS_H
 #define XRAY86_CLI_OPTIONS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "util/error.h"
 
 struct option_spec {
@@ -11,6 +14,11 @@ struct option_spec {
 	const char *argument; /* what it takes, for --help; NULL: nothing; [=...]: may be left out, and is then NULL */
 	const char *help;     /* may have several lines */
 	struct error *(*set)(void *into, const char *value);
+	/*
+	 * Where in `into` the value goes, if set is NULL: a bool that becomes true, of an option that takes nothing, or else a const char
+	 * *, of argv.
+	 */
+	size_t place;
 };
 
 /*
@@ -21,6 +29,8 @@ struct error *options_parse(const struct option_spec *spec, void *into, int argc
 /* Prints the table to stdout. */
 void options_help(const struct option_spec *spec);
 
+/* One of two words, for option `name`: *ret is whether it is the second. */
+struct error *parse_switch(const char *name, const char *value, const char *first, const char *second, bool *ret);
 /* A number in decimal or 0x..., for option `name`. */
 struct error *parse_number(const char *name, const char *value, unsigned long long *ret);
 /* A size in bytes: a number of MiB, or with a suffix K, M, G. */

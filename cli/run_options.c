@@ -1,30 +1,13 @@
 /* Options of `xray86 run`: run_options.h. */
 #include "cli/run_options.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/options.h"
 
 enum { TIMEOUT = 60, MAX_TIMEOUT = 1000000 };
-
-static struct error *set_kernel(void *into, const char *value)
-{
-	((struct run_options *)into)->sources.file = value;
-	return NULL;
-}
-
-static struct error *set_kernel_path(void *into, const char *value)
-{
-	((struct run_options *)into)->sources.path = value;
-	return NULL;
-}
-
-static struct error *set_root(void *into, const char *value)
-{
-	((struct run_options *)into)->root = value;
-	return NULL;
-}
 
 static struct error *set_as(void *into, const char *value)
 {
@@ -40,9 +23,7 @@ static struct error *set_as(void *into, const char *value)
 
 static struct error *set_redirect(void *into, const char *value)
 {
-	bool tags = strcmp(value, "tags") == 0;
-
-	bool none = strcmp(value, "none") == 0;
+	bool tags = strcmp(value, "tags") == 0, none = strcmp(value, "none") == 0;
 
 	if (!tags && !none && strcmp(value, "context") != 0)
 		return error_create("--redirect %s: must be context, tags or none", value);
@@ -53,12 +34,7 @@ static struct error *set_redirect(void *into, const char *value)
 
 static struct error *set_code(void *into, const char *value)
 {
-	bool product = strcmp(value, "product") == 0;
-
-	if (!product && strcmp(value, "trusted") != 0)
-		return error_create("--code %s: must be trusted or product", value);
-	((struct run_options *)into)->product_code = product;
-	return NULL;
+	return parse_switch("code", value, "trusted", "product", &((struct run_options *)into)->product_code);
 }
 
 static struct error *set_memory(void *into, const char *value)
@@ -92,53 +68,29 @@ static struct error *set_trace(void *into, const char *value)
 	return NULL;
 }
 
-static struct error *set_no_cache(void *into, const char *value)
-{
-	(void)value;
-	((struct run_options *)into)->no_cache = true;
-	return NULL;
-}
-
-static struct error *set_stats(void *into, const char *value)
-{
-	(void)value;
-	((struct run_options *)into)->stats = true;
-	return NULL;
-}
-
-static struct error *set_policy(void *into, const char *value)
-{
-	((struct run_options *)into)->policy = value;
-	return NULL;
-}
-
-static struct error *set_json(void *into, const char *value)
-{
-	(void)value;
-	((struct run_options *)into)->json = true;
-	return NULL;
-}
-
 static const struct option_spec option_specs[] = {
-	{"as", "PID", "see what this process of the snapshot sees (its root, namespaces, rights); 1 unless told", set_as},
-	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", set_kernel},
-	{"kernel-path", "DIR[:DIR...]", "where to look for it, before /boot and xray86/kernels in the user's cache directory",
-	 set_kernel_path},
-	{"root", "DIR", "take COMMAND from the file system unpacked there (needed for 32-bit kernels)", set_root},
+	{"as", "PID", "see what this process of the snapshot sees (its root, namespaces, rights); 1 unless told", set_as, 0},
+	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", NULL,
+	 offsetof(struct run_options, sources.file)},
+	{"kernel-path", "DIR[:DIR...]", "where to look for it, before /boot and xray86/kernels in the user's cache directory", NULL,
+	 offsetof(struct run_options, sources.path)},
+	{"root", "DIR", "take COMMAND from the file system unpacked there (needed for 32-bit kernels)", NULL,
+	 offsetof(struct run_options, root)},
 	{"redirect", "context|tags|none",
 	 "how data accesses find the snapshot: context (unless told) and tags print the same;\n"
 	 "none: they do not, and COMMAND looks at the trusted VM itself, for comparison",
-	 set_redirect},
+	 set_redirect, 0},
 	{"code", "trusted|product",
-	 "code that the trusted kernel lacks (modules): give the call up, unless told, or run the snapshot's own", set_code},
-	{"policy", "FILE", "other rows for the policy, a line each: CALL trusted|product|refused [ERRNO]", set_policy},
-	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory},
+	 "code that the trusted kernel lacks (modules): give the call up, unless told, or run the snapshot's own", set_code, 0},
+	{"policy", "FILE", "other rows for the policy, a line each: CALL trusted|product|refused [ERRNO]", NULL,
+	 offsetof(struct run_options, policy)},
+	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory, 0},
 	{"timeout", "SECONDS", "of the trusted VM's CPU (1000000000 instructions each) until COMMAND is stopped; 60 unless told",
-	 set_timeout},
-	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", set_no_cache},
-	{"trace", "[=FILE]", "a line for each system call that went to the snapshot, to FILE or stderr", set_trace},
-	{"stats", NULL, "at the end, print counters to stderr", set_stats},
-	{"json", NULL, "both as JSON, an object a line", set_json},
+	 set_timeout, 0},
+	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", NULL, offsetof(struct run_options, no_cache)},
+	{"trace", "[=FILE]", "a line for each system call that went to the snapshot, to FILE or stderr", set_trace, 0},
+	{"stats", NULL, "at the end, print counters to stderr", NULL, offsetof(struct run_options, stats)},
+	{"json", NULL, "both as JSON, an object a line", NULL, offsetof(struct run_options, json)},
 	{0},
 };
 

@@ -37,7 +37,7 @@ static struct error *set_kernel_base(void *into, const char *value)
 
 static const struct option_spec option_specs[] = {
 	{"kernel-base", "ADDRESS", "where the kernel is, if not where it was linked for: the address of its _text under KASLR",
-	 set_kernel_base},
+	 set_kernel_base, 0},
 	{0},
 };
 
