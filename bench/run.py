@@ -52,13 +52,16 @@ def median_seconds(args, line):
 # -- a run as a whole --
 
 def whole(args, snapshot):
-    """The first run, later ones, and how much of these is before the command: a command that is not there ends a run at that point."""
+    """The first run, later ones, how long it takes until the snapshot and the trusted VM are there (a command that is not ends a run at that point), and a run
+    of a command that does nothing."""
     line = command_line(args, snapshot, snapshot.image, "context", ["ps", "aux"])
     with tempfile.TemporaryDirectory() as cache:
         first = execute(args, line, cache)[0]
     execute(args, line)
     nothing = command_line(args, snapshot, snapshot.image, "context", ["/no-such-command"])
-    return {"first_run": first, "warm_run": median_seconds(args, line), "start_up": median_seconds(args, nothing)}
+    empty = command_line(args, snapshot, snapshot.image, "context", ["true"])
+    return {"first_run": first, "warm_run": median_seconds(args, line), "start_up": median_seconds(args, nothing),
+            "empty_run": median_seconds(args, empty)}
 
 
 def peak_memory(args, line):
@@ -145,7 +148,8 @@ def main():
         snapshot = Snapshot(args, name)
         figures[name] = {"run": whole(args, snapshot), "sparse_64_gib": sparse(args, snapshot), "redirection": redirection(args, snapshot)}
         run, large, ratios = figures[name]["run"], figures[name]["sparse_64_gib"], figures[name]["redirection"]["mean"]
-        print(f"{name}: ps aux: first run {run['first_run']:.2f} s, warm {run['warm_run']:.2f} s, of that start-up {run['start_up'] * 1e3:.0f} ms; "
+        print(f"{name}: ps aux: first run {run['first_run']:.2f} s, warm {run['warm_run']:.2f} s, of that {run['start_up'] * 1e3:.0f} ms until snapshot and VM are there; "
+              f"true: {run['empty_run'] * 1e3:.0f} ms; "
               f"64 GiB sparse against {os.path.getsize(snapshot.directory + '/memory.raw') >> 20} MiB: time {large['time_ratio']:.2f}, memory {large['memory_ratio']:.2f}")
         print(f"run: {name}: redirected/not, time: context {ratios['context']['time']:.2f}, tags {ratios['tags']['time']:.2f}; "
               f"instructions: context {ratios['context']['instructions']:.2f}, tags {ratios['tags']['instructions']:.2f}", flush=True)

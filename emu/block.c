@@ -239,6 +239,8 @@ void block_cache_empty(struct cpu *cpu)
 	struct block *block;
 	unsigned i;
 
+	if (!cache->used)
+		return; /* as after each of several marks */
 	for (i = 0; i < HASH_SIZE; i++) {
 		for (block = cache->hash[i]; block; block = block->hash_next) {
 			unmark_page(cpu, block->paddr);

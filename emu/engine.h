@@ -20,6 +20,7 @@ typedef enum mark_action mark_fn(void *opaque, struct cpu *cpu);
  * there is one already. cpu->rip is exact in the callback.
  */
 struct error *cpu_mark(struct cpu *cpu, uint64_t linear, mark_fn *fn, void *opaque);
+bool cpu_is_marked(const struct cpu *cpu, uint64_t linear);
 void cpu_unmark(struct cpu *cpu, uint64_t linear);
 
 /*

@@ -58,6 +58,11 @@ struct error *cpu_mark(struct cpu *cpu, uint64_t linear, mark_fn *fn, void *opaq
 	return NULL;
 }
 
+bool cpu_is_marked(const struct cpu *cpu, uint64_t linear)
+{
+	return mark_find(cpu, linear);
+}
+
 void cpu_unmark(struct cpu *cpu, uint64_t linear)
 {
 	size_t at = lower_bound(cpu, linear);

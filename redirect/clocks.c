@@ -90,6 +90,7 @@ static enum mark_action on_read(void *opaque, struct cpu *cpu)
 	}
 	if (redirect->context.word == 4)
 		cpu->gpr[RDX] = redirect->clock.count >> 32;
+	redirect->stats.stand_ins++;
 	return return_to_caller(redirect, redirect->clock.count);
 }
 

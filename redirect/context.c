@@ -352,7 +352,7 @@ bool kernel_call(struct context *context, enum world world, uint64_t function, c
 {
 	const uint64_t return_address = context->word == 8 ? 0xffffffffffffff00 : 0xffffff00; /* no code is ever there */
 	struct cpu *cpu = context->cpu;
-	struct cpu_state *saved = cpu_state_save(cpu);
+	struct cpu_state *saved = function ? cpu_state_save(cpu) : NULL;
 	enum context_phase phase = context->phase;
 	bool own = world == WORLD_PRODUCT && phase != CONTEXT_PRODUCT, done;
 	uint64_t top;

@@ -46,7 +46,7 @@ static struct directory *add_directory(struct redirect *redirect, uint64_t trust
 
 static bool put_fs(struct redirect *redirect, uint64_t fs)
 {
-	return product_memory_write(&redirect->memory, redirect->host_task + redirect->fs.member, &fs, redirect->context.word);
+	return product_memory_write_word(&redirect->memory, redirect->host_task + redirect->fs.member, redirect->context.word, fs);
 }
 
 /* The fs_struct of a trusted task; 0: it cannot be told. */
@@ -62,7 +62,7 @@ bool make_directories(struct redirect *redirect)
 	int64_t member;
 	uint64_t original;
 
-	if (!redirect->function.copy_fs_struct || !find_member(redirect, redirect->function.exit_fs, &member) ||
+	if (!find_member(redirect, redirect->function.exit_fs, &member) ||
 	    !product_memory_read_word(&redirect->memory, redirect->host_task + member, redirect->context.word, &original) ||
 	    !kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.copy_fs_struct, &original, 1, &redirect->fs.first) ||
 	    !redirect->fs.first)

@@ -10,12 +10,6 @@
 #include "emu/peek.h"
 #include "redirect/session.h"
 
-static bool call(struct redirect *redirect, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,
-		 uint64_t *ret)
-{
-	return function && kernel_call(&redirect->context, world, function, argument, arguments, ret);
-}
-
 /* An address that holds ERR_PTR(). */
 bool is_error(const struct redirect *redirect, uint64_t value)
 {
@@ -28,9 +22,9 @@ bool product_descriptor(struct redirect *redirect, uint32_t fd, uint32_t *ret_nu
 
 	if (!redirect->descriptors.count) /* nothing to be found */
 		return false;
-	if (!call(redirect, WORLD_TRUSTED, redirect->function.fget, (uint64_t[]){fd}, 1, &file) || !file)
+	if (!kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fget, (uint64_t[]){fd}, 1, &file) || !file)
 		return false;
-	call(redirect, WORLD_TRUSTED, redirect->function.fput, &file, 1, &ignored);
+	kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fput, &file, 1, &ignored);
 	return descriptors_find(&redirect->descriptors, file, ret_number);
 }
 
@@ -41,7 +35,7 @@ void finish_put_off_work(struct redirect *redirect)
 	if (!redirect->work_put_off)
 		return;
 	redirect->work_put_off = false;
-	call(redirect, WORLD_PRODUCT, redirect->function.task_work_run, NULL, 0, &ignored);
+	kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.task_work_run, NULL, 0, &ignored);
 }
 
 static void close_in_product(struct redirect *redirect, uint32_t number)
@@ -49,9 +43,10 @@ static void close_in_product(struct redirect *redirect, uint32_t number)
 	uint64_t ignored;
 
 	if (redirect->function.close_fd)
-		call(redirect, WORLD_PRODUCT, redirect->function.close_fd, (uint64_t[]){number}, 1, &ignored);
+		kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.close_fd, (uint64_t[]){number}, 1, &ignored);
 	else /* 5.10 had it under another name */
-		call(redirect, WORLD_PRODUCT, redirect->function.__close_fd, (uint64_t[]){redirect->host_files, number}, 2, &ignored);
+		kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.__close_fd, (uint64_t[]){redirect->host_files, number}, 2,
+			    &ignored);
 	finish_put_off_work(redirect);
 }
 
@@ -63,7 +58,7 @@ static bool open_null(struct redirect *redirect, uint64_t *ret_file, int64_t *re
 
 	*ret = -EMFILE;
 	if (!cpu_poke(redirect->cpu, place, path, sizeof(path)) ||
-	    !call(redirect, WORLD_TRUSTED, redirect->function.filp_open, (uint64_t[]){place, O_RDWR, 0}, 3, ret_file))
+	    !kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.filp_open, (uint64_t[]){place, O_RDWR, 0}, 3, ret_file))
 		return false;
 	if (is_error(redirect, *ret_file))
 		*ret = (int32_t)*ret_file;
@@ -75,19 +70,19 @@ int64_t install_placeholder(struct redirect *redirect, uint32_t number)
 	uint64_t close_on_exec = 0, fd, file, ignored;
 	int64_t error = -EMFILE;
 
-	call(redirect, WORLD_PRODUCT, redirect->function.get_close_on_exec, (uint64_t[]){number}, 1, &close_on_exec);
+	kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.get_close_on_exec, (uint64_t[]){number}, 1, &close_on_exec);
 	if (!open_null(redirect, &file, &error)) {
 		close_in_product(redirect, number);
 		return error;
 	}
-	if (!call(redirect, WORLD_TRUSTED, redirect->function.get_unused_fd_flags, (uint64_t[]){close_on_exec & 0xff ? O_CLOEXEC : 0}, 1,
-		  &fd) ||
+	if (!kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.get_unused_fd_flags,
+			 (uint64_t[]){close_on_exec & 0xff ? O_CLOEXEC : 0}, 1, &fd) ||
 	    (int32_t)fd < 0 || !descriptors_add(&redirect->descriptors, file, number)) {
-		call(redirect, WORLD_TRUSTED, redirect->function.fput, &file, 1, &ignored);
+		kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fput, &file, 1, &ignored);
 		close_in_product(redirect, number);
 		return -EMFILE;
 	}
-	call(redirect, WORLD_TRUSTED, redirect->function.fd_install, (uint64_t[]){fd, file}, 2, &ignored);
+	kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fd_install, (uint64_t[]){fd, file}, 2, &ignored);
 	return (int32_t)fd;
 }
 
@@ -99,18 +94,19 @@ void show_position(struct redirect *redirect, uint32_t fd)
 	bool known;
 
 	if (!product_descriptor(redirect, fd, &number) ||
-	    !call(redirect, WORLD_PRODUCT, redirect->function.fget, (uint64_t[]){number}, 1, &file) || !file)
+	    !kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.fget, (uint64_t[]){number}, 1, &file) || !file)
 		return;
-	known = call(redirect, WORLD_PRODUCT, redirect->function.vfs_llseek,
-		     wide ? (uint64_t[]){file, 0, SEEK_CUR} : (uint64_t[]){file, 0, 0, SEEK_CUR}, wide ? 3 : 4, &position) &&
+	known = kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.vfs_llseek,
+			    wide ? (uint64_t[]){file, 0, SEEK_CUR} : (uint64_t[]){file, 0, 0, SEEK_CUR}, wide ? 3 : 4, &position) &&
 		!is_error(redirect, position);
-	call(redirect, WORLD_PRODUCT, redirect->function.fput, &file, 1, &ignored);
-	if (!known || !call(redirect, WORLD_TRUSTED, redirect->function.fget, (uint64_t[]){fd}, 1, &placeholder) || !placeholder)
+	kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.fput, &file, 1, &ignored);
+	if (!known || !kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fget, (uint64_t[]){fd}, 1, &placeholder) ||
+	    !placeholder)
 		return;
-	call(redirect, WORLD_TRUSTED, redirect->function.vfs_setpos,
-	     wide ? (uint64_t[]){placeholder, position, INT64_MAX} : (uint64_t[]){placeholder, position, 0, UINT32_MAX, INT32_MAX},
-	     wide ? 3 : 5, &ignored);
-	call(redirect, WORLD_TRUSTED, redirect->function.fput, &placeholder, 1, &ignored);
+	kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.vfs_setpos,
+		    wide ? (uint64_t[]){placeholder, position, INT64_MAX} : (uint64_t[]){placeholder, position, 0, UINT32_MAX, INT32_MAX},
+		    wide ? 3 : 5, &ignored);
+	kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fput, &placeholder, 1, &ignored);
 }
 
 /* -- files for the tools -- */
@@ -122,7 +118,7 @@ static void run_task_work(struct redirect *redirect)
 {
 	uint64_t ignored;
 
-	call(redirect, WORLD_TRUSTED, redirect->function.task_work_run, NULL, 0, &ignored);
+	kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.task_work_run, NULL, 0, &ignored);
 }
 
 /* Writes by way of a buffer of the kernel's. */
@@ -136,7 +132,8 @@ static bool write_file(struct redirect *redirect, uint64_t file, uint64_t buffer
 		size_t n = size - done < PIECE ? size - done : PIECE;
 
 		if (!cpu_poke(redirect->cpu, buffer, data + done, n) ||
-		    !call(redirect, WORLD_TRUSTED, redirect->function.kernel_write, (uint64_t[]){file, buffer, n, position}, 4, &written) ||
+		    !kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.kernel_write,
+				 (uint64_t[]){file, buffer, n, position}, 4, &written) ||
 		    !written || written > n)
 			return false;
 	}
@@ -148,8 +145,8 @@ static bool open_file(struct redirect *redirect, uint64_t buffer, const char *pa
 	size_t size = strlen(path) + 1;
 
 	return size <= PIECE && cpu_poke(redirect->cpu, buffer, path, size) &&
-	       call(redirect, WORLD_TRUSTED, redirect->function.filp_open, (uint64_t[]){buffer, O_WRONLY | O_CREAT | O_TRUNC, mode}, 3,
-		    ret) &&
+	       kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.filp_open,
+			   (uint64_t[]){buffer, O_WRONLY | O_CREAT | O_TRUNC, mode}, 3, ret) &&
 	       !is_error(redirect, *ret);
 }
 
@@ -158,14 +155,14 @@ bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode
 	uint64_t buffer, file, ignored;
 	bool good = false;
 
-	if (!call(redirect, WORLD_TRUSTED, redirect->function.vmalloc, (uint64_t[]){PIECE}, 1, &buffer) || !buffer)
+	if (!kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.vmalloc, (uint64_t[]){PIECE}, 1, &buffer) || !buffer)
 		return false;
 	if (open_file(redirect, buffer, path, mode, &file)) {
 		good = write_file(redirect, file, buffer, data, size);
-		call(redirect, WORLD_TRUSTED, redirect->function.fput, &file, 1, &ignored);
+		kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fput, &file, 1, &ignored);
 		run_task_work(redirect);
 	}
-	call(redirect, WORLD_TRUSTED, redirect->function.vfree, &buffer, 1, &ignored);
+	kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.vfree, &buffer, 1, &ignored);
 	return good;
 }
 

@@ -15,19 +15,10 @@
 
 enum { MIN_TASK = 0x400, MAX_TASK = 0x8000 /* bytes */, GFP_KERNEL = 0xcc0, STANDARD_FILES = 3 };
 
-static bool put_word(struct redirect *redirect, uint64_t linear, unsigned size, uint64_t value)
-{
-	return product_memory_write(&redirect->memory, linear, &value, size);
-}
-
-static bool call(struct redirect *redirect, uint64_t function, const uint64_t *argument, unsigned arguments, uint64_t *ret)
-{
-	return function && kernel_call(&redirect->context, WORLD_PRODUCT, function, argument, arguments, ret);
-}
-
 static bool set_current(struct redirect *redirect, uint64_t task)
 {
-	return put_word(redirect, redirect->config.product.percpu + redirect->current_offset, redirect->context.word, task);
+	return product_memory_write_word(&redirect->memory, redirect->config.product.percpu + redirect->current_offset,
+					 redirect->context.word, task);
 }
 
 /* -- the process -- */
@@ -39,7 +30,7 @@ static struct error *find_process(struct redirect *redirect, uint64_t init_task,
 	if (!set_current(redirect, init_task))
 		return error_create("the per-CPU area at %#llx is not mapped in the snapshot",
 				    (unsigned long long)redirect->config.product.percpu);
-	if (!call(redirect, redirect->function.find_task_by_vpid, &pid, 1, ret))
+	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.find_task_by_vpid, &pid, 1, ret))
 		return error_create("looking for process %llu in the snapshot failed: %s", (unsigned long long)pid,
 				    redirect->abort_reason ? redirect->abort_reason : "the kernel's search did not end");
 	if (!*ret)
@@ -59,7 +50,7 @@ static bool rebase(struct redirect *redirect, uint64_t from, uint64_t to, uint64
 	for (uint64_t at = 0; at + word <= size; at += word) {
 		if (!product_memory_read_word(&redirect->memory, to + at, word, &value))
 			return false;
-		if (value - from < size && !put_word(redirect, to + at, word, value - from + to))
+		if (value - from < size && !product_memory_write_word(&redirect->memory, to + at, word, value - from + to))
 			return false;
 	}
 	return true;
@@ -69,10 +60,12 @@ static struct error *copy_task(struct redirect *redirect, uint64_t original)
 {
 	uint64_t size;
 
-	if (!call(redirect, redirect->function.ksize, &original, 1, &size) || size < MIN_TASK || size > MAX_TASK)
+	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.ksize, &original, 1, &size) || size < MIN_TASK ||
+	    size > MAX_TASK)
 		return error_create("the host task at %#llx of the snapshot is no object of the kernel's allocator",
 				    (unsigned long long)original);
-	if (!call(redirect, redirect->function.kmemdup, (uint64_t[]){original, size, GFP_KERNEL}, 3, &redirect->host_task) ||
+	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.kmemdup, (uint64_t[]){original, size, GFP_KERNEL}, 3,
+			 &redirect->host_task) ||
 	    !redirect->host_task || !rebase(redirect, original, redirect->host_task, size))
 		return error_create("the snapshot's kernel has no memory left for a copy of the host task");
 	return NULL;
@@ -108,12 +101,13 @@ static struct error *make_files(struct redirect *redirect, uint64_t init_task)
 	if (!find_member(redirect, redirect->function.exit_files, &member))
 		return error_create("exit_files() of the trusted kernel does not load a member of its task");
 	if (!product_memory_read_word(&redirect->memory, init_task + member, word, &none) ||
-	    !call(redirect, redirect->function.dup_fd, (uint64_t[]){none, 0, redirect->host_task}, 3, &files) || !files ||
-	    is_error(redirect, files) || !put_word(redirect, redirect->host_task + member, word, files))
+	    !kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.dup_fd, (uint64_t[]){none, 0, redirect->host_task}, 3,
+			 &files) ||
+	    !files || is_error(redirect, files) || !product_memory_write_word(&redirect->memory, redirect->host_task + member, word, files))
 		return error_create("the snapshot's kernel cannot make a table of descriptors");
 	redirect->host_files = files;
 	for (unsigned i = 0; i < STANDARD_FILES; i++) /* the tool's own, reserved so that other numbers are often the same in both */
-		call(redirect, redirect->function.get_unused_fd_flags, (uint64_t[]){0}, 1, &ignored);
+		kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.get_unused_fd_flags, (uint64_t[]){0}, 1, &ignored);
 	return NULL;
 }
 
@@ -124,8 +118,8 @@ static void reset_thread_info(struct redirect *redirect)
 {
 	unsigned word = redirect->context.word;
 
-	put_word(redirect, redirect->host_task, word, 0);
-	put_word(redirect, redirect->host_task + word, word, 0);
+	product_memory_write_word(&redirect->memory, redirect->host_task, word, 0);
+	product_memory_write_word(&redirect->memory, redirect->host_task + word, word, 0);
 }
 
 void set_call_abi(struct redirect *redirect)
@@ -151,7 +145,8 @@ struct error *make_host_task(struct redirect *redirect)
 	if (err)
 		return err;
 	if (redirect->context.way == REDIRECT_CONTEXT)
-		put_word(redirect, redirect->host_task + redirect->task_stack, redirect->context.word, redirect->memory.window);
+		product_memory_write_word(&redirect->memory, redirect->host_task + redirect->task_stack, redirect->context.word,
+					  redirect->memory.window);
 	if (!set_current(redirect, redirect->host_task))
 		return error_create("the per-CPU area cannot be written");
 	err = make_files(redirect, init_task);

@@ -257,9 +257,6 @@ static enum verdict by_row(struct redirect *redirect, int *ret_errno)
 	case POLICY_TRUSTED:
 		return VERDICT_TRUSTED;
 	case POLICY_PRODUCT:
-	case POLICY_CWD:
-	case POLICY_UNSHARE:
-	case POLICY_CHROOT:
 		return VERDICT_PRODUCT;
 	case POLICY_BPF:
 		return judge_bpf(redirect, ret_errno);
@@ -274,12 +271,10 @@ static enum verdict by_row(struct redirect *redirect, int *ret_errno)
 	case POLICY_REFUSED:
 		return VERDICT_REFUSED;
 	case POLICY_FD:
-	case POLICY_FCHDIR:
 		return by_fd(redirect, a[0]);
 	case POLICY_FD2:
 		return both(by_fd(redirect, a[0]), by_fd(redirect, a[1]), EINVAL, ret_errno);
 	case POLICY_PATH:
-	case POLICY_CHDIR:
 		return judge_path(redirect, a[0]);
 	case POLICY_INOTIFY:
 		return by_watch(redirect, 1, ret_errno);

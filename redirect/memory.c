@@ -217,6 +217,11 @@ bool product_memory_read_word(struct product_memory *memory, uint64_t linear, un
 	return product_memory_read(memory, linear, ret, size);
 }
 
+bool product_memory_write_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t value)
+{
+	return product_memory_write(memory, linear, &value, size);
+}
+
 /* -- transactions -- */
 
 void product_memory_begin(struct product_memory *memory)

@@ -60,6 +60,7 @@ bool product_memory_read(struct product_memory *memory, uint64_t linear, void *t
 bool product_memory_write(struct product_memory *memory, uint64_t linear, const void *from, size_t size);
 /* A little-endian number of `size` bytes, up to 8. */
 bool product_memory_read_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t *ret);
+bool product_memory_write_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t value);
 
 /* Transactions of the overlay, with the bank kept in step. */
 void product_memory_begin(struct product_memory *memory);

@@ -28,11 +28,6 @@
 #define FCNTL POLICY_FCNTL, LIST(0)
 #define SOCKETCALL POLICY_SOCKETCALL, LIST(0)
 #define IPC POLICY_IPC, LIST(0)
-#define CHDIR POLICY_CHDIR, LIST(0)
-#define FCHDIR POLICY_FCHDIR, LIST(0)
-#define CWD POLICY_CWD, LIST(0)
-#define CHROOT POLICY_CHROOT, LIST(0)
-#define UNSHARE POLICY_UNSHARE, LIST(0)
 #define INOTIFY POLICY_INOTIFY, LIST(0)
 #define BPF POLICY_BPF, LIST(0)
 #define OPENS POLICY_OPENS
@@ -95,9 +90,6 @@ void policy_deinit(struct policy *policy)
 bool policy_is_path(const struct policy_row *row, unsigned n)
 {
 	switch (row->rule) {
-	case POLICY_CHDIR:
-	case POLICY_CHROOT:
-		return n == 0;
 	case POLICY_PATH:
 	case POLICY_EXEC:
 		return n == row->argument[0];

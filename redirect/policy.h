@@ -29,13 +29,8 @@ enum policy_rule {
 	POLICY_FCNTL,      /* duplicates and flags of the descriptor: trusted; the rest like POLICY_FD */
 	POLICY_SOCKETCALL, /* i386: by the call that argument[0] names */
 	POLICY_IPC,        /* i386: likewise */
-	POLICY_CHDIR,
-	POLICY_FCHDIR,
-	POLICY_CWD,
-	POLICY_CHROOT,
-	POLICY_UNSHARE,
-	POLICY_INOTIFY,
-	POLICY_BPF,
+	POLICY_INOTIFY,    /* the path argument[1]: refused if it is the product's */
+	POLICY_BPF,        /* the product, for commands that list and look; others are refused */
 };
 
 enum {

@@ -98,24 +98,22 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 
 static enum mark_action refuse(struct redirect *redirect, int error)
 {
-	struct cpu *cpu = redirect->cpu;
-	unsigned word = redirect->context.word;
+	enum mark_action action = return_to_caller(redirect, -error);
 
-	if (!cpu_peek_word(cpu, cpu->gpr[RSP], word, &cpu->rip))
-		return MARK_CONTINUE;
-	cpu->gpr[RSP] += word;
-	cpu->gpr[RAX] = word == 8 ? (uint64_t)-error : (uint32_t)-error;
-	trace(redirect, -error, NULL);
-	return MARK_LOOK;
+	if (action == MARK_LOOK)
+		trace(redirect, -error, NULL);
+	return action;
 }
 
 /* Where the body will come back to is known only now; there are a few such places in a kernel. */
 static bool mark_return(struct redirect *redirect)
 {
-	struct error *err = cpu_mark(redirect->cpu, redirect->context.return_rip, on_return, redirect);
+	uint64_t place = redirect->context.return_rip;
+	struct error *err = cpu_is_marked(redirect->cpu, place) ? NULL : cpu_mark(redirect->cpu, place, on_return, redirect);
+	bool marked = !err;
 
-	error_destroy(err); /* it is marked already */
-	return true;
+	error_destroy(err);
+	return marked;
 }
 
 static enum mark_action begin_product_call(struct redirect *redirect)
@@ -129,9 +127,10 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 	set_call_abi(redirect);
 	if (!context_enter(&redirect->context))
 		return refuse(redirect, ENOMEM);
-	mark_return(redirect);
 	redirect->stats.flagged++;
-	if (!put_translated(redirect))
+	if (!mark_return(redirect))
+		abort_call(redirect, ENOMEM, "out of memory");
+	else if (!put_translated(redirect))
 		abort_call(redirect, EIO, "arguments");
 	return MARK_LOOK;
 }
@@ -210,20 +209,29 @@ static enum mark_action on_task_work(void *opaque, struct cpu *cpu)
 
 /* -- the session -- */
 
+static bool is_body(const char *name)
+{
+	static const char *const prefixes[] = {"__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"};
+
+	for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 static struct error *mark_body(struct redirect *redirect, const struct symbol *symbol)
 {
-	error_destroy(cpu_mark(redirect->cpu, symbol->address, on_body, redirect)); /* bodies without arguments have two names */
-	return NULL;
+	if (!is_body(symbol->name) || cpu_is_marked(redirect->cpu, symbol->address)) /* bodies without arguments have two names */
+		return NULL;
+	return cpu_mark(redirect->cpu, symbol->address, on_body, redirect);
 }
 
 static struct error *mark_bodies(struct redirect *redirect)
 {
-	static const char *const prefixes[] = {"__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"};
-	struct error *err = NULL;
 	uint64_t fput = find_symbol(redirect, "__fput"), task_work = find_symbol(redirect, "task_work_add");
+	struct error *err = for_each_function(redirect, mark_body);
 
-	for (unsigned i = 0; !err && i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		for_each_symbol(redirect, prefixes[i], mark_body, &err);
 	if (!err && fput)
 		err = cpu_mark(redirect->cpu, fput, on_fput, redirect);
 	if (!err && task_work)

@@ -90,9 +90,8 @@ struct redirect {
 
 /* The address of a function or variable of the kernel; 0: there is none of this name. */
 uint64_t find_symbol(const struct redirect *redirect, const char *name);
-/* Calls fn for each function whose name begins with prefix. */
-void for_each_symbol(struct redirect *redirect, const char *prefix, struct error *(*fn)(struct redirect *, const struct symbol *),
-		     struct error **ret_error);
+/* Calls fn for each function of the kernel, until it returns an error. */
+struct error *for_each_function(struct redirect *redirect, struct error *(*fn)(struct redirect *, const struct symbol *));
 /* "name+0x12" */
 const char *symbol_near(const struct redirect *redirect, uint64_t address, char to[KSYM_NAME_LEN + 20]);
 
@@ -172,8 +171,8 @@ void code_deinit(struct redirect *redirect);
 /* -- stand_ins.c -- */
 
 struct error *mark_stand_ins(struct redirect *redirect);
-/* The function at whose first instruction the CPU stands returns this. */
-enum mark_action return_to_caller(struct redirect *redirect, uint64_t value);
+/* The function at whose first instruction the CPU stands, in either world, returns this. */
+enum mark_action return_to_caller(struct redirect *redirect, int64_t value);
 
 /* -- spin.c -- */
 

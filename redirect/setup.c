@@ -79,11 +79,6 @@ static struct error *find_stack_field(struct redirect *redirect)
 
 /* -- the product's CPU -- */
 
-static bool put_word(struct redirect *redirect, uint64_t linear, unsigned size, uint64_t value)
-{
-	return product_memory_write(&redirect->memory, linear, &value, size);
-}
-
 /* Task context, preemptible: as at the start of a system call. The count's highest bit is inverted: clear means "reschedule now". */
 static void reset_preempt_count(struct redirect *redirect)
 {
@@ -92,7 +87,7 @@ static void reset_preempt_count(struct redirect *redirect)
 	if (!at && find_symbol(redirect, "pcpu_hot")) /* its second member, 6.2 to 6.14 */
 		at = redirect->current_offset + redirect->context.word;
 	if (at)
-		put_word(redirect, redirect->config.product.percpu + at, 4, 0x80000000);
+		product_memory_write_word(&redirect->memory, redirect->config.product.percpu + at, 4, 0x80000000);
 }
 
 struct error *set_up_product(struct redirect *redirect)

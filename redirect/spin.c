@@ -73,7 +73,7 @@ static bool release(struct redirect *redirect, uint64_t address, unsigned size)
 		value++; /* a seqcount */
 	else
 		return false;
-	return product_memory_write(&redirect->memory, address, &value, size);
+	return product_memory_write_word(&redirect->memory, address, size, value);
 }
 
 bool end_spin(struct redirect *redirect, bool *ret_spins)

@@ -56,21 +56,19 @@ static const struct stand_in {
 
 enum { COUNT = sizeof(stand_ins) / sizeof(stand_ins[0]) };
 
-/* Goes back to the caller, as RET does. */
-enum mark_action return_to_caller(struct redirect *redirect, uint64_t value)
+enum mark_action return_to_caller(struct redirect *redirect, int64_t value)
 {
 	struct cpu *cpu = redirect->cpu;
 	unsigned word = redirect->context.word;
+	bool in_window = redirect->context.phase == CONTEXT_PRODUCT && redirect->context.way == REDIRECT_CONTEXT;
 	uint64_t rip = 0;
-	bool read = redirect->context.way == REDIRECT_CONTEXT ? product_memory_read_word(&redirect->memory, cpu->gpr[RSP], word, &rip)
-							      : cpu_peek_word(cpu, cpu->gpr[RSP], word, &rip);
 
-	if (!read)
+	if (!(in_window ? product_memory_read_word(&redirect->memory, cpu->gpr[RSP], word, &rip)
+			: cpu_peek_word(cpu, cpu->gpr[RSP], word, &rip)))
 		return MARK_CONTINUE; /* and faults */
-	cpu->gpr[RAX] = value;
+	cpu->gpr[RAX] = word == 8 ? (uint64_t)value : (uint32_t)value;
 	cpu->gpr[RSP] += word;
 	cpu->rip = rip;
-	redirect->stats.stand_ins++;
 	return MARK_LOOK;
 }
 
@@ -91,8 +89,10 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	}
 	if (redirect->context.phase != CONTEXT_PRODUCT)
 		return MARK_CONTINUE;
-	if (stand_in->action == RETURN)
+	if (stand_in->action == RETURN) {
+		redirect->stats.stand_ins++;
 		return return_to_caller(redirect, stand_in->value);
+	}
 	redirect->abort_reason = stand_in->name;
 	if (redirect->context.nested) {
 		cpu_request_exit(cpu, CPU_EXIT_CLIENT);

@@ -1,6 +1,5 @@
 /* Looking up the kernel's symbols: session.h. */
 #include <stdio.h>
-#include <string.h>
 
 #include "redirect/session.h"
 
@@ -11,17 +10,17 @@ uint64_t find_symbol(const struct redirect *redirect, const char *name)
 	return symbols_address(redirect->config.symbols, name, &address) ? address : 0;
 }
 
-void for_each_symbol(struct redirect *redirect, const char *prefix, struct error *(*fn)(struct redirect *, const struct symbol *),
-		     struct error **ret_error)
+struct error *for_each_function(struct redirect *redirect, struct error *(*fn)(struct redirect *, const struct symbol *))
 {
 	struct symbols_cursor cursor = {0};
+	struct error *err = NULL;
 	struct symbol symbol;
 
-	*ret_error = NULL;
-	while (!*ret_error && symbols_next(redirect->config.symbols, &cursor, &symbol)) {
-		if (strncmp(symbol.name, prefix, strlen(prefix)) == 0 && (symbol.type == 'T' || symbol.type == 't'))
-			*ret_error = fn(redirect, &symbol);
+	while (!err && symbols_next(redirect->config.symbols, &cursor, &symbol)) {
+		if (symbol.type == 'T' || symbol.type == 't')
+			err = fn(redirect, &symbol);
 	}
+	return err;
 }
 
 const char *symbol_near(const struct redirect *redirect, uint64_t address, char to[KSYM_NAME_LEN + 20])
