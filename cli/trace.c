@@ -50,7 +50,8 @@ static void print_text(FILE *to, const struct redirect_call *call)
 	fprintf(to, ") = %" PRId64, call->result);
 	if (call->result < 0 && call->result > -4096 && strerrorname_np(-call->result))
 		fprintf(to, " %s", strerrorname_np(-call->result));
-	fprintf(to, "  %" PRIu64 " instructions, %zu pages copied", call->instructions, call->pages);
+	fprintf(to, "  %" PRIu64 " instructions, %" PRIu64 " loads, %" PRIu64 " stores, %zu pages copied", call->instructions,
+		call->traffic.loads, call->traffic.stores, call->pages);
 	if (call->aborted)
 		fprintf(to, "  ABORTED: %s", call->aborted);
 	putc('\n', to);
@@ -65,8 +66,9 @@ static json_t *to_json(const struct redirect_call *call)
 
 		json_array_append_new(arguments, path ? path : json_sprintf("%#" PRIx64, call->argument[i]));
 	}
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:s?}", "call", call->name, "arguments", arguments, "result", (json_int_t)call->result,
-			 "instructions", (json_int_t)call->instructions, "pages_copied", (json_int_t)call->pages, "aborted", call->aborted);
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s?}", "call", call->name, "arguments", arguments, "result",
+			 (json_int_t)call->result, "instructions", (json_int_t)call->instructions, "loads", (json_int_t)call->traffic.loads,
+			 "stores", (json_int_t)call->traffic.stores, "pages_copied", (json_int_t)call->pages, "aborted", call->aborted);
 }
 
 static void print_json(FILE *to, json_t *object)

@@ -36,9 +36,10 @@ struct request {
 struct place {
 	uint64_t linear, paddr;
 	unsigned size;
-	bool single;     /* a device, or code about to be written: the instruction must be alone in its block */
-	uint8_t *host;   /* NULL: by physmem_read() and physmem_write() at paddr */
-	uint8_t *shadow; /* or NULL */
+	bool single;                 /* a device, or code about to be written: the instruction must be alone in its block */
+	uint8_t *host;               /* NULL: by physmem_read() and physmem_write() at paddr */
+	uint8_t *shadow;             /* or NULL */
+	struct tlb_traffic *traffic; /* or NULL: not counted */
 };
 
 struct span {
@@ -121,9 +122,10 @@ static bool locate_by_client(struct cpu *cpu, struct tlb *bank, bool write, stru
 
 	switch (bank->client->fill(bank->client, place->linear, write, &page)) {
 	case TLB_FILL_OK:
-		if (may_enter(cpu, place->linear))
+		if (!page.traffic && may_enter(cpu, place->linear))
 			tlb_enter(bank, place->linear, &page, write ? TLB_WRITE : TLB_READ, 0);
 		place_at(place, &page);
+		place->traffic = page.traffic;
 		return true;
 	case TLB_FILL_TRUSTED:
 		*ret_shadow = page.shadow;
@@ -280,10 +282,21 @@ static void put_place(struct cpu *cpu, const struct place *place, const uint8_t 
 	}
 }
 
+/* NULL: not counted. A span counts once, though it may lie in two pages. */
+static struct tlb_traffic *span_traffic(const struct span *span)
+{
+	struct tlb_traffic *traffic = span->place[0].traffic;
+
+	return traffic || span->count == 1 ? traffic : span->place[1].traffic;
+}
+
 static void fetch_span(struct cpu *cpu, const struct span *span, void *to)
 {
+	struct tlb_traffic *traffic = span_traffic(span);
 	uint8_t *at = to;
 
+	if (traffic)
+		traffic->loads++;
 	for (unsigned i = 0; i < span->count; at += span->place[i++].size)
 		fetch_place(cpu, &span->place[i], at);
 	cpu->pending_debug |= span->breakpoints;
@@ -291,8 +304,11 @@ static void fetch_span(struct cpu *cpu, const struct span *span, void *to)
 
 static void put_span(struct cpu *cpu, const struct span *span, const void *from)
 {
+	struct tlb_traffic *traffic = span_traffic(span);
 	const uint8_t *at = from;
 
+	if (traffic)
+		traffic->stores++;
 	for (unsigned i = 0; i < span->count; at += span->place[i++].size)
 		put_place(cpu, &span->place[i], at);
 	cpu->pending_debug |= span->breakpoints;

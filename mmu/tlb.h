@@ -68,10 +68,16 @@ enum tlb_fill_status {
 	TLB_FILL_STOP,    /* leave the run loop with CPU_EXIT_CLIENT; the instruction has not happened */
 };
 
+/* What instructions transferred; one that reads, changes and writes does both. */
+struct tlb_traffic {
+	uint64_t loads, stores;
+};
+
 struct tlb_page {
 	uint8_t *host;   /* start of the page */
 	uint8_t *shadow; /* start of its tags, or NULL */
 	uint32_t error_code;
+	struct tlb_traffic *traffic; /* not NULL: the page is not entered, so that each access to it is seen, and counted here */
 };
 
 /*

@@ -85,6 +85,7 @@ bool read_call(struct redirect *redirect)
 	memset(call, 0, sizeof(*call));
 	call->regs = regs;
 	call->started = cpu_instructions(redirect->cpu);
+	call->before = redirect->memory.traffic;
 	words = pt_regs_words(redirect); /* cs is at the same place for both ABIs */
 	if (!cpu_peek_word(redirect->cpu, regs + words[CS] * word, word, &cs))
 		return false;

@@ -132,6 +132,24 @@ void set_call_abi(struct redirect *redirect)
 		product_memory_write(&redirect->memory, redirect->host_task + AFTER_FLAGS, trusted, SIZE);
 }
 
+/*
+ * The task's own stack, on which the kernel looks for pt_regs, is the one that the call runs on: in the "tags" way the trusted one, told by
+ * its tag.
+ */
+void set_call_stack(struct redirect *redirect)
+{
+	const struct context *context = &redirect->context;
+	bool tags = context->way == REDIRECT_TAGS;
+	uint64_t field = redirect->host_task + redirect->task_stack, now;
+	uint64_t stack = tags ? redirect->cpu->gpr[RSP] & ~(context->stack_size - 1) : redirect->memory.window;
+
+	if (product_memory_read_word(&redirect->memory, field, context->word, &now) && now == stack)
+		return;
+	product_memory_write_word(&redirect->memory, field, context->word, stack);
+	if (tags)
+		product_memory_tag(&redirect->memory, field, context->word, TAG_STACK);
+}
+
 struct error *make_host_task(struct redirect *redirect)
 {
 	uint64_t init_task = find_symbol(redirect, "init_task"), original = 0;
@@ -144,9 +162,7 @@ struct error *make_host_task(struct redirect *redirect)
 		err = copy_task(redirect, original);
 	if (err)
 		return err;
-	if (redirect->context.way == REDIRECT_CONTEXT)
-		product_memory_write_word(&redirect->memory, redirect->host_task + redirect->task_stack, redirect->context.word,
-					  redirect->memory.window);
+	set_call_stack(redirect);
 	if (!set_current(redirect, redirect->host_task))
 		return error_create("the per-CPU area cannot be written");
 	err = make_files(redirect, init_task);

@@ -84,6 +84,7 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 	memory->count.fills++;
 	ret_page->host = page.host;
 	ret_page->shadow = page.shadow;
+	ret_page->traffic = memory->counts ? &memory->traffic : NULL;
 	return TLB_FILL_OK;
 }
 
@@ -105,6 +106,7 @@ struct error *product_memory_init(struct product_memory *memory, const struct pr
 	memory->snapshot = config->snapshot;
 	memory->kernel_start = config->kernel_start;
 	memory->paging = config->paging;
+	memory->counts = config->counts;
 	return overlay_create(&overlay, &memory->overlay);
 }
 
@@ -220,6 +222,14 @@ bool product_memory_read_word(struct product_memory *memory, uint64_t linear, un
 bool product_memory_write_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t value)
 {
 	return product_memory_write(memory, linear, &value, size);
+}
+
+void product_memory_tag(struct product_memory *memory, uint64_t linear, unsigned size, uint8_t tag)
+{
+	uint8_t *shadow;
+
+	if (locate(memory, linear, true, &shadow) && shadow)
+		memset(shadow, tag, size);
 }
 
 /* -- transactions -- */

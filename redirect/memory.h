@@ -28,6 +28,8 @@ struct product_memory {
 	uint8_t *window_host;
 	void (*user_write)(void *opaque, uint64_t linear); /* before the first write to a page of the user half since the bank forgot it */
 	void *opaque;
+	bool counts;
+	struct tlb_traffic traffic; /* with `counts`: of instructions with the snapshot and the overlay */
 	struct {
 		uint64_t fills, faults, holes; /* misses answered; refused; of the answered, at addresses without memory */
 	} count;
@@ -40,6 +42,7 @@ struct product_memory_config {
 	bool shadows; /* for tagged execution: values that come from the product carry `product_tag` */
 	uint8_t product_tag;
 	uint64_t max_pages; /* that may be written */
+	bool counts;        /* loads and stores: accesses are several times slower then */
 };
 
 struct error *product_memory_init(struct product_memory *memory, const struct product_memory_config *config);
@@ -61,6 +64,8 @@ bool product_memory_write(struct product_memory *memory, uint64_t linear, const 
 /* A little-endian number of `size` bytes, up to 8. */
 bool product_memory_read_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t *ret);
 bool product_memory_write_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t value);
+/* Gives bytes that were written, within one page, a tag, if the overlay has shadows. */
+void product_memory_tag(struct product_memory *memory, uint64_t linear, unsigned size, uint8_t tag);
 
 /* Transactions of the overlay, with the bank kept in step. */
 void product_memory_begin(struct product_memory *memory);

@@ -24,6 +24,8 @@ static void trace(struct redirect *redirect, int64_t result, const char *aborted
 	if (!redirect->config.trace)
 		return;
 	told.instructions = cpu_instructions(redirect->cpu) - call->started;
+	told.traffic.loads = redirect->memory.traffic.loads - call->before.loads;
+	told.traffic.stores = redirect->memory.traffic.stores - call->before.stores;
 	told.pages = call->pages;
 	for (unsigned i = 0; i < REDIRECT_ARGUMENTS; i++) {
 		told.argument[i] = call->argument[i];
@@ -125,6 +127,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 	}
 	go_to_directory(redirect);
 	set_call_abi(redirect);
+	set_call_stack(redirect);
 	if (!context_enter(&redirect->context))
 		return refuse(redirect, ENOMEM);
 	redirect->stats.flagged++;
@@ -292,6 +295,7 @@ struct error *redirect_create(const struct redirect_config *config, struct redir
 		.shadows = config->way == REDIRECT_TAGS,
 		.product_tag = TAG_PRODUCT,
 		.max_pages = MAX_COPIED_PAGES,
+		.counts = config->trace != NULL,
 	};
 	struct error *err;
 

@@ -36,9 +36,10 @@ struct redirect_call {
 	uint64_t argument[REDIRECT_ARGUMENTS];
 	const char *path[REDIRECT_ARGUMENTS]; /* what an argument points to if it is a path that could be read, else NULL */
 	int64_t result;
-	uint64_t instructions; /* in all */
-	size_t pages;          /* of the snapshot's, copied for being written */
-	const char *aborted;   /* why the call was given up, or NULL */
+	uint64_t instructions;      /* in all */
+	struct tlb_traffic traffic; /* loads and stores that were redirected */
+	size_t pages;               /* of the snapshot's, copied for being written */
+	const char *aborted;        /* why the call was given up, or NULL */
 };
 
 struct redirect_config {

@@ -33,7 +33,8 @@ struct call {
 	uint64_t argument[ARGUMENTS];
 	uint64_t translated[ARGUMENTS]; /* as the product is to see them */
 	uint64_t started;
-	size_t pages; /* copied */
+	struct tlb_traffic before; /* the product's traffic at its start */
+	size_t pages;              /* copied */
 	struct patch patch[MAX_PATCHES];
 	unsigned patches;
 	bool opens;
@@ -112,6 +113,8 @@ struct error *make_host_task(struct redirect *redirect);
 bool find_member(struct redirect *redirect, uint64_t function, int64_t *ret);
 /* Before a call on the product: one of a 32-bit tool on a 64-bit kernel is one for the product, too. */
 void set_call_abi(struct redirect *redirect);
+/* And the host task's stack is the one that the call runs on. */
+void set_call_stack(struct redirect *redirect);
 
 /* -- judge.c -- */
 

@@ -334,6 +334,45 @@ static void test_client(void **state)
 	free(bank);
 }
 
+/* A client that counts is asked at every access; both bytes of a crossing one make one, a read-modify-write makes two. */
+static void test_traffic(void **state)
+{
+	static uint8_t page[PAGE_SIZE];
+	struct rig *rig = *state;
+	struct cpu *cpu = rig->cpu;
+	struct tlb *bank = calloc(1, sizeof(*bank));
+	struct tlb_traffic traffic = {0};
+	struct client client = {.base = {client_fill, 0}, .status = TLB_FILL_OK, .page = {.host = page, .traffic = &traffic}};
+	struct rmw rmw;
+
+	turn_paging_on(rig);
+	tlb_init(bank);
+	bank->client = &client.base;
+	cpu_set_supervisor_banks(cpu, bank, NULL);
+	for (unsigned i = 1; i <= 3; i++) {
+		load(cpu, &rig->insn, (struct address){BASE + 0x5008, 0}, 8);
+		assert_int_equal(client.asked, i);
+		assert_null(fast_read(bank, BASE + 0x5008, 8));
+	}
+	assert_int_equal(traffic.loads, 3);
+	load(cpu, &rig->insn, (struct address){BASE + 0x5ffc, 0}, 8);
+	assert_int_equal(traffic.loads, 4);
+	assert_int_equal(traffic.stores, 0);
+	store(cpu, &rig->insn, (struct address){BASE + 0x5ffe, 0}, 4, (struct value){0x11223344, 0});
+	assert_int_equal(traffic.stores, 1);
+	load_rmw(cpu, &rig->insn, (struct address){BASE + 0x5010, 0}, 4, &rmw);
+	store_rmw(cpu, &rig->insn, &rmw, 4, (struct value){7, 0});
+	assert_int_equal(page[0x10], 7);
+	probe_write(cpu, &rig->insn, bank, BASE + 0x5010, 4); /* transfers nothing */
+	assert_int_equal(traffic.loads, 5);
+	assert_int_equal(traffic.stores, 2);
+	client.page.traffic = NULL;
+	load(cpu, &rig->insn, (struct address){BASE + 0x5008, 0}, 8);
+	assert_non_null(fast_read(bank, BASE + 0x5008, 8));
+	assert_int_equal(traffic.loads, 5);
+	free(bank);
+}
+
 static void test_shadow_functions(void **state)
 {
 	uint8_t shadow[40] = {0};
@@ -430,17 +469,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_plain),
-		TEST(test_wrap),
-		TEST(test_rom_and_hole),
-		TEST(test_device),
-		TEST(test_code_page),
-		TEST(test_crossing_faults),
-		TEST(test_own_accesses),
-		TEST(test_breakpoints),
-		TEST(test_alignment),
-		TEST(test_client),
-		TEST(test_shadow_functions),
+		TEST(test_plain),        TEST(test_wrap),        TEST(test_rom_and_hole),
+		TEST(test_device),       TEST(test_code_page),   TEST(test_crossing_faults),
+		TEST(test_own_accesses), TEST(test_breakpoints), TEST(test_alignment),
+		TEST(test_client),       TEST(test_traffic),     TEST(test_shadow_functions),
 		TEST(test_ea_slow),
 	};
 
