@@ -49,9 +49,19 @@ static const uint8_t *page(void *opaque, uint64_t paddr)
 	return snapshot_page(opaque, paddr);
 }
 
-static bool is_delivered(void *opaque, const char *path)
+static enum readers is_delivered(void *opaque, const char *path)
 {
-	return program_has(&((const struct session *)opaque)->program, path);
+	const struct session *session = opaque;
+	enum program_file_kind kind;
+
+	if (!program_has(&session->program, path, &kind))
+		return READERS_NONE;
+	return kind == PROGRAM_DATA ? READERS_ALL : READERS_LOADER;
+}
+
+static bool is_loader(void *opaque, uint64_t address, const uint8_t *code, size_t size)
+{
+	return program_is_loader(&((const struct session *)opaque)->program, address, code, size);
 }
 
 static const char *search_path(const struct session *session)
@@ -85,9 +95,9 @@ static bool is_wanted(void *opaque, struct redirect *redirect, const char *path)
 	size_t before = program->files;
 	struct error *err;
 
-	if (!is_in_search_path(search_path(session), path) || program_has(program, path) || !program_exists(session->options->root, path))
+	if (!is_in_search_path(search_path(session), path) || !program_exists(session->options->root, path))
 		return false;
-	if (!redirect)
+	if (!redirect || program_has(program, path, NULL))
 		return true;
 	err = program_add_command(program, session->options->root, path, search_path(session), arch_of(session));
 	for (size_t i = before; !err && i < program->files; i++) {
@@ -128,6 +138,7 @@ static struct error *make_redirect(struct session *session)
 		.agent = true,
 		.first_pid = first_pid(session),
 		.delivered = is_delivered,
+		.loader = is_loader,
 		.wanted = is_wanted,
 		.delivered_opaque = session,
 		.trusted_only = session->options->no_redirect,

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loader/file.h"
+
 enum { MAX_FILES = 4096, MAX_DEPTH = 4 /* of interpreters of interpreters */, SHEBANG = 256 };
 
 /* What ld.so searches by itself, Debian's directories first (ld.so(8), /etc/ld.so.conf.d). */
@@ -80,10 +82,10 @@ static bool known(const struct program *program, const char *path)
 }
 
 /* Adds the file; false: it is there already, is none, or memory is short. */
-static bool add(struct collection *collection, const char *path, bool library)
+static bool add(struct collection *collection, const char *path, enum program_file_kind kind)
 {
 	struct program *program = collection->program;
-	struct program_file *larger, file = {.library = library};
+	struct program_file *larger, file = {.kind = kind};
 	struct stat status;
 
 	if (path[0] != '/' || known(program, path) || program->files == MAX_FILES)
@@ -224,7 +226,7 @@ static struct error *collect_needed(struct collection *collection, Elf *elf, con
 
 		if (!library)
 			return error_create("%s: its library %s is not found on this machine", path, name);
-		if (add(collection, library, true))
+		if (add(collection, library, PROGRAM_LIBRARY))
 			err = collect_elf(collection, library, rpath ? rpath : inherited);
 		free(library);
 	}
@@ -260,7 +262,7 @@ static void collect_interpreter(struct collection *collection, Elf *elf)
 		if (!gelf_getphdr(elf, i, &header) || header.p_type != PT_INTERP || header.p_offset >= size)
 			continue;
 		if (memchr(raw + header.p_offset, 0, size - header.p_offset))
-			add(collection, raw + header.p_offset, true);
+			add(collection, raw + header.p_offset, PROGRAM_LOADER);
 	}
 }
 
@@ -349,12 +351,12 @@ static struct error *collect_program(struct collection *collection, const char *
 	struct error *err;
 	bool script;
 
-	add(collection, path, false);
 	source = resolve(collection->root, path);
 	if (!source)
 		return error_create("%s: %s", path, strerror(ENOENT));
 	script = read_shebang(source, line, &interpreter, &argument);
 	free(source);
+	add(collection, path, script ? PROGRAM_DATA : PROGRAM_CODE);
 	if (!script)
 		return collect_elf(collection, path, NULL);
 	if (depth == MAX_DEPTH)
@@ -426,7 +428,7 @@ static struct error *add_tree(struct program *program, const char *root, const c
 	struct error *err = NULL;
 
 	if (!directory)
-		add(&collection, path, false);
+		add(&collection, path, PROGRAM_DATA);
 	while (!err && directory && (entry = readdir(directory))) {
 		char *below;
 
@@ -468,17 +470,8 @@ void program_deinit(struct program *program)
 	*program = (struct program){0};
 }
 
-bool program_has(const struct program *program, const char *path)
+static bool in_folder(const struct program *program, const char *path)
 {
-	const char *name = strrchr(path, '/');
-
-	for (size_t i = 0; i < program->files; i++) {
-		const struct program_file *file = &program->file[i];
-		const char *own = strrchr(file->path, '/');
-
-		if (strcmp(file->path, path) == 0 || (file->library && name && own && strcmp(name, own) == 0))
-			return true;
-	}
 	for (size_t i = 0; i < program->folders; i++) {
 		size_t length = strlen(program->folder[i]);
 
@@ -486,6 +479,57 @@ bool program_has(const struct program *program, const char *path)
 			return true;
 	}
 	return false;
+}
+
+static bool is_same_name(const char *a, const char *b)
+{
+	a = strrchr(a, '/');
+	b = strrchr(b, '/');
+	return a && b && strcmp(a, b) == 0;
+}
+
+bool program_has(const struct program *program, const char *path, enum program_file_kind *ret_kind)
+{
+	for (size_t i = 0; i < program->files; i++) {
+		const struct program_file *file = &program->file[i];
+		bool anywhere = file->kind == PROGRAM_LIBRARY || file->kind == PROGRAM_LOADER;
+
+		if (strcmp(file->path, path) != 0 && !(anywhere && is_same_name(file->path, path)))
+			continue;
+		if (ret_kind)
+			*ret_kind = file->kind;
+		return true;
+	}
+	if (ret_kind)
+		*ret_kind = PROGRAM_DATA;
+	return in_folder(program, path);
+}
+
+static bool has_code(const struct file *file, uint64_t address, const uint8_t *code, size_t size)
+{
+	enum { PAGE = 4096 };
+
+	for (size_t at = address % PAGE; at + size <= file->size; at += PAGE) {
+		if (memcmp(file->data + at, code, size) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool program_is_loader(const struct program *program, uint64_t address, const uint8_t *code, size_t size)
+{
+	bool found = false;
+
+	for (size_t i = 0; !found && i < program->files; i++) {
+		struct file file = {0};
+
+		if (program->file[i].kind != PROGRAM_LOADER)
+			continue;
+		error_destroy(file_open(program->file[i].source, &file));
+		found = file.data && has_code(&file, address, code, size);
+		file_close(&file);
+	}
+	return found;
 }
 
 const char *program_library_path(enum kernel_arch arch)

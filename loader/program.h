@@ -7,15 +7,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "loader/kernel.h"
 #include "util/error.h"
+
+enum program_file_kind {
+	PROGRAM_DATA,    /* a script, or what programs read by themselves */
+	PROGRAM_CODE,    /* an ELF file, for the kernel to execute */
+	PROGRAM_LIBRARY, /* for the dynamic loader, which looks for it in many directories */
+	PROGRAM_LOADER,  /* the dynamic loader itself */
+};
 
 struct program_file {
 	char *path;   /* where the program looks for it; absolute */
 	char *source; /* where its contents are on the host */
 	unsigned mode;
-	bool library;
+	enum program_file_kind kind;
 };
 
 struct program {
@@ -49,8 +57,13 @@ void program_deinit(struct program *program);
 
 /* Where programs look for libraries by themselves, in PATH's form. */
 const char *program_library_path(enum kernel_arch arch);
-/* Whether a file of this path, or in a folder that was, or a library of this name was collected. */
-bool program_has(const struct program *program, const char *path);
+/*
+ * Whether a file of this path, or in a folder that was, or a library of this name was collected; and of which kind it is (in folders:
+ * data). ret_kind may be NULL.
+ */
+bool program_has(const struct program *program, const char *path, enum program_file_kind *ret_kind);
+/* Whether these `size` bytes are what a collected dynamic loader has at `address`, where its pages are aligned as in its file. */
+bool program_is_loader(const struct program *program, uint64_t address, const uint8_t *code, size_t size);
 
 /* program_collect() says that there is no such command by this text at the end of the message. */
 #define PROGRAM_NOT_FOUND "command not found"

@@ -8,15 +8,15 @@
 #include "emu/peek.h"
 #include "redirect/session.h"
 
-enum { USER_CS64 = 0x33 /* __USER_CS */ };
+enum { USER_CS64 = 0x33 /* __USER_CS */, CS64 = 17 /* x86-64: the word of cs, for both ABIs */ };
 
-/* Words of pt_regs: the arguments in order, orig_ax, cs. */
-enum { ORIG_AX = ARGUMENTS, CS, WORDS };
+/* Words of pt_regs: the arguments in order, orig_ax, ip, sp. */
+enum { ORIG_AX = ARGUMENTS, IP, SP, WORDS };
 
 static const uint8_t *pt_regs_words(const struct redirect *redirect)
 {
-	static const uint8_t x86_64[WORDS] = {14, 13, 12, 7, 9, 8, 15, 17}, compat[WORDS] = {5, 11, 12, 13, 14, 4, 15, 17},
-			     i386[WORDS] = {0, 1, 2, 3, 4, 5, 11, 12};
+	static const uint8_t x86_64[WORDS] = {14, 13, 12, 7, 9, 8, 15, 16, 19}, compat[WORDS] = {5, 11, 12, 13, 14, 4, 15, 16, 19},
+			     i386[WORDS] = {0, 1, 2, 3, 4, 5, 11, 12, 15};
 
 	if (redirect->context.word == 4)
 		return i386;
@@ -86,8 +86,7 @@ bool read_call(struct redirect *redirect)
 	call->regs = regs;
 	call->started = cpu_instructions(redirect->cpu);
 	call->before = redirect->memory.traffic;
-	words = pt_regs_words(redirect); /* cs is at the same place for both ABIs */
-	if (!cpu_peek_word(redirect->cpu, regs + words[CS] * word, word, &cs))
+	if (word == 8 && !cpu_peek_word(redirect->cpu, regs + CS64 * word, word, &cs))
 		return false;
 	call->abi = word == 8 && (cs & 0xffff) == USER_CS64 ? POLICY_X86_64 : POLICY_I386;
 	words = pt_regs_words(redirect);
@@ -96,7 +95,9 @@ bool read_call(struct redirect *redirect)
 			return false;
 		call->translated[i] = call->argument[i];
 	}
-	if (!cpu_peek_word(redirect->cpu, regs + words[ORIG_AX] * word, word, &number))
+	if (!cpu_peek_word(redirect->cpu, regs + words[ORIG_AX] * word, word, &number) ||
+	    !cpu_peek_word(redirect->cpu, regs + words[IP] * word, word, &call->rip) ||
+	    !cpu_peek_word(redirect->cpu, regs + words[SP] * word, word, &call->rsp))
 		return false;
 	call->number = number;
 	rows = policy_table(call->abi, &count);

@@ -9,17 +9,6 @@
 
 #define AT_FDCWD_VALUE ((uint32_t)-100)
 
-/* -- processes -- */
-
-/* The product may have processes of such numbers, too, that the trusted VM does not. */
-static bool is_tool(struct redirect *redirect, uint32_t pid)
-{
-	uint64_t number = pid, task;
-
-	return redirect->config.first_pid && pid >= redirect->config.first_pid &&
-	       kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.find_task_by_vpid, &number, 1, &task) && task;
-}
-
 /* -- descriptors -- */
 
 /* Whether argument n is a product descriptor; then the product sees its own number. */
@@ -34,64 +23,6 @@ static bool translate(struct redirect *redirect, unsigned n)
 }
 
 /* -- paths -- */
-
-/* Makes the trusted kernel bring in the page of a user address that has not been touched yet. */
-static bool touch(struct redirect *redirect, uint64_t address)
-{
-	uint64_t place = (redirect->cpu->gpr[RSP] - 64) & ~15ull, ignored;
-
-	return redirect->context.phase == CONTEXT_TRUSTED && redirect->function.strncpy_from_user &&
-	       kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.strncpy_from_user, (uint64_t[]){place, address, 1}, 3,
-			   &ignored);
-}
-
-bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_BYTES])
-{
-	for (size_t done = 0; done < PATH_MAX_BYTES;) {
-		size_t in_page = PAGE_SIZE - ((address + done) & ~PAGE_MASK), n = PATH_MAX_BYTES - done;
-
-		n = n < in_page ? n : in_page;
-		if (!cpu_peek(redirect->cpu, address + done, path + done, n) && !touch(redirect, address + done))
-			return false;
-		n = cpu_peek(redirect->cpu, address + done, path + done, n);
-		if (!n)
-			return false;
-		if (memchr(path + done, 0, n))
-			return true;
-		done += n;
-	}
-	return false;
-}
-
-/* /proc/PID of a tool: ps(1) looks itself up by number. */
-static bool is_tool_directory(struct redirect *redirect, const char *path)
-{
-	static const char proc[] = "/proc/";
-	char *end;
-	unsigned long pid;
-
-	if (strncmp(path, proc, sizeof(proc) - 1) != 0)
-		return false;
-	pid = strtoul(path + sizeof(proc) - 1, &end, 10);
-	return (*end == 0 || *end == '/') && is_tool(redirect, pid);
-}
-
-/* What xray86 delivered, and what is the tool's own. */
-static bool is_trusted_path(struct redirect *redirect, const char *path)
-{
-	static const char *const own[] = {"/proc/self/exe",  "/proc/self/maps",  "/proc/self/fd",     "/proc/self/fdinfo",
-					  "/proc/self/task", "/dev/fd",          "/dev/null",         "/dev/console",
-					  "/dev/tty",        "/etc/ld.so.cache", "/etc/ld.so.preload"};
-
-	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-		size_t length = strlen(own[i]);
-
-		if (strncmp(path, own[i], length) == 0 && (path[length] == 0 || path[length] == '/'))
-			return true;
-	}
-	return is_tool_directory(redirect, path) ||
-	       (redirect->config.delivered && redirect->config.delivered(redirect->config.delivered_opaque, path));
-}
 
 static void look_at_fdinfo(struct redirect *redirect, const char *path)
 {

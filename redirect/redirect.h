@@ -42,6 +42,12 @@ struct redirect_call {
 	const char *aborted;        /* why the call was given up, or NULL */
 };
 
+enum readers {
+	READERS_NONE,
+	READERS_LOADER, /* for the dynamic loader: to all others the path is the product's */
+	READERS_ALL,
+};
+
 struct redirect_config {
 	struct machine *machine;
 	const struct symbols *symbols;             /* of the trusted kernel, at the base that it and the product have */
@@ -54,11 +60,13 @@ struct redirect_config {
 	unsigned host_pid;           /* --as */
 	uint64_t budget; /* instructions that a call may take; each call that exceeds it halves it for the next ones, to a 64th */
 	bool agent;      /* the first task that makes a system call after redirect_begin() is no tool */
-	/* Whether a path is one of a file that was delivered for the tools. */
-	bool (*delivered)(void *opaque, const char *path);
+	/* Whether a path is one of a file that was delivered for the tools, and for whom of them. */
+	enum readers (*delivered)(void *opaque, const char *path);
+	/* Whether these are bytes that a delivered dynamic loader has at the address. */
+	bool (*loader)(void *opaque, uint64_t address, const uint8_t *code, size_t size);
 	/*
-	 * Whether the host has a program for an absolute path that a tool looks for, which has not been delivered. With `redirect` it is to
-	 * be delivered, with what it needs, by redirect_deliver().
+	 * Whether the host has a program for an absolute path that a tool looks for. With `redirect` it is to be delivered, with what it
+	 * needs, by redirect_deliver(), if it has not been yet.
 	 */
 	bool (*wanted)(void *opaque, struct redirect *redirect, const char *path);
 	void *delivered_opaque;

@@ -29,7 +29,8 @@ struct call {
 	enum policy_abi abi;
 	unsigned number;
 	const struct policy_row *row;
-	uint64_t regs; /* trusted pt_regs */
+	uint64_t regs;     /* trusted pt_regs */
+	uint64_t rip, rsp; /* of the tool, after its SYSCALL or INT */
 	uint64_t argument[ARGUMENTS];
 	uint64_t translated[ARGUMENTS]; /* as the product is to see them */
 	uint64_t started;
@@ -116,10 +117,16 @@ void set_call_abi(struct redirect *redirect);
 /* And the host task's stack is the one that the call runs on. */
 void set_call_stack(struct redirect *redirect);
 
-/* -- judge.c -- */
+/* -- paths.c -- */
 
+/* Whether a process of this number is a tool: one of the trusted VM's. */
+bool is_tool(struct redirect *redirect, uint32_t pid);
 /* Reads the path at a user address; false: it is not all there (the kernel will say EFAULT) or too long. */
 bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_BYTES]);
+/* Whether redirect->call means the trusted VM's file of this path. */
+bool is_trusted_path(struct redirect *redirect, const char *path);
+
+/* -- judge.c -- */
 
 enum verdict { VERDICT_TRUSTED, VERDICT_PRODUCT, VERDICT_REFUSED };
 /* Decides redirect->call, and translates its arguments. VERDICT_REFUSED: *ret_errno. */

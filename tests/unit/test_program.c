@@ -4,9 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +40,31 @@ static void expect_error(const char *name, enum kernel_arch arch, const char *te
 	error_destroy(err);
 }
 
+static enum program_file_kind kind_of(const struct program *program, const char *path)
+{
+	enum program_file_kind kind;
+
+	assert_true(program_has(program, path, &kind));
+	return kind;
+}
+
+/* The program itself runs by the loader that this test does: its code is at AT_BASE. */
+static void test_loader(void **state)
+{
+	const uint8_t *base = (const uint8_t *)getauxval(AT_BASE);
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)base;
+	const uint8_t *entry = base + header->e_entry, *own = (const uint8_t *)(uintptr_t)test_loader;
+	struct program program;
+
+	(void)state;
+	assert_null(program_collect("", "true", "/usr/bin:/bin", KERNEL_X86_64, &program));
+	assert_true(program_is_loader(&program, (uintptr_t)entry, entry, 64));
+	assert_false(program_is_loader(&program, (uintptr_t)entry + 1, entry, 64));
+	assert_false(program_is_loader(&program, (uintptr_t)own, own, 64));
+	program_deinit(&program);
+	assert_false(program_is_loader(&program, (uintptr_t)entry, entry, 64));
+}
+
 static void test_dynamic(void **state)
 {
 	struct program program;
@@ -46,11 +73,14 @@ static void test_dynamic(void **state)
 	(void)state;
 	assert_null(program_collect("", "true", "/nonexistent:/usr/bin:/bin", KERNEL_X86_64, &program));
 	assert_non_null(strstr(program.path, "/bin/true"));
-	assert_true(program_has(&program, program.path));
-	assert_true(program_has(&program, "/lib/x86_64-linux-gnu/libc.so.6"));
-	assert_true(program_has(&program, "/wherever/libc.so.6")); /* the dynamic loader looks in many places */
-	assert_false(program_has(&program, "/wherever/true"));
-	assert_false(program_has(&program, "/etc/passwd"));
+	assert_true(program_has(&program, program.path, NULL));
+	assert_true(program_has(&program, "/lib/x86_64-linux-gnu/libc.so.6", NULL));
+	assert_true(program_has(&program, "/wherever/libc.so.6", NULL)); /* the dynamic loader looks in many places */
+	assert_false(program_has(&program, "/wherever/true", NULL));
+	assert_false(program_has(&program, "/etc/passwd", NULL));
+	assert_int_equal(kind_of(&program, program.path), PROGRAM_CODE);
+	assert_int_equal(kind_of(&program, "/wherever/libc.so.6"), PROGRAM_LIBRARY);
+	assert_int_equal(kind_of(&program, "/lib64/ld-linux-x86-64.so.2"), PROGRAM_LOADER);
 	for (size_t i = 0; i < program.files; i++) {
 		loader = loader || strstr(program.file[i].path, "/ld-linux");
 		assert_int_equal(access(program.file[i].source, R_OK), 0);
@@ -66,9 +96,10 @@ static void test_script(void **state)
 	(void)state;
 	write_file("script", "#!/bin/sh -e\nexit 3\n", 0755);
 	assert_null(program_collect("", "script", directory, KERNEL_X86_64, &program));
-	assert_true(program_has(&program, "/bin/sh"));
-	assert_true(program_has(&program, program.path));
-	assert_true(program_has(&program, "libc.so.6") || program_has(&program, "/libc.so.6"));
+	assert_true(program_has(&program, "/bin/sh", NULL));
+	assert_int_equal(kind_of(&program, program.path), PROGRAM_DATA);
+	assert_int_equal(kind_of(&program, "/bin/sh"), PROGRAM_CODE);
+	assert_true(program_has(&program, "libc.so.6", NULL) || program_has(&program, "/libc.so.6", NULL));
 	program_deinit(&program);
 }
 
@@ -124,10 +155,8 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dynamic),
-		cmocka_unit_test(test_script),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_data),
+		cmocka_unit_test(test_dynamic), cmocka_unit_test(test_loader), cmocka_unit_test(test_script),
+		cmocka_unit_test(test_errors),  cmocka_unit_test(test_data),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,124 @@
+/*
+ * Which world a path belongs to. All are the product's, save what xray86 delivered and what is the tool's own. Of the delivered files the
+ * programs and libraries are there for the kernel, which executes them, and for the dynamic loader: who else reads /bin/ls, or
+ * /etc/ld.so.preload, wants to see the product's.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/peek.h"
+#include "redirect/session.h"
+
+/* The product may have processes of such numbers, too, that the trusted VM does not. */
+bool is_tool(struct redirect *redirect, uint32_t pid)
+{
+	uint64_t number = pid, task;
+
+	return redirect->config.first_pid && pid >= redirect->config.first_pid &&
+	       kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.find_task_by_vpid, &number, 1, &task) && task;
+}
+
+/* -- reading -- */
+
+/* Makes the trusted kernel bring in the page of a user address that has not been touched yet. */
+static bool touch(struct redirect *redirect, uint64_t address)
+{
+	uint64_t place = (redirect->cpu->gpr[RSP] - 64) & ~15ull, ignored;
+
+	return redirect->context.phase == CONTEXT_TRUSTED && redirect->function.strncpy_from_user &&
+	       kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.strncpy_from_user, (uint64_t[]){place, address, 1}, 3,
+			   &ignored);
+}
+
+bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_BYTES])
+{
+	for (size_t done = 0; done < PATH_MAX_BYTES;) {
+		size_t in_page = PAGE_SIZE - ((address + done) & ~PAGE_MASK), n = PATH_MAX_BYTES - done;
+
+		n = n < in_page ? n : in_page;
+		if (!cpu_peek(redirect->cpu, address + done, path + done, n) && !touch(redirect, address + done))
+			return false;
+		n = cpu_peek(redirect->cpu, address + done, path + done, n);
+		if (!n)
+			return false;
+		if (memchr(path + done, 0, n))
+			return true;
+		done += n;
+	}
+	return false;
+}
+
+/* -- judging -- */
+
+/*
+ * Whether the call comes from the dynamic loader's code. On i386 without a vDSO all system calls of a process are made by a function of
+ * the loader's, INT 0x80 and RET: then its caller counts.
+ */
+static bool is_from_loader(struct redirect *redirect)
+{
+	enum { WINDOW = 128, RET = 0xc3 };
+	uint64_t rip = redirect->call.rip, byte = 0;
+	uint8_t code[WINDOW];
+
+	if (redirect->call.abi == POLICY_I386 && cpu_peek_word(redirect->cpu, rip, 1, &byte) && byte == RET &&
+	    !cpu_peek_word(redirect->cpu, redirect->call.rsp, 4, &rip))
+		return false;
+	rip &= ~(uint64_t)(WINDOW - 1);
+	return redirect->config.loader && cpu_peek(redirect->cpu, rip, code, WINDOW) == WINDOW &&
+	       redirect->config.loader(redirect->config.delivered_opaque, rip, code, WINDOW);
+}
+
+static bool is_below(const char *path, const char *folder)
+{
+	size_t length = strlen(folder);
+
+	return strncmp(path, folder, length) == 0 && (path[length] == 0 || path[length] == '/');
+}
+
+/* /proc/PID of a tool: ps(1) looks itself up by number. */
+static bool is_tool_directory(struct redirect *redirect, const char *path)
+{
+	static const char proc[] = "/proc/";
+	char *end;
+	unsigned long pid;
+
+	if (strncmp(path, proc, sizeof(proc) - 1) != 0)
+		return false;
+	pid = strtoul(path + sizeof(proc) - 1, &end, 10);
+	return (*end == 0 || *end == '/') && is_tool(redirect, pid);
+}
+
+static bool is_own(struct redirect *redirect, const char *path)
+{
+	static const char *const own[] = {"/proc/self/exe", "/proc/self/maps", "/proc/self/fd", "/proc/self/fdinfo", "/proc/self/task",
+					  "/dev/fd",        "/dev/null",       "/dev/console",  "/dev/tty"};
+
+	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		if (is_below(path, own[i]))
+			return true;
+	}
+	return is_tool_directory(redirect, path);
+}
+
+/* What the dynamic loader reads besides: of the product's libraries it is not to know. */
+static bool is_configuration_of_loader(const char *path)
+{
+	return strcmp(path, "/etc/ld.so.cache") == 0 || strcmp(path, "/etc/ld.so.preload") == 0;
+}
+
+static enum readers readers_of(const struct redirect *redirect, const char *path)
+{
+	if (is_configuration_of_loader(path))
+		return READERS_LOADER;
+	return redirect->config.delivered ? redirect->config.delivered(redirect->config.delivered_opaque, path) : READERS_NONE;
+}
+
+bool is_trusted_path(struct redirect *redirect, const char *path)
+{
+	enum readers readers;
+
+	if (is_own(redirect, path))
+		return true;
+	readers = readers_of(redirect, path);
+	return readers == READERS_ALL || (readers == READERS_LOADER && is_from_loader(redirect));
+}
