@@ -19,6 +19,7 @@
 struct product_memory {
 	struct tlb_client client; /* MUST BE FIRST: fill() finds us by it */
 	struct tlb bank;
+	struct tlb *other_bank;         /* whose client asks ours: flushed with it; or NULL */
 	struct overlay_source snapshot; /* NULL pages are holes */
 	struct overlay *overlay;
 	struct paging paging;
@@ -62,7 +63,10 @@ bool product_memory_write(struct product_memory *memory, uint64_t linear, const 
 bool product_memory_read_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t *ret);
 bool product_memory_write_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t value);
 
-/* Transactions of the overlay, with the bank kept in step. */
+/* What the banks know is void. */
+void product_memory_flush(struct product_memory *memory);
+
+/* Transactions of the overlay, with the banks kept in step. */
 void product_memory_begin(struct product_memory *memory);
 void product_memory_commit(struct product_memory *memory);
 void product_memory_rollback(struct product_memory *memory);
