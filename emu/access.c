@@ -160,15 +160,15 @@ static enum tlb_rights rights_of(const struct walk_result *walk, const struct ph
 	return page_code(region, walk->paddr) ? TLB_WRITE_SLOW : TLB_WRITE;
 }
 
-/* A page that is memory is entered, for all that it may be used for. */
-static void enter_walked(struct cpu *cpu, struct tlb *bank, uint64_t linear, const struct walk_result *walk,
+/* A page that is memory is entered, for all that it may be used for; but a bank's client is to see the first write. */
+static void enter_walked(struct cpu *cpu, struct tlb *bank, bool write, uint64_t linear, const struct walk_result *walk,
 			 const struct physmem_region *region, uint8_t *shadow)
 {
 	struct tlb_page page = {.host = region->host + ((walk->paddr & PAGE_MASK) - region->start), .shadow = shadow};
 
 	if (!may_enter(cpu, linear))
 		return;
-	tlb_enter(bank, linear, &page, rights_of(walk, region), walk->paddr);
+	tlb_enter(bank, linear, &page, bank->client && !write ? TLB_READ : rights_of(walk, region), walk->paddr);
 	if (walk->page_shift > PAGE_SHIFT)
 		tlb_note_large(bank, linear, walk->page_shift);
 	if (walk->user_page && cpu->paging.smap && !is_own_bank(cpu, bank)) /* the CPU has a bank of its own for each state of AC */
@@ -187,7 +187,7 @@ static void locate_by_walk(struct cpu *cpu, struct tlb *bank, bool write, struct
 		place->single = region;
 		return;
 	}
-	enter_walked(cpu, bank, place->linear, &walk, region, shadow);
+	enter_walked(cpu, bank, write, place->linear, &walk, region, shadow);
 	if (!write)
 		place_in_region(place, region, shadow);
 	else if (region->kind == PHYSMEM_RAM)

@@ -81,7 +81,8 @@ struct tlb_page {
 };
 
 /*
- * ret_page comes zeroed. A page answered to a write replaces the one that reads had.
+ * ret_page comes zeroed. A page answered to a write replaces the one that reads had. Whether it is the client's or the CPU's, the first
+ * write to a page is asked about even if reads of it were.
  */
 struct tlb_client {
 	enum tlb_fill_status (*fill)(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page);

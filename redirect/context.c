@@ -59,7 +59,7 @@ static enum tlb_fill_status fill_stack(struct tlb_client *client, uint64_t linea
 	struct context_stack *stack = (struct context_stack *)client;
 	const struct context *context = stack->context;
 
-	if (!on_stack(context, linear))
+	if (linear - context->stack >= context->stack_size)
 		return context->memory->client.fill(&context->memory->client, linear, write, ret_page);
 	ret_page->shadow = stack->shadow + ((linear & PAGE_MASK) - context->stack);
 	return TLB_FILL_TRUSTED;
@@ -81,6 +81,7 @@ struct error *context_init(struct context *context)
 	context->stack_data.client = (struct tlb_client){.fill = fill_stack, .default_tag = TAG_PRODUCT};
 	tlb_init(&context->stack_data.bank);
 	context->stack_data.bank.client = &context->stack_data.client;
+	context->memory->other_bank = &context->stack_data.bank;
 	if (context->way == REDIRECT_CONTEXT)
 		return product_memory_open_window(context->memory, context->stack_size);
 	context->stack_data.shadow = calloc(1, context->stack_size);
@@ -119,7 +120,7 @@ static void begin_user_pages(struct context *context)
 {
 	user_pages_clear(&context->user_pages);
 	if (!(context->cpu->cr4 & CR4_SMAP))
-		tlb_flush(&context->memory->bank);
+		product_memory_flush(context->memory);
 }
 
 bool context_enter(struct context *context)

@@ -98,7 +98,7 @@ void context_deinit(struct context *context);
  * Runs the kernel function at `function` to its RET on the trusted or on the product's data, from between two instructions in kernel mode
  * of the trusted machine (a mark's callback) or of product context, and leaves everything else as it was. Arguments are passed in
  * registers, as the kernel passes its first ones (x86-64: 6, i386: 3), and on the stack. False: it did not return, and what it did to the
- * product is taken back; or there is no such function (0).
+ * product is taken back (from within product context: with the call, if that is given up); or there is no such function (0).
  */
 enum world { WORLD_TRUSTED, WORLD_PRODUCT };
 bool kernel_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,

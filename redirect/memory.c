@@ -58,6 +58,13 @@ bool product_memory_translate(struct product_memory *memory, uint64_t linear, ui
 
 /* -- the bank -- */
 
+void product_memory_flush(struct product_memory *memory)
+{
+	tlb_flush(&memory->bank);
+	if (memory->other_bank)
+		tlb_flush(memory->other_bank);
+}
+
 static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page)
 {
 	struct product_memory *memory = (struct product_memory *)client;
@@ -80,7 +87,7 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 		return TLB_FILL_FAULT;
 	}
 	if (page.moved) /* whatever address it was read at */
-		tlb_flush(&memory->bank);
+		product_memory_flush(memory);
 	memory->count.fills++;
 	ret_page->host = page.host;
 	ret_page->shadow = page.shadow;
@@ -166,7 +173,7 @@ static uint8_t *locate(struct product_memory *memory, uint64_t linear, bool writ
 	if (!product_memory_translate(memory, linear, &paddr) || !overlay_page(memory->overlay, paddr, write, &page))
 		return NULL;
 	if (page.moved)
-		tlb_flush(&memory->bank);
+		product_memory_flush(memory);
 	if (page.shadow)
 		*ret_shadow = page.shadow + (linear & ~PAGE_MASK);
 	return page.host + (linear & ~PAGE_MASK);
@@ -237,7 +244,7 @@ void product_memory_tag(struct product_memory *memory, uint64_t linear, unsigned
 void product_memory_begin(struct product_memory *memory)
 {
 	overlay_begin(memory->overlay);
-	tlb_flush(&memory->bank); /* pages written before are to be saved at their next write */
+	product_memory_flush(memory); /* pages written before are to be saved at their next write */
 }
 
 void product_memory_commit(struct product_memory *memory)
@@ -248,5 +255,5 @@ void product_memory_commit(struct product_memory *memory)
 void product_memory_rollback(struct product_memory *memory)
 {
 	overlay_rollback(memory->overlay);
-	tlb_flush(&memory->bank);
+	product_memory_flush(memory);
 }

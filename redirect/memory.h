@@ -19,6 +19,7 @@
 struct product_memory {
 	struct tlb_client client; /* MUST BE FIRST: fill() finds us by it */
 	struct tlb bank;
+	struct tlb *other_bank;         /* whose client asks ours: flushed with it; or NULL */
 	struct overlay_source snapshot; /* NULL pages are holes */
 	struct overlay *overlay;
 	struct paging paging;
@@ -67,7 +68,10 @@ bool product_memory_write_word(struct product_memory *memory, uint64_t linear, u
 /* Gives bytes that were written, within one page, a tag, if the overlay has shadows. */
 void product_memory_tag(struct product_memory *memory, uint64_t linear, unsigned size, uint8_t tag);
 
-/* Transactions of the overlay, with the bank kept in step. */
+/* What the banks know is void. */
+void product_memory_flush(struct product_memory *memory);
+
+/* Transactions of the overlay, with the banks kept in step. */
 void product_memory_begin(struct product_memory *memory);
 void product_memory_commit(struct product_memory *memory);
 void product_memory_rollback(struct product_memory *memory);
