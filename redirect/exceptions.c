@@ -33,7 +33,7 @@ static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, u
 	switch (what) {
 	case PRIVILEGED_CONTROL_WRITE:
 	case PRIVILEGED_INVALIDATE:
-		product_memory_flush(&redirect->memory);
+		product_memory_invalidate(&redirect->memory);
 		return true;
 	case PRIVILEGED_DEBUG_WRITE:
 	case PRIVILEGED_MSR_WRITE:

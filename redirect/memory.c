@@ -45,15 +45,26 @@ static enum walk_status walk(struct product_memory *memory, uint64_t linear, boo
 	return paging_walk(&memory->paging, &physical, &request, ret, ret_error_code);
 }
 
+static bool translate(struct product_memory *memory, uint64_t linear, bool write, uint64_t *ret_paddr, uint32_t *ret_error_code)
+{
+	struct translation *known = &memory->translation[(linear >> PAGE_SHIFT) % TRANSLATIONS];
+	uint64_t key = (linear & PAGE_MASK) | 1;
+	struct walk_result result;
+
+	if (known->linear != key || (write && !known->writable)) {
+		if (walk(memory, linear, write, &result, ret_error_code) != WALK_OK)
+			return false;
+		*known = (struct translation){key, result.paddr & PAGE_MASK, result.writable};
+	}
+	*ret_paddr = known->paddr | (linear & ~PAGE_MASK);
+	return true;
+}
+
 bool product_memory_translate(struct product_memory *memory, uint64_t linear, uint64_t *ret_paddr)
 {
-	struct walk_result result;
 	uint32_t error_code;
 
-	if (linear < memory->kernel_start || in_window(memory, linear) || walk(memory, linear, false, &result, &error_code) != WALK_OK)
-		return false;
-	*ret_paddr = result.paddr;
-	return true;
+	return linear >= memory->kernel_start && !in_window(memory, linear) && translate(memory, linear, false, ret_paddr, &error_code);
 }
 
 /* -- the bank -- */
@@ -65,11 +76,17 @@ void product_memory_flush(struct product_memory *memory)
 		tlb_flush(memory->other_bank);
 }
 
+void product_memory_invalidate(struct product_memory *memory)
+{
+	memset(memory->translation, 0, sizeof(memory->translation));
+	product_memory_flush(memory);
+}
+
 static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page)
 {
 	struct product_memory *memory = (struct product_memory *)client;
 	struct overlay_page page;
-	struct walk_result result;
+	uint64_t paddr;
 	uint32_t error_code = 0;
 
 	if (linear < memory->kernel_start) {
@@ -81,7 +98,7 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 		ret_page->host = memory->window_host + ((linear - memory->window) & PAGE_MASK);
 		return TLB_FILL_OK;
 	}
-	if (walk(memory, linear, write, &result, &error_code) != WALK_OK || !overlay_page(memory->overlay, result.paddr, write, &page)) {
+	if (!translate(memory, linear, write, &paddr, &error_code) || !overlay_page(memory->overlay, paddr, write, &page)) {
 		memory->count.faults++;
 		ret_page->error_code = error_code;
 		return TLB_FILL_FAULT;
@@ -255,5 +272,5 @@ void product_memory_commit(struct product_memory *memory)
 void product_memory_rollback(struct product_memory *memory)
 {
 	overlay_rollback(memory->overlay);
-	product_memory_flush(memory);
+	product_memory_invalidate(memory); /* the page tables are what they were */
 }

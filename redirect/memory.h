@@ -16,6 +16,8 @@
 #include "mmu/tlb.h"
 #include "mmu/walk.h"
 
+enum { TRANSLATIONS = 512 };
+
 struct product_memory {
 	struct tlb_client client; /* MUST BE FIRST: fill() finds us by it */
 	struct tlb bank;
@@ -23,6 +25,11 @@ struct product_memory {
 	struct overlay_source snapshot; /* NULL pages are holes */
 	struct overlay *overlay;
 	struct paging paging;
+	struct translation {     /* of a page, by its number modulo TRANSLATIONS; what outlives calls, where a CPU's TLB would keep it */
+		uint64_t linear; /* and 1; 0: none */
+		uint64_t paddr;
+		bool writable;
+	} translation[TRANSLATIONS];
 	uint64_t kernel_start; /* the kernel half begins here */
 	uint64_t window;       /* linear, page-aligned; window_size 0: none */
 	uint64_t window_size;
@@ -68,6 +75,8 @@ bool product_memory_write_word(struct product_memory *memory, uint64_t linear, u
 /* Gives bytes that were written, within one page, a tag, if the overlay has shadows. */
 void product_memory_tag(struct product_memory *memory, uint64_t linear, unsigned size, uint8_t tag);
 
+/* What a CPU would keep of the page tables in its TLB is void, and what the banks know. */
+void product_memory_invalidate(struct product_memory *memory);
 /* What the banks know is void. */
 void product_memory_flush(struct product_memory *memory);
 

@@ -140,6 +140,32 @@ static void test_tables_in_overlay(void **state)
 	assert_false(product_memory_translate(&rig->memory, KERNEL + 100 * PAGE_SIZE, &paddr));
 }
 
+/* As by a TLB (SDM vol. 3A 4.10.2): what was mapped may be remembered until it is invalidated; what was not mapped, or not writable, is
+ * not. */
+static void test_translations_kept(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t *entry = &rig->word[3][1], paddr;
+	struct tlb_page ret;
+
+	assert_true(product_memory_translate(&rig->memory, KERNEL + 0x1000, &paddr));
+	*entry = (DATA + 5) * PAGE_SIZE | PTE_P | PTE_W;
+	assert_int_equal(word_at(rig, KERNEL + 0x1000), (uint64_t)(DATA + 1) << 32);
+	assert_false(product_memory_translate(&rig->memory, KERNEL + 0x1000 + TRANSLATIONS * PAGE_SIZE, &paddr)); /* of the same place */
+	product_memory_invalidate(&rig->memory);
+	assert_int_equal(word_at(rig, KERNEL + 0x1000), (uint64_t)(DATA + 5) << 32);
+
+	assert_int_equal(ask(rig, KERNEL + 0x20000, false, &ret), TLB_FILL_FAULT);
+	rig->word[3][0x20] = (DATA + 2) * PAGE_SIZE | PTE_P;
+	assert_int_equal(word_at(rig, KERNEL + 0x20000), (uint64_t)(DATA + 2) << 32);
+	assert_int_equal(ask(rig, KERNEL + 0x20000, true, &ret), TLB_FILL_FAULT);
+	assert_int_equal(ret.error_code, PF_P | PF_W);
+	rig->word[3][0x20] |= PTE_W;
+	assert_int_equal(ask(rig, KERNEL + 0x20000, true, &ret), TLB_FILL_OK);
+	product_memory_begin(&rig->memory); /* does not forget them */
+	assert_int_equal(word_at(rig, KERNEL + 0x20000), (uint64_t)(DATA + 2) << 32);
+}
+
 static void test_window(void **state)
 {
 	struct rig *rig = *state;
@@ -162,7 +188,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_translation), TEST(test_crossing), TEST(test_fill), TEST(test_tables_in_overlay), TEST(test_window),
+		TEST(test_translation),       TEST(test_crossing),          TEST(test_fill),
+		TEST(test_tables_in_overlay), TEST(test_translations_kept), TEST(test_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
