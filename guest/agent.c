@@ -268,12 +268,22 @@ static void obey(void)
 	}
 }
 
+/* What udev makes of them in other machines, so that the names of the command's own streams lead to them: bash's <(...) is /dev/fd/63. */
+static void name_streams(void)
+{
+	SYSTEM(symlink, "/proc/self/fd", "/dev/fd");
+	SYSTEM(symlink, "/proc/self/fd/0", "/dev/stdin");
+	SYSTEM(symlink, "/proc/self/fd/1", "/dev/stdout");
+	SYSTEM(symlink, "/proc/self/fd/2", "/dev/stderr");
+}
+
 void agent(void)
 {
 	SYSTEM(mkdir, "/dev", 0755);
 	SYSTEM(mkdir, "/proc", 0755);
 	SYSTEM(mount, "devtmpfs", "/dev", "devtmpfs", 0, 0);
 	SYSTEM(mount, "proc", "/proc", "proc", 0, 0);
+	name_streams();
 	touch((char *)&message, sizeof(message));
 	touch(buffer, sizeof(buffer));
 	if (SYSTEM(iopl, 3))

@@ -90,8 +90,9 @@ static bool is_tool_directory(struct redirect *redirect, const char *path)
 
 static bool is_own(struct redirect *redirect, const char *path)
 {
-	static const char *const own[] = {"/proc/self/exe", "/proc/self/maps", "/proc/self/fd", "/proc/self/fdinfo", "/proc/self/task",
-					  "/dev/fd",        "/dev/null",       "/dev/console",  "/dev/tty"};
+	static const char *const own[] = {"/proc/self/exe",  "/proc/self/maps", "/proc/self/fd", "/proc/self/fdinfo",
+					  "/proc/self/task", "/dev/fd",         "/dev/stdin",    "/dev/stdout",
+					  "/dev/stderr",     "/dev/null",       "/dev/console",  "/dev/tty"};
 
 	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		if (is_below(path, own[i]))
