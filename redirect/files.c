@@ -86,6 +86,22 @@ int64_t install_placeholder(struct redirect *redirect, uint32_t number)
 	return (int32_t)fd;
 }
 
+int64_t duplicate_placeholder(struct redirect *redirect, uint32_t fd, bool close_on_exec)
+{
+	uint64_t file, copy, ignored;
+
+	if (!kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fget, (uint64_t[]){fd}, 1, &file) || !file)
+		return -EBADF;
+	if (!kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.get_unused_fd_flags,
+			 (uint64_t[]){close_on_exec ? O_CLOEXEC : 0}, 1, &copy) ||
+	    (int32_t)copy < 0) {
+		kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fput, &file, 1, &ignored);
+		return -EMFILE;
+	}
+	kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fd_install, (uint64_t[]){copy, file}, 2, &ignored);
+	return (int32_t)copy;
+}
+
 void show_position(struct redirect *redirect, uint32_t fd)
 {
 	bool wide = redirect->context.word == 8;

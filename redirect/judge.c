@@ -24,6 +24,47 @@ static bool translate(struct redirect *redirect, unsigned n)
 
 /* -- paths -- */
 
+/* The descriptor that the path of a link in /proc/self/fd names, by whatever name. */
+static bool names_descriptor(const char *path, uint32_t *ret)
+{
+	static const char *const folders[] = {"/proc/self/fd/", "/dev/fd/"}, *const streams[] = {"/dev/stdin", "/dev/stdout",
+												 "/dev/stderr"};
+	char *end;
+
+	for (unsigned i = 0; i < 2; i++) {
+		size_t length = strlen(folders[i]);
+
+		if (strncmp(path, folders[i], length) != 0 || !path[length])
+			continue;
+		*ret = strtoul(path + length, &end, 10);
+		return !*end;
+	}
+	for (*ret = 0; *ret < 3; ++*ret) {
+		if (strcmp(path, streams[*ret]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * open() or openat() of such a link: the trusted kernel would open the placeholder's /dev/null anew, and the tool find nothing in it. It
+ * gets a duplicate: another descriptor of the same file, if not an open file of its own.
+ */
+static bool reopens(struct redirect *redirect, int64_t *ret_fd)
+{
+	const struct call *call = &redirect->call;
+	unsigned path_at = call->row->rule == POLICY_AT;
+	char path[PATH_MAX_BYTES];
+	uint32_t fd, number;
+
+	if ((strcmp(call->row->name, "open") != 0 && strcmp(call->row->name, "openat") != 0) ||
+	    !read_path(redirect, call->argument[path_at], path) || !names_descriptor(path, &fd) ||
+	    !product_descriptor(redirect, fd, &number))
+		return false;
+	*ret_fd = duplicate_placeholder(redirect, fd, call->argument[path_at + 1] & O_CLOEXEC);
+	return true;
+}
+
 static void look_at_fdinfo(struct redirect *redirect, const char *path)
 {
 	static const char folder[] = "/fdinfo/";
@@ -232,7 +273,12 @@ static enum verdict by_row(struct redirect *redirect, int *ret_errno)
 enum verdict judge(struct redirect *redirect, int *ret_errno)
 {
 	enum verdict verdict = by_row(redirect, ret_errno);
+	int64_t fd;
 
+	if (verdict == VERDICT_TRUSTED && redirect->call.opens && reopens(redirect, &fd)) {
+		*ret_errno = -fd;
+		return VERDICT_REFUSED;
+	}
 	if (verdict != VERDICT_PRODUCT || !(redirect->call.row->flags & POLICY_REFUSES))
 		return verdict;
 	*ret_errno = EINVAL;

@@ -129,7 +129,7 @@ bool is_trusted_path(struct redirect *redirect, const char *path);
 /* -- judge.c -- */
 
 enum verdict { VERDICT_TRUSTED, VERDICT_PRODUCT, VERDICT_REFUSED };
-/* Decides redirect->call, and translates its arguments. VERDICT_REFUSED: *ret_errno. */
+/* Decides redirect->call, and translates its arguments. VERDICT_REFUSED: the call is done, with the result -*ret_errno. */
 enum verdict judge(struct redirect *redirect, int *ret_errno);
 
 /*
@@ -156,6 +156,8 @@ bool product_descriptor(struct redirect *redirect, uint32_t fd, uint32_t *ret_nu
 bool is_error(const struct redirect *redirect, uint64_t value);
 /* Gives the tool a descriptor for the product's; or a negative errno. */
 int64_t install_placeholder(struct redirect *redirect, uint32_t number);
+/* Gives the tool another descriptor for what this one of its own is open for; or a negative errno. */
+int64_t duplicate_placeholder(struct redirect *redirect, uint32_t fd, bool close_on_exec);
 /* The tool looks at the fdinfo of its descriptor: a placeholder's tells the position of the product's file, if it fits 32 bits on i386. */
 void show_position(struct redirect *redirect, uint32_t fd);
 /* Runs what the product's task has put off until its return to user mode (task work): the last half of closing a file, mostly. */
