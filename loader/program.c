@@ -475,8 +475,9 @@ static bool in_folder(const struct program *program, const char *path)
 	for (size_t i = 0; i < program->folders; i++) {
 		size_t length = strlen(program->folder[i]);
 
-		if (strncmp(path, program->folder[i], length) == 0 && (path[length] == '/' || !path[length]))
-			return true;
+		if (strncmp(path, program->folder[i], length) == 0 && (path[length] == '/' || !path[length]) &&
+		    !strstr(path + length, "/.."))
+			return true; /* "..": it may lead out again */
 	}
 	return false;
 }

@@ -68,6 +68,35 @@ static bool is_from_loader(struct redirect *redirect)
 	       redirect->config.loader(redirect->config.delivered_opaque, rip, code, WINDOW);
 }
 
+/*
+ * An absolute path without empty components, "." and "..": as it would be without symbolic links; others stay as they are. What is trusted
+ * is told by where a path begins, and one that climbs out again belongs to where it gets.
+ */
+static void simplify(const char *path, char to[PATH_MAX_BYTES])
+{
+	size_t length = 0;
+
+	if (*path != '/') {
+		strcpy(to, path);
+		return;
+	}
+	while (*path) {
+		const char *name = path + strspn(path, "/");
+		size_t size = strcspn(name, "/");
+
+		path = name + size;
+		if (size == 2 && name[0] == '.' && name[1] == '.') {
+			while (length > 0 && to[--length] != '/')
+				;
+		} else if (size > 0 && !(size == 1 && name[0] == '.')) {
+			to[length++] = '/';
+			memcpy(to + length, name, size);
+			length += size;
+		}
+	}
+	to[length] = '\0';
+}
+
 static bool is_below(const char *path, const char *folder)
 {
 	size_t length = strlen(folder);
@@ -114,12 +143,17 @@ static enum readers readers_of(const struct redirect *redirect, const char *path
 	return redirect->config.delivered ? redirect->config.delivered(redirect->config.delivered_opaque, path) : READERS_NONE;
 }
 
+static bool is_delivered(struct redirect *redirect, const char *path)
+{
+	enum readers readers = readers_of(redirect, path);
+
+	return readers == READERS_ALL || (readers == READERS_LOADER && is_from_loader(redirect));
+}
+
 bool is_trusted_path(struct redirect *redirect, const char *path)
 {
-	enum readers readers;
+	char simple[PATH_MAX_BYTES];
 
-	if (is_own(redirect, path))
-		return true;
-	readers = readers_of(redirect, path);
-	return readers == READERS_ALL || (readers == READERS_LOADER && is_from_loader(redirect));
+	simplify(path, simple);
+	return is_own(redirect, simple) || is_delivered(redirect, path) || (strcmp(simple, path) != 0 && is_delivered(redirect, simple));
 }

@@ -134,6 +134,11 @@ static void test_data(void **state)
 	assert_int_equal(program.files, 1);
 	snprintf(path, sizeof(path), "%s/one", folder);
 	assert_string_equal(program.file[0].path, path);
+	assert_true(program_has(&program, path, NULL));
+	snprintf(path, sizeof(path), "%s/two", folder);
+	assert_true(program_has(&program, path, NULL)); /* the folder's contents are the program's */
+	snprintf(path, sizeof(path), "%s/../one", folder);
+	assert_false(program_has(&program, path, NULL));
 	program_deinit(&program);
 }
 
