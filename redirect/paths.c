@@ -104,6 +104,24 @@ static bool is_below(const char *path, const char *folder)
 	return strncmp(path, folder, length) == 0 && (path[length] == 0 || path[length] == '/');
 }
 
+/*
+ * What is below /proc/PID of a process (/net/tcp, or /task/TID/net/tcp): of the machine and of where the process is in it? In the trusted
+ * VM that would be the trusted VM's.
+ */
+static bool tells_of_machine(const char *below)
+{
+	static const char *const names[] = {"/net", "/ns", "/mounts", "/mountinfo", "/mountstats", "/cgroup", "/cpuset", "/root", "/cwd"};
+	static const char task[] = "/task/";
+
+	if (strncmp(below, task, sizeof(task) - 1) == 0)
+		below += sizeof(task) - 1 + strcspn(below + sizeof(task) - 1, "/");
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (is_below(below, names[i]))
+			return true;
+	}
+	return false;
+}
+
 /* /proc/PID of a tool: ps(1) looks itself up by number. */
 static bool is_tool_directory(struct redirect *redirect, const char *path)
 {
@@ -114,7 +132,7 @@ static bool is_tool_directory(struct redirect *redirect, const char *path)
 	if (strncmp(path, proc, sizeof(proc) - 1) != 0)
 		return false;
 	pid = strtoul(path + sizeof(proc) - 1, &end, 10);
-	return (*end == 0 || *end == '/') && is_tool(redirect, pid);
+	return (*end == 0 || *end == '/') && !tells_of_machine(end) && is_tool(redirect, pid);
 }
 
 static bool is_own(struct redirect *redirect, const char *path)
@@ -122,10 +140,11 @@ static bool is_own(struct redirect *redirect, const char *path)
 	static const char *const own[] = {"/proc/self/exe",  "/proc/self/maps", "/proc/self/fd", "/proc/self/fdinfo",
 					  "/proc/self/task", "/dev/fd",         "/dev/stdin",    "/dev/stdout",
 					  "/dev/stderr",     "/dev/null",       "/dev/console",  "/dev/tty"};
+	static const char self[] = "/proc/self";
 
 	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		if (is_below(path, own[i]))
-			return true;
+			return !is_below(path, self) || !tells_of_machine(path + sizeof(self) - 1);
 	}
 	return is_tool_directory(redirect, path);
 }
