@@ -108,11 +108,31 @@ static void want(struct redirect *redirect, const char *path)
 	redirect->config.wanted(redirect->config.delivered_opaque, redirect, path);
 }
 
+/*
+ * Whether the call is one by which shells, which(1) and execvp() look for a program: they follow links. lstat() and all that is done to a
+ * file are about the snapshot's.
+ */
+static bool looks_for_file(const struct call *call)
+{
+	enum { NONE = ARGUMENTS };
+	static const struct {
+		const char *name;
+		unsigned flags; /* its argument with AT_SYMLINK_NOFOLLOW */
+	} calls[] = {{"stat", NONE},    {"stat64", NONE},  {"oldstat", NONE}, {"access", NONE}, {"faccessat", NONE},
+		     {"faccessat2", 3}, {"newfstatat", 3}, {"fstatat64", 3},  {"statx", 2}};
+
+	for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		if (strcmp(call->row->name, calls[i].name) == 0)
+			return calls[i].flags == NONE || !(call->argument[calls[i].flags] & AT_SYMLINK_NOFOLLOW);
+	}
+	return false;
+}
+
 bool looked_for_program(struct redirect *redirect, char path[PATH_MAX_BYTES])
 {
 	const struct policy_row *row = redirect->call.row;
 
-	if ((row->rule != POLICY_PATH && row->rule != POLICY_AT) || row->flags)
+	if ((row->rule != POLICY_PATH && row->rule != POLICY_AT) || !looks_for_file(&redirect->call))
 		return false;
 	return read_path(redirect, redirect->call.argument[row->argument[row->rule == POLICY_AT]], path) && is_wanted(redirect, path);
 }
