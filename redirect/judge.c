@@ -299,8 +299,10 @@ enum verdict judge(struct redirect *redirect, int *ret_errno)
 		*ret_errno = -fd;
 		return VERDICT_REFUSED;
 	}
-	if (verdict != VERDICT_PRODUCT || !(redirect->call.row->flags & POLICY_REFUSES))
-		return verdict;
-	*ret_errno = EINVAL;
-	return VERDICT_REFUSED;
+	if ((verdict == VERDICT_PRODUCT && redirect->call.row->flags & POLICY_REFUSES) ||
+	    (verdict == VERDICT_TRUSTED && redirect->call.row->flags & POLICY_ONLY)) {
+		*ret_errno = verdict == VERDICT_PRODUCT ? EINVAL : EXDEV;
+		return VERDICT_REFUSED;
+	}
+	return verdict;
 }

@@ -32,6 +32,7 @@
 #define BPF POLICY_BPF, LIST(0)
 #define OPENS POLICY_OPENS
 #define REFUSES POLICY_REFUSES
+#define ONLY POLICY_ONLY
 
 #define ROW(number, name, rule, flags, why) [number] = {#name, rule, flags, why},
 
@@ -75,6 +76,7 @@ bool policy_change(struct policy *policy, const char *name, enum policy_rule rul
 				continue;
 			row->rule = rule;
 			row->argument[0] = error;
+			row->flags &= POLICY_OPENS; /* the others restrict the rule that is no more */
 			found = true;
 		}
 	}

@@ -36,6 +36,7 @@ enum policy_rule {
 enum {
 	POLICY_OPENS = 1,   /* the result is a new descriptor */
 	POLICY_REFUSES = 2, /* in the product: EINVAL */
+	POLICY_ONLY = 4,    /* in the trusted VM: EXDEV */
 };
 
 struct policy_row {
