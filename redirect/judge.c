@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "emu/peek.h"
 #include "redirect/session.h"
@@ -158,11 +159,34 @@ static enum verdict by_fd(struct redirect *redirect, unsigned n)
 	return VERDICT_PRODUCT;
 }
 
-/* Clocks of processes and threads (include/linux/posix-timers.h: dynamic ones are negative). */
-static enum verdict by_clock(int32_t clock)
+/* Negative ones are process groups, for kill(). */
+static enum verdict by_process(struct redirect *redirect, int32_t pid)
 {
-	return clock == 2 /* CLOCK_PROCESS_CPUTIME_ID */ || clock == 3 /* CLOCK_THREAD_CPUTIME_ID */ || clock < 0 ? VERDICT_TRUSTED
-														  : VERDICT_PRODUCT;
+	return pid == 0 || is_tool(redirect, pid < 0 ? -(uint32_t)pid : (uint32_t)pid) ? VERDICT_TRUSTED : VERDICT_PRODUCT;
+}
+
+/*
+ * Clocks of processes and threads: negative ones are of the process ~(clock >> 3), or of a descriptor (include/linux/posix-timers.h).
+ */
+static enum verdict by_clock(struct redirect *redirect, int32_t clock)
+{
+	if (clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID)
+		return VERDICT_TRUSTED;
+	if (clock < 0)
+		return (clock & 7) == 3 /* CLOCKFD */ ? VERDICT_TRUSTED : by_process(redirect, ~(clock >> 3));
+	return VERDICT_PRODUCT;
+}
+
+/*
+ * clock_nanosleep(). The tool has computed the time from one of the product's clock, which the trusted clock may reach in a hundred days,
+ * and the other one never: it is taken to have come.
+ */
+static enum verdict by_sleep(struct redirect *redirect, int *ret_errno)
+{
+	*ret_errno = 0;
+	return redirect->call.argument[1] & TIMER_ABSTIME && by_clock(redirect, redirect->call.argument[0]) == VERDICT_PRODUCT
+		       ? VERDICT_REFUSED
+		       : VERDICT_TRUSTED;
 }
 
 /* Requests whose result is a new descriptor (include/uapi/linux/nsfs.h, sockios.h, asm-generic/ioctls.h). */
@@ -215,12 +239,6 @@ static enum verdict by_host(struct redirect *redirect, unsigned n)
 	if (is_tool(redirect, redirect->call.argument[n]))
 		redirect->call.translated[n] = 0;
 	return VERDICT_PRODUCT;
-}
-
-/* Negative ones are process groups, for kill(). */
-static enum verdict by_process(struct redirect *redirect, int32_t pid)
-{
-	return pid == 0 || is_tool(redirect, pid < 0 ? -pid : pid) ? VERDICT_TRUSTED : VERDICT_PRODUCT;
 }
 
 /* capget() and capset(): the process is in the header that the argument points to (include/uapi/linux/capability.h). */
@@ -279,7 +297,9 @@ static enum verdict by_row(struct redirect *redirect, int *ret_errno)
 	case POLICY_PID:
 		return by_process(redirect, call->argument[a[0]]);
 	case POLICY_CLOCK:
-		return by_clock(call->argument[a[0]]);
+		return by_clock(redirect, call->argument[a[0]]);
+	case POLICY_SLEEP:
+		return by_sleep(redirect, ret_errno);
 	case POLICY_EXEC:
 		return by_program(redirect, a[0]);
 	case POLICY_IOCTL:

@@ -24,6 +24,7 @@ enum policy_rule {
 	POLICY_HEADER,     /* where the process lives that the header at argument[0] names */
 	POLICY_HOST,       /* the product; the process argument[0] is the host task if it is the tool's own */
 	POLICY_CLOCK,      /* the clock argument[0]: those of processes and threads are trusted */
+	POLICY_SLEEP,      /* trusted; until a time of a clock of the product's: done at once */
 	POLICY_EXEC,       /* trusted; the path argument[0] may be of a program that is still to be delivered */
 	POLICY_IOCTL,      /* like POLICY_FD */
 	POLICY_FCNTL,      /* duplicates and flags of the descriptor: trusted; the rest like POLICY_FD */
