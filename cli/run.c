@@ -259,14 +259,13 @@ static struct error *run_in_vm(struct session *session, int *ret_status)
 	extern char **environ;
 	struct error *err = collect(session);
 
-	if (err && strstr(err->message, PROGRAM_NOT_FOUND)) {
+	if (err) {
 		fprintf(stderr, "xray86: %s\n", err->message);
+		*ret_status = strstr(err->message, PROGRAM_NOT_FOUND) ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 		error_destroy(err);
-		*ret_status = EXIT_NOT_FOUND;
 		return NULL;
 	}
-	if (!err)
-		err = make_redirect(session);
+	err = make_redirect(session);
 	if (err)
 		return err;
 	session->courier.program = &session->program;
