@@ -83,8 +83,9 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	}
 	if (redirect->context.phase == CONTEXT_USER_FAULT && stand_in->action == ABORT && stand_in->value == EAGAIN) {
 		redirect->stats.restarted++;
-		restore_arguments(redirect);
 		context_schedule(&redirect->context);
+		restore_arguments(
+			redirect); /* afterwards: pages of the tool come back as they were at their first write, arguments in place */
 		return MARK_CONTINUE;
 	}
 	if (redirect->context.phase != CONTEXT_PRODUCT)
