@@ -13,6 +13,8 @@
 #include "emu/exception.h"
 #include "redirect/session.h"
 
+enum { MAX_PAGES = 16384 /* 64 MiB, more than modules have: page tables can pretend that there is code everywhere */ };
+
 #define CODE_WINDOW (1ull << 44) /* physical: far behind the machine's memory, within CPU_MAXPHYADDR */
 
 static bool in_image(const struct redirect *redirect, uint64_t linear)
@@ -33,7 +35,7 @@ static uint64_t mirror(struct redirect *redirect, uint64_t linear)
 		if (pages->page[i].linear == page)
 			return pages->page[i].paddr;
 	}
-	if (!product_memory_read(&redirect->memory, page, bytes, sizeof(bytes)))
+	if (pages->count == MAX_PAGES || !product_memory_read(&redirect->memory, page, bytes, sizeof(bytes)))
 		return 0;
 	larger = realloc(pages->page, (pages->count + 1) * sizeof(*larger));
 	if (!larger)
