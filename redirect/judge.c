@@ -189,14 +189,26 @@ static enum verdict by_sleep(struct redirect *redirect, int *ret_errno)
 		       : VERDICT_TRUSTED;
 }
 
-/* Requests whose result is a new descriptor (include/uapi/linux/nsfs.h, sockios.h, asm-generic/ioctls.h). */
-static enum verdict by_ioctl(struct redirect *redirect)
+/* Requests whose result is a new descriptor (include/uapi/linux/nsfs.h, sockios.h, pidfd.h, asm-generic/ioctls.h). */
+static bool opens_by_ioctl(uint32_t request)
 {
-	static const uint32_t opening[] = {0xb701 /* NS_GET_USERNS */, 0xb702 /* NS_GET_PARENT */, 0x894c /* SIOCGSKNS */,
-					   0x5441 /* TIOCGPTPEER */};
+	static const uint32_t opening[] = {0xb701 /* NS_GET_USERNS */,       0xb702 /* NS_GET_PARENT */, 0x8010b70b /* NS_MNT_GET_NEXT */,
+					   0x8010b70c /* NS_MNT_GET_PREV */, 0x894c /* SIOCGSKNS */,     0x5441 /* TIOCGPTPEER */};
 
-	for (unsigned i = 0; i < sizeof(opening) / sizeof(opening[0]); i++)
-		redirect->call.opens = redirect->call.opens || (uint32_t)redirect->call.argument[1] == opening[i];
+	for (unsigned i = 0; i < sizeof(opening) / sizeof(opening[0]); i++) {
+		if (request == opening[i])
+			return true;
+	}
+	return request >= 0xff01 /* PIDFD_GET_CGROUP_NAMESPACE */ && request <= 0xff0a /* PIDFD_GET_UTS_NAMESPACE */;
+}
+
+static enum verdict by_ioctl(struct redirect *redirect, int *ret_errno)
+{
+	uint32_t request = redirect->call.argument[1];
+
+	redirect->call.opens = opens_by_ioctl(request);
+	if (request == 0x40049409 /* FICLONE: of another descriptor's file (include/uapi/linux/fs.h) */)
+		return both(by_fd(redirect, 0), by_fd(redirect, 2), EXDEV, ret_errno);
 	return by_fd(redirect, 0);
 }
 
@@ -303,7 +315,7 @@ static enum verdict by_row(struct redirect *redirect, int *ret_errno)
 	case POLICY_EXEC:
 		return by_program(redirect, a[0]);
 	case POLICY_IOCTL:
-		return by_ioctl(redirect);
+		return by_ioctl(redirect, ret_errno);
 	case POLICY_FCNTL:
 		return by_fcntl(redirect);
 	}
