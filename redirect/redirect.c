@@ -73,6 +73,21 @@ static bool begin_again(struct redirect *redirect)
 	return true;
 }
 
+/*
+ * The host task has gone into other namespaces, but /proc/self leads to the process that it is a copy of: tools that read there, or whose
+ * netlink requests are given up and who read there then, would tell of the wrong ones without a word.
+ */
+static void note_namespaces(struct redirect *redirect)
+{
+	if (redirect->namespaces_noted || !redirect->config.report || strcmp(redirect->call.row->name, "setns") != 0)
+		return;
+	redirect->namespaces_noted = true;
+	fputs("xray86: note: setns is for all processes of the command from here on, and not for what they read in /proc/self, /proc/net "
+	      "and "
+	      "/proc/mounts: --as PID shows all that a process of the snapshot sees\n",
+	      redirect->config.report);
+}
+
 static enum mark_action on_return(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
@@ -92,6 +107,8 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 		cpu->gpr[RAX] = redirect->context.word == 8 ? (uint64_t)result : (uint32_t)result;
 	}
 	finish_put_off_work(redirect);
+	if (result == 0)
+		note_namespaces(redirect);
 	trace(redirect, result, NULL);
 	return MARK_LOOK;
 }

@@ -72,6 +72,7 @@ struct redirect {
 		unsigned bits;  /* of the product's clock source; 0: the TSC */
 	} clock;
 	bool active, ready; /* tools run; the product is set up */
+	bool namespaces_noted;
 
 	/* Addresses of the trusted kernel's functions. */
 	struct functions {
