@@ -99,14 +99,19 @@ static const char *package_prefix(const char *release)
 	return major > 6 || (major == 6 && minor >= 19) ? "linux-binary" : "linux-image";
 }
 
+/* The version goes into a command that the user is told to type, and who made the snapshot may have written it: deb-version(7)'s
+ * characters. */
 bool banner_debian_package(const struct banner *banner, char *ret_name, char *ret_version)
 {
 	static const char mark[] = " Debian ";
-	const char *version = strstr(banner->version, mark);
+	const char *version = strstr(banner->version, mark), *end;
 
 	if (!version)
 		return false;
 	version += strlen(mark);
+	end = version + strspn(version, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.+-~:");
+	if (*end && *end != ' ')
+		return false;
 	snprintf(ret_name, BANNER_MAX, "%s-%s", package_prefix(banner->release), banner->release);
-	return take(version, strcspn(version, " "), ret_version, BANNER_MAX);
+	return take(version, end - version, ret_version, BANNER_MAX);
 }

@@ -93,6 +93,8 @@ static void names_debian_packages(void **state)
 	assert_string_equal(name, "linux-binary-7.3-cloud-amd64");
 	banner = parsed("Linux version 6.1.0 (me@home) (gcc) #12 SMP Tue Nov 24 2026\n");
 	assert_false(banner_debian_package(&banner, name, version));
+	banner = parsed("Linux version 6.1.0 (me@home) (gcc) #12 SMP Debian 1;reboot (2026-11-24)\n");
+	assert_false(banner_debian_package(&banner, name, version));
 }
 
 /* -- finding files -- */
