@@ -99,8 +99,10 @@ static const char *package_prefix(const char *release)
 	return major > 6 || (major == 6 && minor >= 19) ? "linux-binary" : "linux-image";
 }
 
-/* The version goes into a command that the user is told to type, and who made the snapshot may have written it: deb-version(7)'s
- * characters. */
+/*
+ * The version goes into a command that the user is told to type, and who made the snapshot may have written it: it has only characters of
+ * deb-version(7).
+ */
 bool banner_debian_package(const struct banner *banner, char *ret_name, char *ret_version)
 {
 	static const char mark[] = " Debian ";
