@@ -395,6 +395,13 @@ struct error *program_add_command(struct program *program, const char *root, con
 	return collect_program(&collection, path, search_path, 0);
 }
 
+void program_add_libraries(struct program *program, const char *root, const char *path)
+{
+	struct collection collection = {root, KERNEL_X86_64, program};
+
+	error_destroy(collect_elf(&collection, path, NULL));
+}
+
 bool program_exists(const char *root, const char *path)
 {
 	char *source = resolve(root, path);

@@ -43,6 +43,8 @@ struct error *program_collect(const char *root, const char *name, const char *se
  */
 struct error *program_add_command(struct program *program, const char *root, const char *path, const char *search_path,
 				  enum kernel_arch arch);
+/* Adds what a library among the files needs, which programs may load by its path; as far as it is there. */
+void program_add_libraries(struct program *program, const char *root, const char *path);
 /* Whether there is a program of this path: a regular file that may be executed. */
 bool program_exists(const char *root, const char *path);
 /* Adds a file as it is, or a folder with every file below it; what is not there is no error. */

@@ -98,15 +98,29 @@ static struct error *add_locales(struct program *program, const char *root, char
 	return err;
 }
 
-/* /usr/bin/python3.11, whatever it is called by, has /usr/lib/python3.11. */
+static bool is_library(const char *path)
+{
+	size_t length = strlen(path);
+
+	return length > 3 && strcmp(path + length - 3, ".so") == 0;
+}
+
+/* /usr/bin/python3.11, whatever it is called by, has /usr/lib/python3.11; its extensions have libraries: ctypes needs libffi. */
 static struct error *add_python(struct program *program, const char *root, const char *source)
 {
 	const char *name = strrchr(source, '/') + 1;
-	size_t prefix = strlen("python3.");
+	size_t prefix = strlen("python3."), before = program->files, after;
+	struct error *err;
 
 	if (strncmp(name, "python3.", prefix) != 0 || strspn(name + prefix, "0123456789") != strlen(name + prefix))
 		return NULL;
-	return add_formatted(program, root, "/usr/lib/%s%s", name, "");
+	err = add_formatted(program, root, "/usr/lib/%s%s", name, "");
+	after = program->files;
+	for (size_t i = before; !err && i < after; i++) {
+		if (is_library(program->file[i].path))
+			program_add_libraries(program, root, program->file[i].path);
+	}
+	return err;
 }
 
 struct error *program_add_usual_data(struct program *program, const char *root, char *const *environment)
