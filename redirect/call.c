@@ -8,7 +8,7 @@
 #include "emu/peek.h"
 #include "redirect/session.h"
 
-enum { USER_CS64 = 0x33 /* __USER_CS */, CS64 = 17 /* x86-64: the word of cs, for both ABIs */ };
+enum { USER_CS64 = 0x33 /* __USER_CS */, IP64 = 16, CS64 = 17 /* x86-64: the words of ip and cs, for both ABIs */ };
 
 /* Words of pt_regs: the arguments in order, orig_ax, ip, sp. */
 enum { ORIG_AX = ARGUMENTS, IP, SP, WORDS };
@@ -71,11 +71,29 @@ void restore_arguments(struct redirect *redirect)
 		put_arguments(redirect, redirect->call.argument);
 }
 
+/* 64-bit code may make the calls of 32-bit code, too, by INT 80h, and no others: SYSCALL is another instruction. */
+static bool read_abi(struct redirect *redirect, uint64_t regs, enum policy_abi *ret)
+{
+	static const uint8_t int80[] = {0xcd, 0x80};
+	uint8_t code[sizeof(int80)];
+	uint64_t cs, ip;
+
+	*ret = POLICY_I386;
+	if (redirect->context.word == 4)
+		return true;
+	if (!cpu_peek_word(redirect->cpu, regs + CS64 * 8, 8, &cs) || !cpu_peek_word(redirect->cpu, regs + IP64 * 8, 8, &ip))
+		return false;
+	if ((cs & 0xffff) == USER_CS64 &&
+	    (cpu_peek(redirect->cpu, ip - sizeof(code), code, sizeof(code)) != sizeof(code) || memcmp(code, int80, sizeof(code)) != 0))
+		*ret = POLICY_X86_64;
+	return true;
+}
+
 bool read_call(struct redirect *redirect)
 {
 	struct call *call = &redirect->call;
 	unsigned word = redirect->context.word;
-	uint64_t regs = redirect->cpu->gpr[word == 8 ? RDI : RAX], cs, number;
+	uint64_t regs = redirect->cpu->gpr[word == 8 ? RDI : RAX], number;
 	/* A call that the tables do not know: tools do without it, as on older kernels. */
 	static const struct policy_row unknown = {"(a new system call)", POLICY_REFUSED, {ENOSYS}, 0, ""};
 	const struct policy_row *rows;
@@ -86,9 +104,8 @@ bool read_call(struct redirect *redirect)
 	call->regs = regs;
 	call->started = cpu_instructions(redirect->cpu);
 	call->before = redirect->memory.traffic;
-	if (word == 8 && !cpu_peek_word(redirect->cpu, regs + CS64 * word, word, &cs))
+	if (!read_abi(redirect, regs, &call->abi))
 		return false;
-	call->abi = word == 8 && (cs & 0xffff) == USER_CS64 ? POLICY_X86_64 : POLICY_I386;
 	words = pt_regs_words(redirect);
 	for (unsigned i = 0; i < ARGUMENTS; i++) {
 		if (!cpu_peek_word(redirect->cpu, regs + words[i] * word, word, &call->argument[i]))
