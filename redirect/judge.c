@@ -229,6 +229,7 @@ static enum verdict by_fcntl(struct redirect *redirect)
 	case F_DUPFD_CLOEXEC:
 	case F_GETFD:
 	case F_SETFD:
+	case 1027 /* F_DUPFD_QUERY, 6.10: whether two descriptors are of one open file */:
 		return VERDICT_TRUSTED;
 	default:
 		return by_fd(redirect, 0);
