@@ -130,6 +130,7 @@ snapshots: $(BUILD)/xray86
 test-run: snapshots
 	@XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/compare $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots $(SNAPSHOTS)
 	@XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/frozen $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots $(filter-out 686%,$(SNAPSHOTS))
+	@tests/snapshots/usage $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots $(firstword $(SNAPSHOTS)) $(lastword $(SNAPSHOTS))
 
 # Damaged copies of them, under sanitizers.
 HOSTILE_RUNS ?= 200
