@@ -2,16 +2,19 @@
 #include "cli/courier.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "emu/peek.h"
 
-enum { INPUT_WAIT_MS = 10, CHUNK = 65536 };
+enum { INPUT_WAIT_MS = 10, CHUNK = 65536, CLOCK_OFFSETS = 64 };
 
-enum stage { STAGE_DIRECTORIES, STAGE_FILES, STAGE_PID, STAGE_VARIABLES, STAGE_ARGUMENTS, STAGE_RUN, STAGE_DONE };
+enum stage { STAGE_DIRECTORIES, STAGE_FILES, STAGE_PID, STAGE_CLOCKS, STAGE_VARIABLES, STAGE_ARGUMENTS, STAGE_RUN, STAGE_DONE };
 
 static struct cpu *cpu_of(const struct courier *courier)
 {
@@ -148,9 +151,19 @@ static bool once(struct courier *courier)
 	return courier->index++ == 0;
 }
 
+/* CLOCK_MONOTONIC and CLOCK_BOOTTIME: the trusted VM has been up for a second or two. */
+static const char *clock_offsets(const struct courier *courier, char to[CLOCK_OFFSETS])
+{
+	snprintf(to, CLOCK_OFFSETS, "%d %" PRIu64 " 0\n%d %" PRIu64 " 0\n", CLOCK_MONOTONIC, courier->uptime, CLOCK_BOOTTIME,
+		 courier->uptime);
+	return to;
+}
+
 /* The next message of the present stage; false: the stage is over. */
 static bool next_of_stage(struct courier *courier, struct message *message)
 {
+	char offsets[CLOCK_OFFSETS];
+
 	switch ((enum stage)courier->stage) {
 	case STAGE_DIRECTORIES:
 		return next_directory(courier, message);
@@ -159,6 +172,9 @@ static bool next_of_stage(struct courier *courier, struct message *message)
 	case STAGE_PID:
 		begin_message(message, MESSAGE_PID, 0, "");
 		message->size = courier->first_pid;
+		return once(courier);
+	case STAGE_CLOCKS:
+		begin_message(message, MESSAGE_CLOCKS, 0, clock_offsets(courier, offsets));
 		return once(courier);
 	case STAGE_VARIABLES:
 		return next_text(courier, message, MESSAGE_VARIABLE, courier->environment);

@@ -25,6 +25,7 @@ struct courier {
 	const char *directory;
 	const char *folders[2]; /* in PATH's form: to be made, for programs and libraries that are delivered later */
 	uint32_t first_pid;
+	uint64_t uptime; /* of the snapshot, seconds */
 
 	enum courier_wish wish; /* why machine_run() came back with CPU_EXIT_CLIENT; for the caller to clear */
 	int status;             /* as wait4() tells it */

@@ -275,6 +275,7 @@ static struct error *run_in_vm(struct session *session, int *ret_status)
 	session->courier.folders[0] = search_path(session);
 	session->courier.folders[1] = program_library_path(arch_of(session));
 	session->courier.first_pid = first_pid(session);
+	session->courier.uptime = session->target.product.uptime_ms / 1000;
 	if (session->options->product_code)
 		fputs("xray86: note: code of modules is the snapshot's own, unverified (--code product)\n", stderr);
 	session->booted = instructions(session);

@@ -24,7 +24,8 @@ enum message_kind {
 	MESSAGE_ARGUMENT = 4,  /* text: the next of argv */
 	MESSAGE_VARIABLE = 5,  /* text: NAME=VALUE */
 	MESSAGE_PID = 6,       /* size: tools' process numbers are greater */
-	MESSAGE_RUN = 7,       /* text: path of the program, working directory */
+	MESSAGE_CLOCKS = 7,    /* text: of /proc/self/timens_offsets, for the command (time_namespaces(7)) */
+	MESSAGE_RUN = 8,       /* text: path of the program, working directory */
 };
 
 enum { MESSAGE_TEXT = 131072 + 4096 /* the longest string of an argv, MAX_ARG_STRLEN, and a path */ };

@@ -7,6 +7,7 @@
  * read functions are not entered, and what they would have returned at the tick is found by asking the product's ktime_get() for which
  * counts it adds time. No layout of the timekeeper is needed for that.
  */
+#include "emu/peek.h"
 #include "redirect/session.h"
 
 static const struct clock_source {
@@ -92,6 +93,18 @@ static enum mark_action on_read(void *opaque, struct cpu *cpu)
 		cpu->gpr[RDX] = redirect->clock.count >> 32;
 	redirect->stats.stand_ins++;
 	return return_to_caller(redirect, redirect->clock.count);
+}
+
+void set_wall_clock(struct redirect *redirect)
+{
+	uint64_t place = (redirect->cpu->gpr[RSP] - 64) & ~15ull, time[2] = {0}, ignored; /* struct timespec64 */
+
+	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.ktime_get_real_seconds, NULL, 0, &time[0]))
+		return;
+	if (redirect->context.word == 4)
+		time[0] = (uint32_t)time[0]; /* the other half is in EDX, and 0 until 2106 */
+	if (cpu_poke(redirect->cpu, place, time, sizeof(time)))
+		kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.do_settimeofday64, (uint64_t[]){place, 0}, 2, &ignored);
 }
 
 struct error *mark_clocks(struct redirect *redirect)

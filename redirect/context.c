@@ -260,6 +260,8 @@ void context_end_user_fault(struct context *context)
 	struct cpu *cpu = context->cpu;
 	struct context_restart *restart;
 
+	if (context->phase == CONTEXT_PRODUCT) /* it may IRET to itself (sync_core()); no frame of ours is there */
+		return;
 	if (context->phase == CONTEXT_USER_FAULT && cpu->gpr[RSP] == context->fault_rsp) {
 		resume(context);
 		return;

@@ -298,6 +298,8 @@ static void find_functions(struct redirect *redirect)
 	FIND(vfs_llseek);
 	FIND(vfs_setpos);
 	FIND(ktime_get);
+	FIND(ktime_get_real_seconds);
+	FIND(do_settimeofday64);
 #undef FIND
 #undef FIND_ALLOCATOR
 }

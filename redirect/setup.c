@@ -103,6 +103,7 @@ struct error *set_up_product(struct redirect *redirect)
 	err = make_host_task(redirect);
 	if (err)
 		return err;
+	set_wall_clock(redirect);
 	redirect->ready = true;
 	return NULL;
 }
