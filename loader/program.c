@@ -496,13 +496,23 @@ static bool is_same_name(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+/* Whether path is what the dynamic loader may look for file by: its name in any folder; or its folder, which the loader asks for if it
+ * lacks a file. */
+static bool leads_to_library(const char *path, const struct program_file *file)
+{
+	size_t length = strlen(path);
+
+	if (file->kind != PROGRAM_LIBRARY && file->kind != PROGRAM_LOADER)
+		return false;
+	return is_same_name(file->path, path) || (strncmp(file->path, path, length) == 0 && file->path[length] == '/');
+}
+
 bool program_has(const struct program *program, const char *path, enum program_file_kind *ret_kind)
 {
 	for (size_t i = 0; i < program->files; i++) {
 		const struct program_file *file = &program->file[i];
-		bool anywhere = file->kind == PROGRAM_LIBRARY || file->kind == PROGRAM_LOADER;
 
-		if (strcmp(file->path, path) != 0 && !(anywhere && is_same_name(file->path, path)))
+		if (strcmp(file->path, path) != 0 && !leads_to_library(path, file))
 			continue;
 		if (ret_kind)
 			*ret_kind = file->kind;

@@ -60,8 +60,8 @@ void program_deinit(struct program *program);
 /* Where programs look for libraries by themselves, in PATH's form. */
 const char *program_library_path(enum kernel_arch arch);
 /*
- * Whether a file of this path, or in a folder that was, or a library of this name was collected; and of which kind it is (in folders:
- * data). ret_kind may be NULL.
+ * Whether a file of this path, or in a folder that was, or a library of this name, or below this path, was collected; and of which kind
+ * it is (in folders: data). ret_kind may be NULL.
  */
 bool program_has(const struct program *program, const char *path, enum program_file_kind *ret_kind);
 /* Whether these `size` bytes are what a collected dynamic loader has at `address`, where its pages are aligned as in its file. */

@@ -81,6 +81,8 @@ static void test_dynamic(void **state)
 	assert_int_equal(kind_of(&program, program.path), PROGRAM_CODE);
 	assert_int_equal(kind_of(&program, "/wherever/libc.so.6"), PROGRAM_LIBRARY);
 	assert_int_equal(kind_of(&program, "/lib64/ld-linux-x86-64.so.2"), PROGRAM_LOADER);
+	assert_int_equal(kind_of(&program, "/lib/x86_64-linux-gnu"), PROGRAM_LIBRARY);
+	assert_false(program_has(&program, "/lib/x86_64-linux", NULL));
 	for (size_t i = 0; i < program.files; i++) {
 		loader = loader || strstr(program.file[i].path, "/ld-linux");
 		assert_int_equal(access(program.file[i].source, R_OK), 0);
