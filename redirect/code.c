@@ -9,8 +9,10 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "emu/exception.h"
+#include "emu/peek.h"
 #include "redirect/session.h"
 
 enum { MAX_PAGES = 16384 /* 64 MiB, more than modules have: page tables can pretend that there is code everywhere */ };
@@ -66,8 +68,46 @@ bool fetch_outside(struct redirect *redirect, uint64_t linear, uint64_t *ret_pad
 	return true;
 }
 
+/* -- telling of code that is not there -- */
+
+enum { MODULE_NAME = 56 /* MODULE_NAME_LEN of 64-bit kernels */ };
+
+/* Whose code it is, by the product's list of modules: struct module begins with its state, a list_head and the name (linux/module.h). */
+static void describe_owner(struct redirect *redirect, uint64_t address, char to[MODULE_NAME + 40])
+{
+	static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	char name[MODULE_NAME + 1] = {0};
+	uint64_t module = 0;
+	bool asked = kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.__module_address, &address, 1, &module);
+
+	if (asked && module)
+		asked = product_memory_read(&redirect->memory, module + 3 * redirect->context.word, name, MODULE_NAME);
+	name[strspn(name, characters)] = '\0'; /* the snapshot may have anything there */
+	if (!asked)
+		snprintf(to, MODULE_NAME + 40, "of a module?");
+	else if (!module)
+		snprintf(to, MODULE_NAME + 40, "of none of the snapshot's modules");
+	else
+		snprintf(to, MODULE_NAME + 40, "of the snapshot's module %s", name);
+}
+
+/* After a call the return address is on the stack. */
+static void describe_caller(struct redirect *redirect, char to[KSYM_NAME_LEN + 40])
+{
+	char near[KSYM_NAME_LEN + 20];
+	uint64_t rsp = redirect->cpu->gpr[RSP], caller;
+	unsigned word = redirect->context.word;
+	bool read = redirect->context.way == REDIRECT_TAGS ? cpu_peek_word(redirect->cpu, rsp, word, &caller)
+							   : product_memory_read_word(&redirect->memory, rsp, word, &caller);
+
+	to[0] = '\0';
+	if (read && in_image(redirect, caller))
+		snprintf(to, KSYM_NAME_LEN + 40, ", called from %s,", symbol_near(redirect, caller, near));
+}
+
 void note_missing_code(struct redirect *redirect, uint64_t address)
 {
+	char owner[MODULE_NAME + 40], caller[KSYM_NAME_LEN + 40];
 	struct code_pages *pages = &redirect->code;
 	uint64_t page = address & PAGE_MASK;
 
@@ -79,13 +119,14 @@ void note_missing_code(struct redirect *redirect, uint64_t address)
 	if (pages->notes == MAX_NOTES)
 		return;
 	pages->noted[pages->notes++] = page;
-	if (redirect->config.report) {
-		fprintf(redirect->config.report,
-			"xray86: note: %s needs code at %#" PRIx64
-			" that the trusted kernel does not have (a module of the snapshot's kernel?): "
-			"the call was given up; --code product runs it\n",
-			redirect->call.row ? redirect->call.row->name : "a call", address);
-	}
+	if (!redirect->config.report)
+		return;
+	describe_owner(redirect, address, owner);
+	describe_caller(redirect, caller);
+	fprintf(redirect->config.report,
+		"xray86: note: %s needs code at %#" PRIx64
+		" (%s)%s that the trusted kernel does not have: the call was given up; --code product runs it\n",
+		redirect->call.row ? redirect->call.row->name : "a call", address, owner, caller);
 }
 
 void code_deinit(struct redirect *redirect)

@@ -300,6 +300,7 @@ static void find_functions(struct redirect *redirect)
 	FIND(ktime_get);
 	FIND(ktime_get_real_seconds);
 	FIND(do_settimeofday64);
+	FIND(__module_address);
 #undef FIND
 #undef FIND_ALLOCATOR
 }
