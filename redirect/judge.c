@@ -153,6 +153,8 @@ static enum verdict both(enum verdict a, enum verdict b, int error, int *ret_err
 
 static enum verdict by_fd(struct redirect *redirect, unsigned n)
 {
+	if ((uint32_t)redirect->call.argument[n] == AT_FDCWD_VALUE) /* of a call that takes it for a descriptor: open_by_handle_at() */
+		return VERDICT_PRODUCT;
 	if (!translate(redirect, n))
 		return VERDICT_TRUSTED;
 	translate_embedded(redirect);
@@ -178,8 +180,7 @@ static enum verdict by_clock(struct redirect *redirect, int32_t clock)
 }
 
 /*
- * clock_nanosleep(). The tool has computed the time from one of the product's clock, which the trusted clock may reach in a hundred days,
- * and the other one never: it is taken to have come.
+ * clock_nanosleep(). The product's clock stands: who waits until a time of it has waited, whatever the snapshot says that the time is.
  */
 static enum verdict by_sleep(struct redirect *redirect, int *ret_errno)
 {
