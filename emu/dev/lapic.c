@@ -30,7 +30,8 @@ enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X
 enum { BASE_BSP = 1 << 8, BASE_EXTD = 1 << 10, BASE_ENABLE = 1 << 11 };
 enum { VERSION = 0x14 | (LVT_COUNT - 1) << 16 };
 enum { SVR_ENABLE = 1 << 8, SVR_WRITABLE = 0x3ff };
-enum { LVT_VECTOR = 0xff, LVT_MODE_SHIFT = 8, LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16, LVT_TIMER_SHIFT = 17 };
+enum { LVT_VECTOR = 0xff, LVT_MODE_SHIFT = 8, LVT_SEND_PENDING = 1 << 12, LVT_REMOTE_IRR = 1 << 14 };
+enum { LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16, LVT_TIMER_SHIFT = 17 };
 enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_TSC_DEADLINE };
 enum { ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVED_ILLEGAL = 1 << 6, ESR_ILLEGAL_REGISTER = 1 << 7 };
 enum { ICR_LOGICAL = 1 << 11, ICR_LEVEL = 1 << 15, ICR_SHORTHAND_SHIFT = 18 };
@@ -572,7 +573,8 @@ static uint64_t x2apic_writable(unsigned reg)
 	case REG_ICR:
 		return 0xffffffff00000000u | ICR_WRITABLE;
 	case REG_LVT ... REG_LVT + LVT_COUNT - 1:
-		return lvt_writable[reg - REG_LVT] | 1 << 12; /* delivery status is read-only, not reserved */
+		/* Delivery status and remote IRR are read-only, not reserved: Xen writes both. */
+		return lvt_writable[reg - REG_LVT] | LVT_SEND_PENDING | (lvt_writable[reg - REG_LVT] & LVT_LEVEL ? LVT_REMOTE_IRR : 0);
 	case REG_TIMER_INITIAL:
 		return 0xffffffff;
 	case REG_TIMER_DIVIDE:

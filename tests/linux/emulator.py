@@ -64,7 +64,11 @@ class Emulator:
             if found:
                 self.position = found.end()
                 return found
-            if not self.pump():
+            try:
+                more = self.pump()
+            except Failure as failure:
+                raise Failure(f"no {pattern!r}, but {failure}") from None
+            if not more:
                 raise Failure(f"no {pattern!r}, but the end, after: {self.tail()}")
 
     def send(self, text):

@@ -491,6 +491,8 @@ static void test_x2apic(void)
 		      go(&s) == 0x56;
 	      }));
 	wrmsr(0x80b, 0);
+	check_equal("x2apic: LINT0's read-only bits", ATTEMPT("wrmsr", : : "c"(0x835), "a"(0x15700), "d"(0) : "memory"), VECTOR_NONE);
+	check_equal("x2apic: LINT0", rdmsr(0x835), 0x10700);
 	check_equal("x2apic: EOI with a value", ATTEMPT("wrmsr", : : "c"(0x80b), "a"(1), "d"(0) : "memory"), VEC_GP);
 	check_equal("x2apic: not back to xAPIC", ATTEMPT("wrmsr", : : "c"(0x1b), "a"(0xfee00900), "d"(0) : "memory"), VEC_GP);
 }

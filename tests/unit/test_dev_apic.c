@@ -227,6 +227,11 @@ static void base_register_and_x2apic(void **state)
 	assert_int_equal(lapic_pending(&test.lapic), 0x77);
 	assert_true(lapic_msr_write(&test.lapic, 0x830, 0x78)); /* physical destination 0: us */
 	assert_int_equal(lapic_pending(&test.lapic), 0x78);
+	assert_true(lapic_msr_write(&test.lapic, 0x835, 0x5700)); /* LINT0: bits that are only for reading, and ExtINT */
+	assert_true(lapic_msr_read(&test.lapic, 0x835, &value));
+	assert_int_equal(value, 0x700);
+	assert_false(lapic_msr_write(&test.lapic, 0x835, 1 << 11));
+	assert_false(lapic_msr_write(&test.lapic, 0x832, 0x4000)); /* the timer has no remote IRR */
 	assert_true(lapic_msr_write(&test.lapic, MSR_BASE, 0xfee00100));
 	assert_int_equal(lapic_pending(&test.lapic), -1);
 	assert_true(lapic_accepts_extint(&test.lapic)); /* off: the 8259s go straight in */
