@@ -77,7 +77,7 @@ static void simplify(const char *path, char to[PATH_MAX_BYTES])
 	size_t length = 0;
 
 	if (*path != '/') {
-		strcpy(to, path);
+		memcpy(to, path, strlen(path) + 1);
 		return;
 	}
 	while (*path) {
