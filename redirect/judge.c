@@ -100,7 +100,7 @@ static enum verdict judge_at(struct redirect *redirect, unsigned dir, unsigned n
 
 /* -- programs -- */
 
-/* Whether the host has a program for this path, that has not been delivered. */
+/* Whether the host has a program for this path. */
 static bool is_wanted(const struct redirect *redirect, const char *path)
 {
 	return redirect->config.wanted && path[0] == '/' && redirect->config.wanted(redirect->config.delivered_opaque, NULL, path);
