@@ -28,7 +28,7 @@ help:
 	@echo 'make differential  random instructions against the host CPU (CASES=, SEED=)'
 	@echo 'make decoder-sweep the decoder against Capstone (SWEEP_SAMPLES=)'
 	@echo 'make test-linux    Debian'\''s kernels to a shell, a check from inside, a userland, determinism'
-	@echo 'make test-others   images made by others: U-Boot'\''s ROMs, and Xen with Linux as its dom0 (not part of make test)'
+	@echo 'make test-others   images made by others: U-Boot'\''s ROMs, and Xen with Linux as its dom0'
 	@echo 'make snapshots     product VMs with ground truth, dumped (SNAPSHOTS=, tests/snapshots/README.md)'
 	@echo 'make test-run      xray86 run on those: what commands printed inside, in both ways'
 	@echo 'make hostile       xray86 run, with sanitizers, on damaged copies of them (HOSTILE_RUNS=, SEED=)'
@@ -129,6 +129,7 @@ snapshots: $(BUILD)/xray86
 	BUILD=$(BUILD) tests/snapshots/check-info $< $(SNAPSHOTS)
 
 # xray86 run on them: everything that the commands printed inside, in both ways (tests/snapshots/compare).
+# usage is about a 64-bit VM with modules, and one with another kernel.
 test-run: snapshots
 	@XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/compare $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots $(SNAPSHOTS)
 	@XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/frozen $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots $(filter-out 686%,$(SNAPSHOTS))

@@ -124,9 +124,9 @@ void note_missing_code(struct redirect *redirect, uint64_t address)
 	describe_owner(redirect, address, owner);
 	describe_caller(redirect, caller);
 	fprintf(redirect->config.report,
-		"xray86: note: %s needs code at %#" PRIx64
-		" (%s)%s that the trusted kernel does not have: the call was given up; --code product runs it\n",
-		redirect->call.row ? redirect->call.row->name : "a call", address, owner, caller);
+		"xray86: note: %s needs code at %#" PRIx64 " (%s)%s that the trusted kernel does not have: the call was given up%s\n",
+		redirect->call.row ? redirect->call.row->name : "a call", address, owner, caller,
+		redirect->config.product_code ? "; the snapshot has none there" : "; --code product runs it");
 }
 
 void code_deinit(struct redirect *redirect)

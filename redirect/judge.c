@@ -55,12 +55,14 @@ static bool reopens(struct redirect *redirect, int64_t *ret_fd)
 {
 	const struct call *call = &redirect->call;
 	unsigned path_at = call->row->rule == POLICY_AT;
-	char path[PATH_MAX_BYTES];
+	char path[PATH_MAX_BYTES], simple[PATH_MAX_BYTES];
 	uint32_t fd, number;
 
 	if ((strcmp(call->row->name, "open") != 0 && strcmp(call->row->name, "openat") != 0) ||
-	    !read_path(redirect, call->argument[path_at], path) || !names_descriptor(path, &fd) ||
-	    !product_descriptor(redirect, fd, &number))
+	    !read_path(redirect, call->argument[path_at], path))
+		return false;
+	simplify_path(path, simple); /* as is_trusted_path() took it */
+	if (!names_descriptor(simple, &fd) || !product_descriptor(redirect, fd, &number))
 		return false;
 	*ret_fd = duplicate_placeholder(redirect, fd, call->argument[path_at + 1] & O_CLOEXEC);
 	return true;
@@ -98,7 +100,7 @@ static enum verdict judge_at(struct redirect *redirect, unsigned dir, unsigned n
 
 /* -- programs -- */
 
-/* Whether the host has a program for this path, that has not been delivered. */
+/* Whether the host has a program for this path. */
 static bool is_wanted(const struct redirect *redirect, const char *path)
 {
 	return redirect->config.wanted && path[0] == '/' && redirect->config.wanted(redirect->config.delivered_opaque, NULL, path);

@@ -252,8 +252,11 @@ void product_memory_tag(struct product_memory *memory, uint64_t linear, unsigned
 {
 	uint8_t *shadow;
 
-	if (locate(memory, linear, true, &shadow) && shadow)
-		memset(shadow, tag, size);
+	for (size_t done = 0, n; done < size; done += n) {
+		n = in_page(linear + done, size - done);
+		if (locate(memory, linear + done, true, &shadow) && shadow)
+			memset(shadow, tag, n);
+	}
 }
 
 /* -- transactions -- */

@@ -72,7 +72,7 @@ bool product_memory_write(struct product_memory *memory, uint64_t linear, const 
 /* A little-endian number of `size` bytes, up to 8. */
 bool product_memory_read_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t *ret);
 bool product_memory_write_word(struct product_memory *memory, uint64_t linear, unsigned size, uint64_t value);
-/* Gives bytes that were written, within one page, a tag, if the overlay has shadows. */
+/* Gives bytes that were written a tag, if the overlay has shadows. */
 void product_memory_tag(struct product_memory *memory, uint64_t linear, unsigned size, uint8_t tag);
 
 /* What a CPU would keep of the page tables in its TLB is void, and what the banks know. */

@@ -68,11 +68,7 @@ static bool is_from_loader(struct redirect *redirect)
 	       redirect->config.loader(redirect->config.delivered_opaque, rip, code, WINDOW);
 }
 
-/*
- * An absolute path without empty components, "." and "..": as it would be without symbolic links; others stay as they are. What is trusted
- * is told by where a path begins, and one that climbs out again belongs to where it gets.
- */
-static void simplify(const char *path, char to[PATH_MAX_BYTES])
+void simplify_path(const char *path, char to[PATH_MAX_BYTES])
 {
 	size_t length = 0;
 
@@ -173,6 +169,6 @@ bool is_trusted_path(struct redirect *redirect, const char *path)
 {
 	char simple[PATH_MAX_BYTES];
 
-	simplify(path, simple);
+	simplify_path(path, simple);
 	return is_own(redirect, simple) || is_delivered(redirect, path) || (strcmp(simple, path) != 0 && is_delivered(redirect, simple));
 }

@@ -124,6 +124,11 @@ void set_call_stack(struct redirect *redirect);
 bool is_tool(struct redirect *redirect, uint32_t pid);
 /* Reads the path at a user address; false: it is not all there (the kernel will say EFAULT) or too long. */
 bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_BYTES]);
+/*
+ * An absolute path without empty components, "." and "..": as it would be without symbolic links; others stay as they are. What is trusted
+ * is told by where a path begins, and one that climbs out again belongs to where it gets.
+ */
+void simplify_path(const char *path, char to[PATH_MAX_BYTES]);
 /* Whether redirect->call means the trusted VM's file of this path. */
 bool is_trusted_path(struct redirect *redirect, const char *path);
 

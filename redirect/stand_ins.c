@@ -8,6 +8,7 @@
 
 enum action {
 	RETURN, /* with a value */
+	FLUSH,  /* what is remembered of page tables, and return */
 	ABORT,  /* the call, with an errno */
 };
 
@@ -29,7 +30,7 @@ static const struct stand_in {
 	{"synchronize_net", RETURN, 0, "likewise"},
 	{"rcu_barrier", RETURN, 0, "likewise"},
 	{"csd_lock_wait", RETURN, 0, "the other CPUs are done"},
-	{"smp_call_function_many_cond", RETURN, 0, "likewise"},
+	{"smp_call_function_many_cond", FLUSH, 0, "likewise; this one was to flush its TLB, mostly"},
 	{"smp_call_function_single", RETURN, 0, "likewise"},
 	{"raise_softirq", RETURN, 0, "no interrupt ever ends here, and ksoftirqd is frozen"},
 	{"raise_softirq_irqoff", RETURN, 0, "likewise"},
@@ -90,7 +91,9 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	}
 	if (redirect->context.phase != CONTEXT_PRODUCT)
 		return MARK_CONTINUE;
-	if (stand_in->action == RETURN) {
+	if (stand_in->action == FLUSH)
+		product_memory_invalidate(&redirect->memory);
+	if (stand_in->action != ABORT) {
 		redirect->stats.stand_ins++;
 		return return_to_caller(redirect, stand_in->value);
 	}

@@ -1,4 +1,4 @@
-# Images made by others (tests/others/): Debian's U-Boot and Xen, by `fetch`, beside the kernels; included by the top Makefile. Not part of `make test`.
+# Images made by others (tests/others/): Debian's U-Boot and Xen, by `fetch`, beside the kernels; included by the top Makefile.
 
 XEN = xen-hypervisor-4.17-amd64
 

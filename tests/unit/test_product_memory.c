@@ -34,6 +34,7 @@ static int setup(void **state)
 		.snapshot = {rig, page},
 		.paging = {.mode = PAGING_4LEVEL, .wp = true, .nxe = true, .maxphyaddr = 46},
 		.kernel_start = 1ull << 63,
+		.shadows = true,
 		.max_pages = 64,
 	};
 
@@ -99,6 +100,19 @@ static void test_crossing(void **state)
 	assert_false(product_memory_write(&rig->memory, KERNEL + 0x8ff0, in, sizeof(in)));
 	assert_int_equal(word_at(rig, KERNEL + 0x8ff0), 0); /* a device: reads zero */
 	assert_int_equal(rig->word[DATA][510], (uint64_t)DATA << 32 | 510);
+}
+
+static void test_tag(void **state)
+{
+	struct rig *rig = *state;
+	struct tlb_page first, second;
+
+	assert_true(product_memory_write_word(&rig->memory, KERNEL + 0x0ffd, 8, 0));
+	product_memory_tag(&rig->memory, KERNEL + 0x0ffd, 8, 7);
+	assert_int_equal(ask(rig, KERNEL, false, &first), TLB_FILL_OK);
+	assert_int_equal(ask(rig, KERNEL + 0x1000, false, &second), TLB_FILL_OK);
+	assert_memory_equal(first.shadow + 0xffc, "\0\7\7\7", 4);
+	assert_memory_equal(second.shadow, "\7\7\7\7\7\0", 6);
 }
 
 static void test_fill(void **state)
@@ -188,8 +202,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_translation),       TEST(test_crossing),          TEST(test_fill),
-		TEST(test_tables_in_overlay), TEST(test_translations_kept), TEST(test_window),
+		TEST(test_translation),       TEST(test_tag),    TEST(test_crossing), TEST(test_fill), TEST(test_tables_in_overlay),
+		TEST(test_translations_kept), TEST(test_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
