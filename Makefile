@@ -139,7 +139,7 @@ test-run: snapshots
 # Damaged copies of them, under sanitizers.
 HOSTILE_RUNS ?= 200
 hostile: snapshots $(BUILD)/asan/xray86
-	@XDG_CACHE_HOME=$(abspath $(BUILD))/asan/cache tests/snapshots/hostile --runs $(HOSTILE_RUNS) --seed $(SEED) $(BUILD)/asan/xray86 $(LINUX) \
+	@XDG_CACHE_HOME=$(abspath $(BUILD))/asan/cache tests/snapshots/hostile --runs $(HOSTILE_RUNS) --total $(HOSTILE_RUNS) --seed $(SEED) $(BUILD)/asan/xray86 $(LINUX) \
 		$(BUILD)/snapshots $(SNAPSHOTS)
 
 ASAN_FLAGS = -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
