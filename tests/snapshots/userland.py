@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FETCH = os.path.join(HERE, "..", "linux", "fetch")
@@ -41,14 +42,24 @@ def scenario_sources():
     return sorted(os.path.join(directory, name) for name in os.listdir(directory))
 
 
-def _install_scenario(root, architecture):
-    program = os.path.join(root, "usr/sbin/product-scenario")
+def _compile_scenario(architecture, program):
     sources = [os.path.basename(source) for source in scenario_sources() if source.endswith(".c")]
     result = subprocess.run([*COMPILE, *COMPILE_FOR[architecture], "-o", program, *sources], cwd=os.path.join(HERE, "guest"), check=False)
     if result.returncode:
         raise RuntimeError("cannot compile product-scenario for " + architecture + ("; gcc-multilib may be missing" if architecture == "i386" else ""))
-    roles = subprocess.run([program, "--roles"], check=True, capture_output=True, text=True).stdout.split()
-    for role in roles:
+
+
+def _roles():
+    """The scenario's roles, as this machine's own build of it tells them: not every machine runs programs of 32 bits."""
+    with tempfile.TemporaryDirectory() as directory:
+        program = os.path.join(directory, "product-scenario")
+        _compile_scenario("amd64", program)
+        return subprocess.run([program, "--roles"], check=True, capture_output=True, text=True).stdout.split()
+
+
+def _install_scenario(root, architecture):
+    _compile_scenario(architecture, os.path.join(root, "usr/sbin/product-scenario"))
+    for role in _roles():
         os.symlink("product-scenario", os.path.join(root, "usr/sbin", role))
 
 
