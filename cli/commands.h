@@ -7,7 +7,13 @@
 #define XRAY86_VERSION "0.1"
 
 /* Exit statuses that are ours. Everything else is the guest's. */
-enum { EXIT_LIMIT = 124 /* --max-instructions, as timeout(1) */, EXIT_XRAY86 = 125, EXIT_SIGNAL = 128 /* + number */ };
+enum {
+	EXIT_LIMIT = 124, /* --max-instructions, as timeout(1) */
+	EXIT_XRAY86 = 125,
+	EXIT_CANNOT_RUN = 126, /* this and the next as env(1) */
+	EXIT_NOT_FOUND = 127,
+	EXIT_SIGNAL = 128, /* + number */
+};
 
 /* argv[0] is the command's name. On success *ret_status is the exit status. */
 struct error *cache_command(int argc, char **argv, int *ret_status);

@@ -1,4 +1,4 @@
-/* xray86: the command line. Finds the command, and is the one place where errors end: one line on stderr, exit status 125. */
+/* xray86: the command line. Finds the command, and is the one place where errors end: one line on stderr, and an exit status. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +50,12 @@ static struct error *run(int argc, char **argv, int *ret_status)
 	return error_create("unknown command %s: see xray86 --help", argv[1]);
 }
 
+/* As env(1): what is wrong with the command that was to be run has statuses of its own. */
+static int status_of(const struct error *err)
+{
+	return err->code == ERROR_NOT_FOUND ? EXIT_NOT_FOUND : err->code == ERROR_CANNOT_EXECUTE ? EXIT_CANNOT_RUN : EXIT_XRAY86;
+}
+
 int main(int argc, char **argv)
 {
 	int status;
@@ -58,6 +64,7 @@ int main(int argc, char **argv)
 	if (!err)
 		return status;
 	fprintf(stderr, "xray86: %s\n", err->message);
+	status = status_of(err);
 	error_destroy(err);
-	return EXIT_XRAY86;
+	return status;
 }

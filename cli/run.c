@@ -18,7 +18,7 @@
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127, CALL_BUDGET = 100000000, FIRST_PID = 30000, FIRST_PID_64 = 4100000 };
+enum { CALL_BUDGET = 100000000, FIRST_PID = 30000, FIRST_PID_64 = 4100000 };
 
 /* -- introspection -- */
 
@@ -239,12 +239,25 @@ static struct error *close_trace(struct session *session)
 	return fclose(session->trace.to) ? error_create("%s: %s", path, strerror(errno)) : NULL;
 }
 
-static struct error *collect(struct session *session)
+/* Before the snapshot is looked into: what no kernel of either architecture could run need not wait for that. */
+static struct error *look_up_command(struct session *session)
+{
+	return program_collect(session->options->root, session->options->command[0], search_path(session), KERNEL_X86_64,
+			       &session->program);
+}
+
+/* The snapshot's kernel is known, and so is what it can run. */
+static struct error *collect(void *opaque, const struct product *product)
 {
 	extern char **environ;
+	struct session *session = opaque;
 	const char *root = session->options->root;
-	struct error *err = program_collect(root, session->options->command[0], search_path(session), arch_of(session), &session->program);
+	struct error *err = NULL;
 
+	if (!product->x86_64) {
+		program_deinit(&session->program);
+		err = program_collect(root, session->options->command[0], search_path(session), KERNEL_I386, &session->program);
+	}
 	return err ? err : program_add_usual_data(&session->program, root, environ);
 }
 
@@ -257,15 +270,8 @@ static int exit_status(int status)
 static struct error *run_in_vm(struct session *session, int *ret_status)
 {
 	extern char **environ;
-	struct error *err = collect(session);
+	struct error *err = make_redirect(session);
 
-	if (err) {
-		fprintf(stderr, "xray86: %s\n", err->message);
-		*ret_status = strstr(err->message, PROGRAM_NOT_FOUND) ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
-		error_destroy(err);
-		return NULL;
-	}
-	err = make_redirect(session);
 	if (err)
 		return err;
 	session->courier.program = &session->program;
@@ -289,13 +295,20 @@ static struct error *run_in_vm(struct session *session, int *ret_status)
 static struct error *run(struct session *session, int *ret_status)
 {
 	const struct run_options *options = session->options;
-	const struct trusted_vm_options vm_options = {.memory = options->memory, .use_cache = !options->no_cache};
+	const struct trusted_vm_options vm_options = {
+		.memory = options->memory,
+		.use_cache = !options->no_cache,
+		.identified = collect,
+		.opaque = session,
+	};
 	struct error *err = snapshot_open(options->snapshot, &session->target.snapshot);
 
 	if (!err)
 		err = read_policy(session);
 	if (!err)
 		err = open_trace(session);
+	if (!err)
+		err = look_up_command(session);
 	if (!err)
 		err = trusted_vm_open(&session->target, options->snapshot, &options->sources, &vm_options, &session->courier, &session->vm);
 	return err ? err : run_in_vm(session, ret_status);

@@ -13,7 +13,7 @@
 #include "loader/kernel.h"
 #include "loader/symbols.h"
 
-enum { EXIT_NOT_FOUND = 1 };
+enum { EXIT_NO_SYMBOL = 1 };
 
 struct symbols_options {
 	const char *image;
@@ -144,7 +144,7 @@ static void print_wanted(const struct printer *printer, char *const *wanted, int
 {
 	for (; *wanted; wanted++) {
 		if (!(is_address(*wanted) ? print_nearest(printer, strtoull(*wanted, NULL, 16)) : print_named(printer, *wanted)))
-			*ret_status = EXIT_NOT_FOUND;
+			*ret_status = EXIT_NO_SYMBOL;
 	}
 }
 

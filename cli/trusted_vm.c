@@ -248,6 +248,8 @@ static struct error *boot(struct target *target, const char *snapshot_name, cons
 	struct error *err = open_kernel(target, snapshot_name, sources);
 
 	if (!err)
+		err = options->identified(options->opaque, &target->product);
+	if (!err)
 		err = describe(target, memory_size(&target->landmarks, target->product.vbase, options->memory), &vm->kernel);
 	if (!err)
 		err = create_machine(&vm->kernel, vm);
@@ -272,6 +274,7 @@ struct error *trusted_vm_open(struct target *target, const char *snapshot_name, 
 	if (directory && find_checkpoint(directory, target, sources, options, ret)) {
 		ret->from_checkpoint = true;
 		courier_init(courier, ret->machine);
+		err = options->identified(options->opaque, &target->product);
 	} else {
 		err = boot(target, snapshot_name, sources, options, ret);
 		if (!err && directory)

@@ -26,9 +26,27 @@ struct collection {
 	const char *root;
 	enum kernel_arch arch;
 	struct program *program;
+	int problem; /* errno of a library that is there and could not be looked into; 0: there is none */
 };
 
 /* -- files -- */
+
+/* What it means that one of the command's files cannot be opened: short memory or descriptors are no property of the command. */
+static struct error *unusable(const char *path, int number)
+{
+	switch (number) {
+	case ENOENT:
+	case ENOTDIR:
+		return error_create_code(ERROR_NOT_FOUND, "%s: command not found", path);
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EIO:
+		return error_create("%s: %s", path, strerror(number));
+	default:
+		return error_create_code(ERROR_CANNOT_EXECUTE, "%s: %s", path, strerror(number));
+	}
+}
 
 static char *join(const char *a, const char *b, const char *c)
 {
@@ -38,7 +56,8 @@ static char *join(const char *a, const char *b, const char *c)
 }
 
 /*
- * Where the file at a path below root is on the host, links followed: an absolute link target is meant below root too. NULL: there is none.
+ * Where the file at a path below root is on the host, links followed: an absolute link target is meant below root too. NULL: there is none,
+ * and errno says why.
  */
 static char *resolve(const char *root, const char *path)
 {
@@ -81,30 +100,39 @@ static bool known(const struct program *program, const char *path)
 	return false;
 }
 
-/* Adds the file; false: it is there already, is none, or memory is short. */
-static bool add(struct collection *collection, const char *path, enum program_file_kind kind)
+/* Takes the file's strings over. */
+static struct error *push(struct program *program, const struct program_file *file)
 {
-	struct program *program = collection->program;
-	struct program_file *larger, file = {.kind = kind};
-	struct stat status;
+	bool full = program->files == MAX_FILES;
+	struct program_file *larger = file->path && !full ? reallocarray(program->file, program->files + 1, sizeof(*larger)) : NULL;
 
-	if (path[0] != '/' || known(program, path) || program->files == MAX_FILES)
-		return false;
-	file.source = resolve(collection->root, path);
-	file.path = strdup(path);
-	if (!file.source || !file.path || stat(file.source, &status) || !S_ISREG(status.st_mode))
-		goto refuse;
-	file.mode = status.st_mode & 0755;
-	larger = realloc(program->file, (program->files + 1) * sizeof(*larger));
-	if (!larger)
-		goto refuse;
+	if (!larger) {
+		free(file->path);
+		free(file->source);
+		return full ? error_create("the command and its data are more than %d files", MAX_FILES) : error_create("out of memory");
+	}
 	program->file = larger;
-	program->file[program->files++] = file;
-	return true;
-refuse:
-	free(file.path);
-	free(file.source);
-	return false;
+	program->file[program->files++] = *file;
+	return NULL;
+}
+
+/* Adds the file, once. *ret_new, if it is not NULL: whether it was added. What is no file at an absolute path is passed over. */
+static struct error *add(struct collection *collection, const char *path, enum program_file_kind kind, bool *ret_new)
+{
+	struct program_file file = {.kind = kind};
+	struct stat status;
+	bool fresh = path[0] == '/' && !known(collection->program, path) && (file.source = resolve(collection->root, path));
+
+	fresh = fresh && stat(file.source, &status) == 0 && S_ISREG(status.st_mode);
+	if (ret_new)
+		*ret_new = fresh;
+	if (!fresh) {
+		free(file.source);
+		return NULL;
+	}
+	file.path = strdup(path);
+	file.mode = status.st_mode & 0755;
+	return push(collection->program, &file);
 }
 
 /* -- ELF -- */
@@ -118,16 +146,17 @@ static bool fits(const struct collection *collection, Elf *elf)
 	return header.e_machine == EM_386 || (header.e_machine == EM_X86_64 && collection->arch == KERNEL_X86_64);
 }
 
-static bool is_class(const char *source, int class)
+static bool is_class(struct collection *collection, const char *source, int class)
 {
 	unsigned char ident[EI_NIDENT] = {0};
 	int fd = open(source, O_RDONLY | O_CLOEXEC);
-	bool is = fd >= 0 && read(fd, ident, sizeof(ident)) == sizeof(ident) && memcmp(ident, ELFMAG, SELFMAG) == 0 &&
-		  ident[EI_CLASS] == class;
+	ssize_t size = fd >= 0 ? read(fd, ident, sizeof(ident)) : -1;
 
+	if (size < 0)
+		collection->problem = errno;
 	if (fd >= 0)
 		close(fd);
-	return is;
+	return size == sizeof(ident) && memcmp(ident, ELFMAG, SELFMAG) == 0 && ident[EI_CLASS] == class;
 }
 
 /* A directory of a search path with $ORIGIN replaced. */
@@ -149,10 +178,10 @@ static char *expand(const char *directory, size_t length, const char *object)
 }
 
 /* The library in one directory; NULL: not there, or of the other class. */
-static char *in_directory(const struct collection *collection, const char *directory, const char *name, int class)
+static char *in_directory(struct collection *collection, const char *directory, const char *name, int class)
 {
 	char *path = join(directory, "/", name), *source = path ? resolve(collection->root, path) : NULL;
-	bool good = source && is_class(source, class);
+	bool good = source && is_class(collection, source, class);
 
 	free(source);
 	if (good)
@@ -162,7 +191,7 @@ static char *in_directory(const struct collection *collection, const char *direc
 }
 
 /* The library in the directories of a search path. */
-static char *in_path(const struct collection *collection, const char *search_path, const char *name, const char *object, int class)
+static char *in_path(struct collection *collection, const char *search_path, const char *name, const char *object, int class)
 {
 	char *found = NULL;
 
@@ -175,12 +204,16 @@ static char *in_path(const struct collection *collection, const char *search_pat
 	return found;
 }
 
-static char *find_library(const struct collection *collection, const char *name, const char *runpath, const char *object, int class)
+static char *find_library(struct collection *collection, const char *name, const char *runpath, const char *object, int class)
 {
 	char *found;
 
-	if (strchr(name, '/'))
-		return strdup(name);
+	collection->problem = 0;
+	if (strchr(name, '/')) {
+		found = resolve(collection->root, name);
+		free(found);
+		return found ? strdup(name) : NULL;
+	}
 	found = in_path(collection, runpath, name, object, class);
 	return found ? found : in_path(collection, class == ELFCLASS64 ? LIBRARIES64 : LIBRARIES32, name, object, class);
 }
@@ -223,10 +256,14 @@ static struct error *collect_needed(struct collection *collection, Elf *elf, con
 
 	while (!err && (name = text_of(elf, dynamic, DT_NEEDED, &from))) {
 		char *library = find_library(collection, name, search, path, gelf_getclass(elf));
+		bool fresh;
 
+		if (!library && collection->problem)
+			return error_prefix(unusable(name, collection->problem), "%s: its library", path);
 		if (!library)
-			return error_create("%s: its library %s is not found on this machine", path, name);
-		if (add(collection, library, PROGRAM_LIBRARY))
+			return error_create_code(ERROR_CANNOT_EXECUTE, "%s: its library %s is not found on this machine", path, name);
+		err = add(collection, library, PROGRAM_LIBRARY, &fresh);
+		if (!err && fresh)
 			err = collect_elf(collection, library, rpath ? rpath : inherited);
 		free(library);
 	}
@@ -250,29 +287,43 @@ static struct error *collect_dynamic(struct collection *collection, Elf *elf, co
 	return NULL;
 }
 
-static void collect_interpreter(struct collection *collection, Elf *elf)
+static struct error *collect_loader(struct collection *collection, const char *path, const char *loader)
+{
+	char *source = resolve(collection->root, loader);
+
+	if (!source)
+		return error_create_code(ERROR_CANNOT_EXECUTE, "%s: its dynamic loader %s is not found on this machine", path, loader);
+	free(source);
+	return add(collection, loader, PROGRAM_LOADER, NULL);
+}
+
+static struct error *collect_interpreter(struct collection *collection, Elf *elf, const char *path)
 {
 	size_t count, size;
 	const char *raw = elf_rawfile(elf, &size);
+	struct error *err = NULL;
 	GElf_Phdr header;
 
 	if (elf_getphdrnum(elf, &count))
-		return;
-	for (size_t i = 0; i < count; i++) {
+		return NULL;
+	for (size_t i = 0; !err && i < count; i++) {
 		if (!gelf_getphdr(elf, i, &header) || header.p_type != PT_INTERP || header.p_offset >= size)
 			continue;
 		if (memchr(raw + header.p_offset, 0, size - header.p_offset))
-			add(collection, raw + header.p_offset, PROGRAM_LOADER);
+			err = collect_loader(collection, path, raw + header.p_offset);
 	}
+	return err;
 }
 
 static struct error *collect_open_elf(struct collection *collection, Elf *elf, const char *path, const char *inherited)
 {
+	struct error *err;
+
 	if (!fits(collection, elf))
-		return error_create("%s is no program for %s", path,
-				    collection->arch == KERNEL_X86_64 ? "x86-64 or i386" : "i386: name an i386 file system by --root");
-	collect_interpreter(collection, elf);
-	return collect_dynamic(collection, elf, path, inherited);
+		return error_create_code(ERROR_CANNOT_EXECUTE, "%s is no program for %s", path,
+					 collection->arch == KERNEL_X86_64 ? "x86-64 or i386" : "i386: name an i386 file system by --root");
+	err = collect_interpreter(collection, elf, path);
+	return err ? err : collect_dynamic(collection, elf, path, inherited);
 }
 
 /* path has been added. */
@@ -285,13 +336,15 @@ static struct error *collect_elf(struct collection *collection, const char *path
 
 	free(source);
 	if (fd < 0)
-		return error_create("%s: %s", path, strerror(errno));
+		return unusable(path, errno);
 	elf_version(EV_CURRENT);
 	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (elf && elf_kind(elf) == ELF_K_ELF)
+	if (!elf)
+		err = error_create("%s: %s", path, elf_errmsg(-1));
+	else if (elf_kind(elf) == ELF_K_ELF)
 		err = collect_open_elf(collection, elf, path, inherited);
 	else
-		err = error_create("%s is neither a program nor a script", path);
+		err = error_create_code(ERROR_CANNOT_EXECUTE, "%s is neither a program nor a script", path);
 	elf_end(elf);
 	close(fd);
 	return err;
@@ -299,89 +352,159 @@ static struct error *collect_elf(struct collection *collection, const char *path
 
 /* -- programs and scripts -- */
 
-/* The interpreter that a script's first line names; NULL: it is none. `env NAME` stands for NAME too. */
-static bool read_shebang(const char *source, char line[SHEBANG], char **ret_interpreter, char **ret_argument)
+/* A script's first line, and what it names. `env NAME` stands for NAME too. */
+struct script {
+	char line[SHEBANG];
+	char *interpreter, *argument;
+};
+
+/* false: it is none, or cannot be read. */
+static bool read_script(const char *source, struct script *ret)
 {
 	FILE *file = fopen(source, "re");
-	bool script = file && fgets(line, SHEBANG, file) && line[0] == '#' && line[1] == '!';
+	bool script = file && fgets(ret->line, SHEBANG, file) && ret->line[0] == '#' && ret->line[1] == '!';
 	char *rest;
 
 	if (file)
 		fclose(file);
 	if (!script)
 		return false;
-	*ret_interpreter = strtok_r(line + 2, " \t\n", &rest);
+	ret->interpreter = strtok_r(ret->line + 2, " \t\n", &rest);
 	do { /* env's options and variables are not what it runs */
-		*ret_argument = strtok_r(NULL, " \t\n", &rest);
-	} while (*ret_argument && (**ret_argument == '-' || strchr(*ret_argument, '=')));
-	return *ret_interpreter;
+		ret->argument = strtok_r(NULL, " \t\n", &rest);
+	} while (ret->argument && (*ret->argument == '-' || strchr(ret->argument, '=')));
+	return ret->interpreter;
 }
 
-static char *find_command(const struct collection *collection, const char *name, const char *search_path)
+static struct error *find_by_path(const struct collection *collection, const char *name, char **ret)
 {
-	if (strchr(name, '/')) {
-		char *full = name[0] == '/' ? strdup(name) : realpath(name, NULL), *source = full ? resolve(collection->root, full) : NULL;
+	char *full = name[0] == '/' ? strdup(name) : realpath(name, NULL), *source = full ? resolve(collection->root, full) : NULL;
 
-		if (!source) {
-			free(full);
-			full = NULL;
-		}
-		free(source);
-		return full;
+	if (!source) {
+		int number = errno;
+
+		free(full);
+		return unusable(name, number);
 	}
+	free(source);
+	*ret = full;
+	return NULL;
+}
+
+/* As shells do: the first that can be executed or, for want of one, the first that is there. */
+static struct error *find_in_path(const struct collection *collection, const char *name, const char *search_path, char **ret)
+{
+	char *other = NULL;
+
 	for (const char *at = search_path; *at; at += strcspn(at, ":"), at += *at == ':') {
 		char *path, *source;
-		bool good;
+		struct stat status;
+		bool file;
 
-		if (asprintf(&path, "%.*s/%s", (int)strcspn(at, ":"), at, name) < 0)
-			return NULL;
+		if (asprintf(&path, "%.*s/%s", (int)strcspn(at, ":"), at, name) < 0) {
+			free(other);
+			return error_create("out of memory");
+		}
 		source = resolve(collection->root, path);
-		good = source && access(source, X_OK) == 0;
+		file = source && stat(source, &status) == 0 && S_ISREG(status.st_mode);
 		free(source);
-		if (good)
-			return path;
-		free(path);
+		if (file && (status.st_mode & 0111)) {
+			free(other);
+			*ret = path;
+			return NULL;
+		}
+		if (file && !other)
+			other = path;
+		else
+			free(path);
 	}
+	*ret = other;
+	return other ? NULL : unusable(name, ENOENT);
+}
+
+static struct error *find_command(const struct collection *collection, const char *name, const char *search_path, char **ret)
+{
+	return strchr(name, '/') ? find_by_path(collection, name, ret) : find_in_path(collection, name, search_path, ret);
+}
+
+/* Adds the file that execve(2) would be given, after a look at it. */
+static struct error *add_executable(struct collection *collection, const char *path, enum program_file_kind kind, const char *source)
+{
+	struct stat status;
+
+	if (stat(source, &status))
+		return unusable(path, errno);
+	if (!S_ISREG(status.st_mode))
+		return unusable(path, S_ISDIR(status.st_mode) ? EISDIR : EACCES);
+	return add(collection, path, kind, NULL);
+}
+
+static struct error *check_executable(const char *path, const char *source)
+{
+	struct stat status;
+
+	if (stat(source, &status) == 0 && !(status.st_mode & 0111))
+		return error_create_code(ERROR_CANNOT_EXECUTE, "%s: %s: it is not executable (chmod +x)", path, strerror(EACCES));
 	return NULL;
+}
+
+static struct error *collect_program(struct collection *collection, const char *path, const char *search_path, unsigned depth);
+
+/* What a script's first line names: its interpreter, and what env(1) is to run. */
+static struct error *collect_interpreters(struct collection *collection, const struct script *script, const char *search_path,
+					  unsigned depth)
+{
+	struct error *err = collect_program(collection, script->interpreter, search_path, depth);
+	char *command = NULL;
+
+	if (err || !script->argument || strcmp(script->interpreter, "/usr/bin/env") != 0)
+		return err;
+	err = find_command(collection, script->argument, search_path, &command);
+	if (!err)
+		err = collect_program(collection, command, search_path, depth);
+	free(command);
+	return err;
+}
+
+static struct error *collect_script(struct collection *collection, const char *path, const struct script *script, const char *search_path,
+				    unsigned depth)
+{
+	struct error *err;
+
+	if (depth == MAX_DEPTH)
+		return error_create_code(ERROR_CANNOT_EXECUTE, "%s: too many interpreters of interpreters", path);
+	err = collect_interpreters(collection, script, search_path, depth + 1);
+	return err ? error_prefix(err, "%s: its interpreter", path) : NULL;
 }
 
 static struct error *collect_program(struct collection *collection, const char *path, const char *search_path, unsigned depth)
 {
-	char line[SHEBANG], *interpreter, *argument, *source;
+	char *source = resolve(collection->root, path);
+	struct script script;
 	struct error *err;
-	bool script;
+	bool is_script;
 
-	source = resolve(collection->root, path);
 	if (!source)
-		return error_create("%s: %s", path, strerror(ENOENT));
-	script = read_shebang(source, line, &interpreter, &argument);
+		return unusable(path, errno);
+	is_script = read_script(source, &script);
+	err = add_executable(collection, path, is_script ? PROGRAM_DATA : PROGRAM_CODE, source);
+	if (!err)
+		err = is_script ? collect_script(collection, path, &script, search_path, depth) : collect_elf(collection, path, NULL);
+	if (!err)
+		err = check_executable(path, source);
 	free(source);
-	add(collection, path, script ? PROGRAM_DATA : PROGRAM_CODE);
-	if (!script)
-		return collect_elf(collection, path, NULL);
-	if (depth == MAX_DEPTH)
-		return error_create("%s: too many interpreters of interpreters", path);
-	err = collect_program(collection, interpreter, search_path, depth + 1);
-	if (!err && argument && strcmp(interpreter, "/usr/bin/env") == 0) {
-		char *command = find_command(collection, argument, search_path);
-
-		err = command ? collect_program(collection, command, search_path, depth + 1)
-			      : error_create("%s: its interpreter %s: " PROGRAM_NOT_FOUND, path, argument);
-		free(command);
-	}
-	return err ? error_prefix(err, "%s", path) : NULL;
+	return err;
 }
 
 struct error *program_collect(const char *root, const char *name, const char *search_path, enum kernel_arch arch, struct program *ret)
 {
-	struct collection collection = {root, arch, ret};
+	struct collection collection = {.root = root, .arch = arch, .program = ret};
 	struct error *err;
 
 	*ret = (struct program){0};
-	ret->path = find_command(&collection, name, search_path);
-	if (!ret->path)
-		return error_create("%s: " PROGRAM_NOT_FOUND, name);
-	err = collect_program(&collection, ret->path, search_path, 0);
+	err = find_command(&collection, name, search_path, &ret->path);
+	if (!err)
+		err = collect_program(&collection, ret->path, search_path, 0);
 	if (err)
 		program_deinit(ret);
 	return err;
@@ -390,14 +513,14 @@ struct error *program_collect(const char *root, const char *name, const char *se
 struct error *program_add_command(struct program *program, const char *root, const char *path, const char *search_path,
 				  enum kernel_arch arch)
 {
-	struct collection collection = {root, arch, program};
+	struct collection collection = {.root = root, .arch = arch, .program = program};
 
 	return collect_program(&collection, path, search_path, 0);
 }
 
 void program_add_libraries(struct program *program, const char *root, const char *path)
 {
-	struct collection collection = {root, KERNEL_X86_64, program};
+	struct collection collection = {.root = root, .arch = KERNEL_X86_64, .program = program};
 
 	error_destroy(collect_elf(&collection, path, NULL));
 }
@@ -428,14 +551,16 @@ static struct error *add_folder(struct program *program, char *path)
 
 static struct error *add_tree(struct program *program, const char *root, const char *path)
 {
-	struct collection collection = {root, KERNEL_X86_64, program};
+	struct collection collection = {.root = root, .arch = KERNEL_X86_64, .program = program};
 	char *source = resolve(root, path);
 	DIR *directory = source ? opendir(source) : NULL;
 	struct dirent *entry;
 	struct error *err = NULL;
 
-	if (!directory)
-		add(&collection, path, PROGRAM_DATA);
+	if (source && !directory && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		err = error_create("%s: %s", path, strerror(errno));
+	else if (!directory)
+		err = add(&collection, path, PROGRAM_DATA, NULL);
 	while (!err && directory && (entry = readdir(directory))) {
 		char *below;
 

@@ -37,6 +37,7 @@ struct program {
 /*
  * Collects the command `name`, which is looked for in the directories of search_path (PATH's form) if it has no slash. root: "" or the
  * folder of another file system whose files these are, an unpacked i386 one for example. arch: what its kernel can execute.
+ * Errors are ERROR_NOT_FOUND, ERROR_CANNOT_EXECUTE, or a failure of ours: too many open files, say.
  */
 struct error *program_collect(const char *root, const char *name, const char *search_path, enum kernel_arch arch, struct program *ret);
 /* Adds another command and what it needs, by its absolute path; behind the files that are there. After an error some may have been added.
@@ -66,8 +67,5 @@ const char *program_library_path(enum kernel_arch arch);
 bool program_has(const struct program *program, const char *path, enum program_file_kind *ret_kind);
 /* Whether these `size` bytes are what a collected dynamic loader has at `address`, where its pages are aligned as in its file. */
 bool program_is_loader(const struct program *program, uint64_t address, const uint8_t *code, size_t size);
-
-/* program_collect() says that there is no such command by this text at the end of the message. */
-#define PROGRAM_NOT_FOUND "command not found"
 
 #endif

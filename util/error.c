@@ -8,48 +8,57 @@
 /* Handed out when there is no memory left to describe a failure with; never freed. */
 static struct error out_of_memory = {.message = (char[]){"out of memory"}};
 
-static struct error *wrap(char *message)
+static __attribute__((format(printf, 2, 0))) struct error *create(enum error_code code, const char *format, va_list args)
 {
-	struct error *err = message ? malloc(sizeof(*err)) : NULL;
+	struct error *err = malloc(sizeof(*err));
 
-	if (!err) {
-		free(message);
+	if (!err)
 		return &out_of_memory;
-	}
-	err->message = message;
-	return err;
+	err->code = code;
+	if (vasprintf(&err->message, format, args) >= 0)
+		return err;
+	free(err);
+	return &out_of_memory;
 }
 
 struct error *error_create(const char *format, ...)
 {
-	char *message;
+	struct error *err;
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&message, format, args) < 0)
-		message = NULL;
+	err = create(ERROR_FAILED, format, args);
 	va_end(args);
-	return wrap(message);
+	return err;
+}
+
+struct error *error_create_code(enum error_code code, const char *format, ...)
+{
+	struct error *err;
+	va_list args;
+
+	va_start(args, format);
+	err = create(code, format, args);
+	va_end(args);
+	return err;
 }
 
 struct error *error_prefix(struct error *err, const char *format, ...)
 {
-	char *prefix, *message;
+	struct error *prefix, *whole;
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&prefix, format, args) < 0)
-		prefix = NULL;
+	prefix = create(err->code, format, args);
 	va_end(args);
-	if (!prefix)
+	if (prefix == &out_of_memory)
 		return err;
-	if (asprintf(&message, "%s: %s", prefix, err->message) < 0)
-		message = NULL;
-	free(prefix);
-	if (!message)
+	whole = error_create_code(err->code, "%s: %s", prefix->message, err->message);
+	error_destroy(prefix);
+	if (whole == &out_of_memory)
 		return err;
 	error_destroy(err);
-	return wrap(message);
+	return whole;
 }
 
 void error_destroy(struct error *err)

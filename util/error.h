@@ -3,19 +3,30 @@
  *
  * A function that can fail returns `struct error *`: NULL is success, anything else says what went wrong, where,
  * and what to do next. The caller owns it: report it, wrap it with error_prefix(), or error_destroy() it.
+ * The message is for people. A program that has to tell errors apart looks at the code, never at the message.
  * Guest faults (page faults and the like) are a different matter and never travel this way: see emu/exception.h.
  */
 #ifndef XRAY86_UTIL_ERROR_H
 #define XRAY86_UTIL_ERROR_H
 
-struct error {
-	char *message; /* one line, no trailing newline or full stop */
+/* A code is here if somebody decides something by it. */
+enum error_code {
+	ERROR_FAILED,         /* whatever no other code is for */
+	ERROR_NOT_FOUND,      /* the command that is to run: `run` ends with status 127 */
+	ERROR_CANNOT_EXECUTE, /* it is there and cannot be run: status 126 */
 };
 
-/* Makes an error with a printf-style message. Never returns NULL (falls back to a static out-of-memory error). */
-struct error *error_create(const char *format, ...) __attribute__((format(printf, 1, 2)));
+struct error {
+	char *message; /* one line, no trailing newline or full stop */
+	enum error_code code;
+};
 
-/* Puts "prefix: " before err's message and returns it (takes ownership of err). err must not be NULL. */
+/* Makes an error with a printf-style message and ERROR_FAILED. Never returns NULL (falls back to a static out-of-memory error). */
+struct error *error_create(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with another code. */
+struct error *error_create_code(enum error_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts "prefix: " before err's message and returns it (takes ownership of err); the code stays. err must not be NULL. */
 struct error *error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Frees err. NULL is allowed. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,13 +30,14 @@ static void write_file(const char *name, const char *text, mode_t mode)
 	chmod(path, mode);
 }
 
-static void expect_error(const char *name, enum kernel_arch arch, const char *text)
+static void expect_error(const char *name, enum kernel_arch arch, enum error_code code, const char *text)
 {
 	struct program program;
 	struct error *err = program_collect("", name, directory, arch, &program);
 
 	assert_non_null(err);
 	assert_non_null(strstr(err->message, text));
+	assert_int_equal(err->code, code);
 	assert_null(strchr(err->message, '\n'));
 	error_destroy(err);
 }
@@ -110,16 +112,68 @@ static void test_errors(void **state)
 	char loop[160];
 
 	(void)state;
-	expect_error("nothing-of-this-name", KERNEL_X86_64, PROGRAM_NOT_FOUND);
-	expect_error("/nonexistent/program", KERNEL_X86_64, PROGRAM_NOT_FOUND);
-	expect_error("/bin/true", KERNEL_I386, "--root");
+	expect_error("nothing-of-this-name", KERNEL_X86_64, ERROR_NOT_FOUND, "command not found");
+	expect_error("/nonexistent/program", KERNEL_X86_64, ERROR_NOT_FOUND, "command not found");
+	expect_error("/etc/passwd/program", KERNEL_X86_64, ERROR_NOT_FOUND, "command not found");
+	expect_error("", KERNEL_X86_64, ERROR_NOT_FOUND, "command not found");
+	expect_error("/etc", KERNEL_X86_64, ERROR_CANNOT_EXECUTE, "Is a directory");
+	expect_error("/dev/null", KERNEL_X86_64, ERROR_CANNOT_EXECUTE, "Permission denied");
+	expect_error("/bin/true", KERNEL_I386, ERROR_CANNOT_EXECUTE, "--root");
 	write_file("text", "neither this nor that\n", 0755);
-	expect_error("text", KERNEL_X86_64, "neither a program nor a script");
+	expect_error("text", KERNEL_X86_64, ERROR_CANNOT_EXECUTE, "neither a program nor a script");
 	write_file("cut", "\177ELF\2\1\1", 0755);
-	expect_error("cut", KERNEL_X86_64, "cut");
+	expect_error("cut", KERNEL_X86_64, ERROR_CANNOT_EXECUTE, "cut");
+	write_file("command not found", "what a message says decides nothing\n", 0755);
+	expect_error("command not found", KERNEL_X86_64, ERROR_CANNOT_EXECUTE, "command not found");
+	write_file("closed", "#!/bin/sh\n", 0644);
+	expect_error("closed", KERNEL_X86_64, ERROR_CANNOT_EXECUTE, "closed: Permission denied");
+	write_file("orphan", "#!/nonexistent/shell\n", 0755);
+	expect_error("orphan", KERNEL_X86_64, ERROR_NOT_FOUND, "orphan: its interpreter: /nonexistent/shell: command not found");
+	write_file("orphan2", "#!/usr/bin/env nothing-of-this-name\n", 0755);
+	expect_error("orphan2", KERNEL_X86_64, ERROR_NOT_FOUND, "orphan2: its interpreter: nothing-of-this-name: command not found");
 	snprintf(loop, sizeof(loop), "#!%s/loop\n", directory);
 	write_file("loop", loop, 0755);
-	expect_error("loop", KERNEL_X86_64, "too many interpreters");
+	expect_error("loop", KERNEL_X86_64, ERROR_CANNOT_EXECUTE, "too many interpreters");
+}
+
+/* A command's files are as they were; it is this process that cannot open any more. */
+static void test_descriptors(void **state)
+{
+	struct rlimit old, none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){0, old.rlim_max};
+	for (none.rlim_cur = 3; none.rlim_cur < 16; none.rlim_cur++) {
+		struct program program;
+		struct error *err;
+
+		setrlimit(RLIMIT_NOFILE, &none);
+		err = program_collect("", "true", "/usr/bin:/bin", KERNEL_X86_64, &program);
+		setrlimit(RLIMIT_NOFILE, &old);
+		if (!err) {
+			program_deinit(&program);
+			break;
+		}
+		assert_int_equal(err->code, ERROR_FAILED);
+		assert_non_null(strstr(err->message, "Too many open files"));
+		error_destroy(err);
+	}
+	assert_true(none.rlim_cur > 4 && none.rlim_cur < 16); /* each of the limits below was met at another place */
+}
+
+/* A wrapped error is still what it was. */
+static void test_codes(void **state)
+{
+	struct error *err = error_prefix(error_create_code(ERROR_NOT_FOUND, "%s", "inner"), "outer %d", 1);
+
+	(void)state;
+	assert_string_equal(err->message, "outer 1: inner");
+	assert_int_equal(err->code, ERROR_NOT_FOUND);
+	error_destroy(err);
+	err = error_prefix(error_create("inner"), "outer");
+	assert_int_equal(err->code, ERROR_FAILED);
+	error_destroy(err);
 }
 
 static void test_data(void **state)
@@ -163,7 +217,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dynamic), cmocka_unit_test(test_loader), cmocka_unit_test(test_script),
-		cmocka_unit_test(test_errors),  cmocka_unit_test(test_data),
+		cmocka_unit_test(test_errors),  cmocka_unit_test(test_data),   cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_codes),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
