@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/closing.h"
 #include "cli/commands.h"
 #include "cli/courier.h"
 #include "cli/policy_file.h"
@@ -29,6 +30,7 @@ struct session {
 	struct courier courier;
 	struct trusted_vm vm;
 	struct redirect *redirect;
+	struct losses losses;
 	struct trace trace;
 	struct policy policy;
 	uint64_t booted; /* instructions until then */
@@ -144,6 +146,7 @@ static struct error *make_redirect(struct session *session)
 		.trusted_only = session->options->no_redirect,
 		.product_code = session->options->product_code,
 		.report = stderr,
+		.losses = &session->losses,
 		.trace = session->trace.to ? trace_call : NULL,
 		.trace_opaque = &session->trace,
 		.product =
@@ -288,7 +291,7 @@ static struct error *run_in_vm(struct session *session, int *ret_status)
 	err = converse(session);
 	*ret_status = exit_status(session->courier.status);
 	if (session->options->stats)
-		trace_stats(redirect_stats(session->redirect), instructions(session), session->options->json);
+		trace_stats(redirect_stats(session->redirect), &session->losses, instructions(session), session->options->json);
 	return err;
 }
 
@@ -314,6 +317,21 @@ static struct error *run(struct session *session, int *ret_status)
 	return err ? err : run_in_vm(session, ret_status);
 }
 
+/* After all else but the error that the run may end with. */
+static void tell_losses(struct session *session, int *ret_status)
+{
+	const struct run_options *options = session->options;
+	const struct closing_options closing = {options->product_code, options->tracing, options->strict};
+
+	if (options->json && session->trace.to)
+		closing_tell_json(&session->losses, session->trace.to);
+	if (options->json && options->stats && session->trace.to != stderr)
+		closing_tell_json(&session->losses, stderr);
+	closing_tell(&session->losses, &closing, stderr);
+	if (options->strict && losses_any(&session->losses))
+		*ret_status = EXIT_XRAY86;
+}
+
 struct error *run_command(int argc, char **argv, int *ret_status)
 {
 	struct run_options options;
@@ -329,6 +347,7 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 		return NULL;
 	}
 	err = run(&session, ret_status);
+	tell_losses(&session, ret_status);
 	close_error = close_trace(&session);
 	if (!err)
 		err = close_error;

@@ -87,6 +87,8 @@ static const struct option_spec option_specs[] = {
 	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory, 0},
 	{"timeout", "SECONDS", "of the trusted VM's CPU (1000000000 instructions each) until COMMAND is stopped; 60 unless told",
 	 set_timeout, 0},
+	{"strict", NULL, "fail (status 125) if the answer may be incomplete, which the last line on stderr tells", NULL,
+	 offsetof(struct run_options, strict)},
 	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", NULL, offsetof(struct run_options, no_cache)},
 	{"trace", "[=FILE]", "a line for each system call that went to the snapshot, to FILE or stderr", set_trace, 0},
 	{"stats", NULL, "at the end, print counters to stderr", NULL, offsetof(struct run_options, stats)},
@@ -105,7 +107,7 @@ void run_print_help(void)
 	puts("\n"
 	     "Exit status:\n"
 	     "  that of COMMAND (128 + N if signal N ended it)\n"
-	     "  125  xray86 failed\n"
+	     "  125  xray86 failed, or with --strict, the answer may be incomplete\n"
 	     "  126  COMMAND cannot be run\n"
 	     "  127  COMMAND is not found\n"
 	     "\n"

@@ -17,6 +17,7 @@ struct run_options {
 	uint64_t memory;
 	unsigned timeout; /* seconds of the trusted VM's CPU */
 	bool no_redirect, tracing, stats, json, no_cache, product_code;
+	bool strict; /* a loss is a failure */
 };
 
 /* *ret_help: help is wanted, and nothing else is sure to be set. The strings are those of argv. */

@@ -53,7 +53,7 @@ static void print_text(FILE *to, const struct redirect_call *call)
 	fprintf(to, "  %" PRIu64 " instructions, %" PRIu64 " loads, %" PRIu64 " stores, %zu pages copied", call->instructions,
 		call->traffic.loads, call->traffic.stores, call->pages);
 	if (call->aborted)
-		fprintf(to, "  ABORTED: %s", call->aborted);
+		fprintf(to, "  ABORTED (%s): %s", loss_row(call->cause)->name, call->aborted);
 	putc('\n', to);
 }
 
@@ -66,9 +66,10 @@ static json_t *to_json(const struct redirect_call *call)
 
 		json_array_append_new(arguments, path ? path : json_sprintf("%#" PRIx64, call->argument[i]));
 	}
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s?}", "call", call->name, "arguments", arguments, "result",
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s?, s:s?}", "call", call->name, "arguments", arguments, "result",
 			 (json_int_t)call->result, "instructions", (json_int_t)call->instructions, "loads", (json_int_t)call->traffic.loads,
-			 "stores", (json_int_t)call->traffic.stores, "pages_copied", (json_int_t)call->pages, "aborted", call->aborted);
+			 "stores", (json_int_t)call->traffic.stores, "pages_copied", (json_int_t)call->pages, "aborted", call->aborted,
+			 "cause", call->aborted ? loss_row(call->cause)->name : NULL);
 }
 
 static void print_json(FILE *to, json_t *object)
@@ -90,16 +91,25 @@ void trace_call(void *opaque, const struct redirect_call *call)
 
 /* -- counters -- */
 
-void trace_stats(const struct redirect_stats *stats, uint64_t instructions, bool json)
+struct counter {
+	const char *name, *what;
+	uint64_t value;
+};
+
+static void print_counter(const struct counter *counter, json_t *object)
 {
-	const struct {
-		const char *name, *what;
-		uint64_t value;
-	} counters[] = {
+	if (object)
+		json_object_set_new(object, counter->name, json_integer(counter->value));
+	else
+		fprintf(stderr, "%-14s %12" PRIu64 "  %s\n", counter->name, counter->value, counter->what);
+}
+
+void trace_stats(const struct redirect_stats *stats, const struct losses *losses, uint64_t instructions, bool json)
+{
+	const struct counter counters[] = {
 		{"calls", "on the snapshot", stats->flagged},
 		{"aborted", "of them given up", stats->aborted},
 		{"endless", "of these for having spent their budget", stats->endless},
-		{"missing_code", "and these for want of code", stats->missing_code},
 		{"restarted", "begun again after the command's page was fetched", stats->restarted},
 		{"instructions", "of the trusted VM after its boot", instructions},
 		{"redirected", "of them in calls on the snapshot", stats->instructions},
@@ -111,12 +121,10 @@ void trace_stats(const struct redirect_stats *stats, uint64_t instructions, bool
 	enum { COUNT = sizeof(counters) / sizeof(counters[0]) };
 	json_t *object = json ? json_object() : NULL;
 
-	for (unsigned i = 0; i < COUNT; i++) {
-		if (json)
-			json_object_set_new(object, counters[i].name, json_integer(counters[i].value));
-		else
-			fprintf(stderr, "%-14s %12" PRIu64 "  %s\n", counters[i].name, counters[i].value, counters[i].what);
-	}
+	for (unsigned i = 0; i < COUNT; i++)
+		print_counter(&counters[i], object);
+	for (unsigned i = 0; i < LOSS_CAUSES; i++)
+		print_counter(&(struct counter){loss_row(i)->name, loss_row(i)->text, losses->count[i]}, object);
 	if (json)
 		print_json(stderr, object);
 }

@@ -19,7 +19,7 @@ struct trace {
 /* redirect_config.trace; opaque: a struct trace. */
 void trace_call(void *opaque, const struct redirect_call *call);
 
-/* The counters, to stderr. instructions: of the whole run. */
-void trace_stats(const struct redirect_stats *stats, uint64_t instructions, bool json);
+/* The counters, to stderr, with those of the losses. instructions: of the whole run. */
+void trace_stats(const struct redirect_stats *stats, const struct losses *losses, uint64_t instructions, bool json);
 
 #endif

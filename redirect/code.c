@@ -1,13 +1,12 @@
 /*
  * Which code runs in product context: the trusted kernel's image, at the addresses that it and the product have in common. Everything else
  * of the kernel half (the product's modules, code that it generated) is not the trusted kernel's to give: by default the call is given up,
- * with a note that says so. `--code product` takes such code from the product, page by page, as memory of the emulated machine that nothing
+ * and recorded. `--code product` takes such code from the product, page by page, as memory of the emulated machine that nothing
  * else leads to: it runs in the emulator's sandbox like everything else, but it is what the snapshot says it is.
  *
  * The trusted kernel has code of its own outside of the image, too, at addresses that mean something else in the product: what
  * the CPU knows of such code is forgotten whenever product context begins or ends.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,31 +67,34 @@ bool fetch_outside(struct redirect *redirect, uint64_t linear, uint64_t *ret_pad
 	return true;
 }
 
-/* -- telling of code that is not there -- */
+/* -- code that is not there -- */
 
 enum { MODULE_NAME = 56 /* MODULE_NAME_LEN of 64-bit kernels */ };
+_Static_assert((int)MODULE_NAME < (int)LOSS_NAME, "room for it and its end");
 
-/* Whose code it is, by the product's list of modules: struct module begins with its state, a list_head and the name (linux/module.h). */
-static void describe_owner(struct redirect *redirect, uint64_t address, char to[MODULE_NAME + 40])
+/*
+ * Whose code it is, by the product's list of modules: struct module begins with its state, a list_head and the name (linux/module.h).
+ */
+static void find_owner(struct redirect *redirect, uint64_t address, struct loss_code *code)
 {
 	static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-	char name[MODULE_NAME + 1] = {0};
 	uint64_t module = 0;
-	bool asked = kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.__module_address, &address, 1, &module);
 
-	if (asked && module)
-		asked = product_memory_read(&redirect->memory, module + 3 * redirect->context.word, name, MODULE_NAME);
-	name[strspn(name, characters)] = '\0'; /* the snapshot may have anything there */
-	if (!asked)
-		snprintf(to, MODULE_NAME + 40, "of a module?");
-	else if (!module)
-		snprintf(to, MODULE_NAME + 40, "of none of the snapshot's modules");
-	else
-		snprintf(to, MODULE_NAME + 40, "of the snapshot's module %s", name);
+	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.__module_address, &address, 1, &module))
+		return;
+	code->owner = LOSS_OWNER_NONE;
+	if (!module)
+		return;
+	code->owner = LOSS_OWNER_UNKNOWN;
+	if (!product_memory_read(&redirect->memory, module + 3 * redirect->context.word, code->module, MODULE_NAME))
+		return;
+	code->owner = LOSS_OWNER_MODULE;
+	code->module[MODULE_NAME] = '\0';
+	code->module[strspn(code->module, characters)] = '\0'; /* the snapshot may have anything there */
 }
 
 /* After a call the return address is on the stack. */
-static void describe_caller(struct redirect *redirect, char to[KSYM_NAME_LEN + 40])
+static void find_caller(struct redirect *redirect, char to[LOSS_CALLER])
 {
 	char near[KSYM_NAME_LEN + 20];
 	uint64_t rsp = redirect->cpu->gpr[RSP], caller;
@@ -100,33 +102,19 @@ static void describe_caller(struct redirect *redirect, char to[KSYM_NAME_LEN + 4
 	bool read = redirect->context.way == REDIRECT_TAGS ? cpu_peek_word(redirect->cpu, rsp, word, &caller)
 							   : product_memory_read_word(&redirect->memory, rsp, word, &caller);
 
-	to[0] = '\0';
 	if (read && in_image(redirect, caller))
-		snprintf(to, KSYM_NAME_LEN + 40, ", called from %s,", symbol_near(redirect, caller, near));
+		snprintf(to, LOSS_CALLER, "%s", symbol_near(redirect, caller, near));
 }
 
-void note_missing_code(struct redirect *redirect, uint64_t address)
+void record_missing_code(struct redirect *redirect, uint64_t address)
 {
-	char owner[MODULE_NAME + 40], caller[KSYM_NAME_LEN + 40];
-	struct code_pages *pages = &redirect->code;
-	uint64_t page = address & PAGE_MASK;
+	struct loss_code code = {.call = redirect->call.row ? redirect->call.row->name : "a call", .address = address};
+	uint64_t ignored;
 
-	redirect->stats.missing_code++;
-	for (unsigned i = 0; i < pages->notes; i++) {
-		if (pages->noted[i] == page)
-			return;
-	}
-	if (pages->notes == MAX_NOTES)
-		return;
-	pages->noted[pages->notes++] = page;
-	if (!redirect->config.report)
-		return;
-	describe_owner(redirect, address, owner);
-	describe_caller(redirect, caller);
-	fprintf(redirect->config.report,
-		"xray86: note: %s needs code at %#" PRIx64 " (%s)%s that the trusted kernel does not have: the call was given up%s\n",
-		redirect->call.row ? redirect->call.row->name : "a call", address, owner, caller,
-		redirect->config.product_code ? "; the snapshot has none there" : "; --code product runs it");
+	find_owner(redirect, address, &code);
+	find_caller(redirect, code.caller);
+	code.there = !redirect->config.product_code && product_memory_translate(&redirect->memory, address, &ignored);
+	losses_record_code(redirect->config.losses, &code);
 }
 
 void code_deinit(struct redirect *redirect)

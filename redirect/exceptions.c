@@ -50,7 +50,9 @@ static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, u
 		*value = product_time(redirect);
 		return true;
 	case PRIVILEGED_HALT:
-		redirect->abort_reason = "HLT";
+		redirect->abort = (struct abort){LOSS_DAMAGED, "HLT"};
+		if (redirect->context.nested)
+			record_doubt(redirect, LOSS_DAMAGED);
 		cpu_abandon(cpu, CPU_EXIT_CLIENT);
 	}
 	return false;
@@ -182,15 +184,6 @@ static bool is_warning(struct redirect *redirect)
 	return false;
 }
 
-static void give_up(struct redirect *redirect, int error, const char *reason)
-{
-	redirect->abort_reason = reason;
-	if (redirect->context.nested)
-		cpu_request_exit(redirect->cpu, CPU_EXIT_CLIENT);
-	else
-		abort_call(redirect, error, reason);
-}
-
 /*
  * Whether the instruction may access user memory: the kernel has a fixup for each that may, and STAC before it under SMAP. Others are led
  * there by broken pointers, for which the trusted handler would kill the tool.
@@ -213,7 +206,7 @@ static bool on_exception(void *opaque, struct cpu *cpu)
 	if (context->phase != CONTEXT_PRODUCT)
 		return false;
 	if (cpu->cpl) {
-		give_up(redirect, EIO, "a return to user mode");
+		give_up(redirect, LOSS_DAMAGED, "a return to user mode");
 		return true;
 	}
 	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < redirect->memory.kernel_start && cpu->cr2 != cpu->rip && !context->nested &&
@@ -223,17 +216,18 @@ static bool on_exception(void *opaque, struct cpu *cpu)
 			return false;
 		}
 	} else if (cpu->exception.vector == VECTOR_PF && cpu->cr2 == cpu->rip) {
-		note_missing_code(redirect, cpu->rip);
-		give_up(redirect, EOPNOTSUPP, "code that the trusted kernel does not have");
+		record_missing_code(redirect, cpu->rip);
+		give_up(redirect, LOSS_CODE, "code that the trusted kernel does not have");
 		return true;
 	} else if (cpu->exception.vector == VECTOR_UD && is_warning(redirect)) {
 		redirect->stats.warnings++;
+		record_doubt(redirect, LOSS_WARNING);
 		cpu->rip += UD2_SIZE;
 		return true;
 	} else if (fix_up(redirect)) {
 		return true;
 	}
-	give_up(redirect, EIO, "fault");
+	give_up(redirect, LOSS_DAMAGED, "fault");
 	return true;
 }
 

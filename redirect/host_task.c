@@ -32,7 +32,7 @@ static struct error *find_process(struct redirect *redirect, uint64_t init_task,
 				    (unsigned long long)redirect->config.product.percpu);
 	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.find_task_by_vpid, &pid, 1, ret))
 		return error_create("looking for process %llu in the snapshot failed: %s", (unsigned long long)pid,
-				    redirect->abort_reason ? redirect->abort_reason : "the kernel's search did not end");
+				    redirect->abort.reason ? redirect->abort.reason : "the kernel's search did not end");
 	if (!*ret)
 		return error_create("the snapshot has no process %llu%s", (unsigned long long)pid,
 				    redirect->config.host_pid ? "" : ": it was taken before init started");

@@ -15,11 +15,11 @@ enum { MAX_COPIED_PAGES = 1 << 16 };
 
 /* -- telling -- */
 
-static void trace(struct redirect *redirect, int64_t result, const char *aborted)
+static void trace(struct redirect *redirect, int64_t result, const char *aborted, enum loss_cause cause)
 {
 	const struct call *call = &redirect->call;
 	char path[REDIRECT_ARGUMENTS][PATH_MAX_BYTES];
-	struct redirect_call told = {.name = call->row->name, .result = result, .aborted = aborted};
+	struct redirect_call told = {.name = call->row->name, .result = result, .aborted = aborted, .cause = cause};
 
 	if (!redirect->config.trace)
 		return;
@@ -37,18 +37,51 @@ static void trace(struct redirect *redirect, int64_t result, const char *aborted
 
 /* -- ends of a call -- */
 
-void abort_call(struct redirect *redirect, int error, const char *reason)
+static void record_loss(struct redirect *redirect, enum loss_cause cause)
 {
+	losses_record(redirect->config.losses, cause);
+}
+
+void record_doubt(struct redirect *redirect, enum loss_cause cause)
+{
+	if (!(redirect->call.doubts >> cause & 1))
+		record_loss(redirect, cause);
+	redirect->call.doubts |= 1u << cause;
+}
+
+void abort_call(struct redirect *redirect, enum loss_cause cause, const char *reason)
+{
+	int error = loss_row(cause)->error;
 	char near[KSYM_NAME_LEN + 20], note[KSYM_NAME_LEN + 120];
 
 	snprintf(note, sizeof(note), "%s at %s, exception %u code %#x address %#" PRIx64, reason,
 		 symbol_near(redirect, redirect->cpu->rip, near), redirect->cpu->exception.vector, redirect->cpu->exception.error_code,
 		 redirect->cpu->cr2);
 	redirect->stats.aborted++;
+	record_loss(redirect, cause);
 	redirect->call.pages = overlay_transaction_pages(redirect->memory.overlay);
 	context_abort(&redirect->context, -error);
 	restore_arguments(redirect);
-	trace(redirect, -error, note);
+	trace(redirect, -error, note, cause);
+}
+
+void give_up(struct redirect *redirect, enum loss_cause cause, const char *reason)
+{
+	redirect->abort = (struct abort){cause, reason};
+	if (redirect->context.nested) {
+		record_loss(redirect, cause);
+		cpu_request_exit(redirect->cpu, CPU_EXIT_CLIENT);
+	} else {
+		abort_call(redirect, cause, reason);
+	}
+}
+
+void abort_stopped_call(struct redirect *redirect)
+{
+	if (redirect->abort.reason)
+		abort_call(redirect, redirect->abort.cause, redirect->abort.reason);
+	else
+		abort_call(redirect, LOSS_DAMAGED, "stopped");
 }
 
 /* The restart codes of the kernel (include/linux/errno.h) are between it and its own entry code. */
@@ -109,7 +142,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	finish_put_off_work(redirect);
 	if (result == 0)
 		note_namespaces(redirect);
-	trace(redirect, result, NULL);
+	trace(redirect, result, NULL, 0);
 	return MARK_LOOK;
 }
 
@@ -120,7 +153,7 @@ static enum mark_action refuse(struct redirect *redirect, int error)
 	enum mark_action action = return_to_caller(redirect, -error);
 
 	if (action == MARK_LOOK)
-		trace(redirect, -error, NULL);
+		trace(redirect, -error, NULL, 0);
 	return action;
 }
 
@@ -145,13 +178,16 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 	go_to_directory(redirect);
 	set_call_abi(redirect);
 	set_call_stack(redirect);
-	if (!context_enter(&redirect->context))
-		return refuse(redirect, ENOMEM);
+	redirect->abort = (struct abort){0};
+	if (!context_enter(&redirect->context)) {
+		record_loss(redirect, LOSS_LIMIT);
+		return refuse(redirect, loss_row(LOSS_LIMIT)->error);
+	}
 	redirect->stats.flagged++;
 	if (!mark_return(redirect))
-		abort_call(redirect, ENOMEM, "out of memory");
+		abort_call(redirect, LOSS_LIMIT, "out of memory");
 	else if (!put_translated(redirect))
-		abort_call(redirect, EIO, "arguments");
+		abort_call(redirect, LOSS_LIMIT, "arguments that cannot be put in place");
 	return MARK_LOOK;
 }
 
@@ -402,9 +438,9 @@ static void look_after_call(struct redirect *redirect)
 		return;
 	if (call_deadline(redirect) <= cpu_instructions(redirect->cpu)) {
 		redirect->stats.endless++;
-		abort_call(redirect, EIO, "budget");
+		abort_call(redirect, LOSS_BUDGET, "budget");
 	} else if (!end_spin(redirect, &spins) && spins) {
-		abort_call(redirect, EDEADLK, "wait for a frozen CPU");
+		abort_call(redirect, LOSS_LOCK, "wait for a frozen CPU");
 	}
 }
 
@@ -425,7 +461,7 @@ enum machine_stop redirect_run(struct redirect *redirect, uint64_t until)
 		}
 		if (stop == MACHINE_STOP_CPU && redirect->machine->cpu_exit == CPU_EXIT_CLIENT &&
 		    redirect->context.phase == CONTEXT_PRODUCT) {
-			abort_call(redirect, EIO, redirect->abort_reason ? redirect->abort_reason : "stopped");
+			abort_stopped_call(redirect);
 			continue;
 		}
 		return stop;

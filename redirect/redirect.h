@@ -16,6 +16,7 @@
 #include "loader/symbols.h"
 #include "redirect/context.h"
 #include "redirect/descriptors.h"
+#include "redirect/losses.h"
 #include "redirect/policy.h"
 
 /* What is known of the product's kernel before anything of it runs. */
@@ -39,7 +40,8 @@ struct redirect_call {
 	uint64_t instructions;      /* in all */
 	struct tlb_traffic traffic; /* loads and stores that were redirected */
 	size_t pages;               /* of the snapshot's, copied for being written */
-	const char *aborted;        /* why the call was given up, or NULL */
+	const char *aborted;        /* where and at what the call was given up, or NULL */
+	enum loss_cause cause;      /* if so: why */
 };
 
 enum readers {
@@ -70,19 +72,19 @@ struct redirect_config {
 	 */
 	bool (*wanted)(void *opaque, struct redirect *redirect, const char *path);
 	void *delivered_opaque;
-	uint32_t first_pid; /* the tools' process numbers are from here on, and the product has none such */
-	bool trusted_only;  /* nothing is redirected: tools look at the trusted VM, but for programs that are delivered */
-	bool product_code;  /* code that the trusted kernel lacks is the product's own */
-	FILE *report;       /* notes for the user, or NULL */
+	uint32_t first_pid;    /* the tools' process numbers are from here on, and the product has none such */
+	bool trusted_only;     /* nothing is redirected: tools look at the trusted VM, but for programs that are delivered */
+	bool product_code;     /* code that the trusted kernel lacks is the product's own */
+	FILE *report;          /* notes for the user, or NULL */
+	struct losses *losses; /* what is lost is recorded there */
 	void (*trace)(void *opaque, const struct redirect_call *call); /* or NULL */
 	void *trace_opaque;
 };
 
 struct redirect_stats {
-	uint64_t missing_code; /* calls given up for want of it */
-	uint64_t endless;      /* calls given up for having spent the budget */
-	uint64_t spins;        /* waits for a frozen CPU that were ended */
-	uint64_t warnings;     /* WARN()s of the kernel that product context went past */
+	uint64_t endless;  /* calls given up for having spent the budget */
+	uint64_t spins;    /* waits for a frozen CPU that were ended */
+	uint64_t warnings; /* WARN()s of the kernel that product context went past */
 	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
 };
 

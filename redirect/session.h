@@ -7,14 +7,11 @@
 enum { PATH_MAX_BYTES = 4096, ARGUMENTS = 6, CLOCK_SOURCES = 8 };
 
 /* Pages of the product's own code that product context has run: code.c. */
-enum { MAX_NOTES = 32 };
 struct code_pages {
 	struct code_page {
 		uint64_t linear, paddr;
 	} * page;
 	size_t count;
-	uint64_t noted[MAX_NOTES]; /* pages whose lack has been told */
-	unsigned notes;
 };
 
 /* A descriptor in the tool's memory that the product is to see as its own number. */
@@ -39,6 +36,7 @@ struct call {
 	struct patch patch[MAX_PATCHES];
 	unsigned patches;
 	bool opens;
+	unsigned doubts; /* bits of enum loss_cause: what has been recorded of it though it went on */
 };
 
 struct redirect {
@@ -51,10 +49,13 @@ struct redirect {
 	struct code_pages code;
 	struct call call;
 	struct redirect_stats stats;
-	const char *abort_reason;
-	struct error *failure; /* why introspection cannot go on */
-	uint64_t agent;        /* `current` of the task that is no tool */
-	uint64_t stand_in[64]; /* addresses, in the order of stand_ins.c */
+	struct abort {
+		enum loss_cause cause;
+		const char *reason; /* NULL: none */
+	} abort;                    /* why the running call, or one of ours within it, cannot go on */
+	struct error *failure;      /* why introspection cannot go on */
+	uint64_t agent;             /* `current` of the task that is no tool */
+	uint64_t stand_in[64];      /* addresses, in the order of stand_ins.c */
 	struct fs {
 		unsigned member; /* offset of task_struct.fs */
 		uint64_t first;  /* product fs_struct that tools begin with */
@@ -182,8 +183,8 @@ extern const struct cpu_client client_template;
  * may not go.
  */
 bool fetch_outside(struct redirect *redirect, uint64_t linear, uint64_t *ret_paddr);
-/* Tells, once for each page, that a call was given up for want of code. */
-void note_missing_code(struct redirect *redirect, uint64_t address);
+/* Records whose code it is for want of which the call, at its first instruction, is about to be given up. */
+void record_missing_code(struct redirect *redirect, uint64_t address);
 void code_deinit(struct redirect *redirect);
 
 /* -- stand_ins.c -- */
@@ -230,7 +231,13 @@ void restore_arguments(struct redirect *redirect);
 
 /* -- redirect.c -- */
 
-/* Ends the running call with -error. */
-void abort_call(struct redirect *redirect, int error, const char *reason);
+/* Ends the running call with the errno of the cause, and records it. */
+void abort_call(struct redirect *redirect, enum loss_cause cause, const char *reason);
+/* The body cannot go on: ends the running call, or the call of a kernel function within it (kernel_call() fails). */
+void give_up(struct redirect *redirect, enum loss_cause cause, const char *reason);
+/* The same when the CPU came back by itself, as it does where it cannot be stopped in another way. */
+void abort_stopped_call(struct redirect *redirect);
+/* Records something of the running call, which goes on: once for each call. */
+void record_doubt(struct redirect *redirect, enum loss_cause cause);
 
 #endif

@@ -29,7 +29,7 @@ static struct circle follow(struct redirect *redirect)
 	for (unsigned i = 0; i < LONGEST && redirect->context.phase == CONTEXT_PRODUCT; i++) {
 		circle.rip[i] = cpu->rip;
 		if (machine_run(redirect->machine, cpu_instructions(cpu) + 1) != MACHINE_STOP_LIMIT) {
-			abort_call(redirect, EIO, redirect->abort_reason ? redirect->abort_reason : "stopped");
+			abort_stopped_call(redirect);
 			break;
 		}
 		if (cpu->rip == circle.rip[0] && memcmp(gpr, cpu->gpr, sizeof(gpr)) == 0) {
@@ -98,5 +98,7 @@ bool end_spin(struct redirect *redirect, bool *ret_spins)
 			released |= release(redirect, address, insn[i].operand_size < 4 ? 4 : insn[i].operand_size);
 	}
 	redirect->stats.spins += released;
+	if (released)
+		record_doubt(redirect, LOSS_LOCK_PASSED);
 	return released;
 }

@@ -9,13 +9,14 @@
 enum action {
 	RETURN, /* with a value */
 	FLUSH,  /* what is remembered of page tables, and return */
-	ABORT,  /* the call, with an errno */
+	PASS,   /* likewise, though the lock is held */
+	ABORT,  /* the call, for a cause */
 };
 
 static const struct stand_in {
 	const char *name;
 	enum action action;
-	int64_t value;
+	int64_t value; /* or enum loss_cause */
 	const char *why;
 } stand_ins[] = {
 	{"__request_module", RETURN, -ENOENT, "would wait for modprobe"},
@@ -37,22 +38,22 @@ static const struct stand_in {
 	{"do_softirq", RETURN, 0, "what was pending at the snapshot stays so"},
 	{"handle_softirqs", RETURN, 0, "likewise"},
 	{"__do_softirq", RETURN, 0, "likewise"},
-	{"native_queued_spin_lock_slowpath", RETURN, 0, "the holder is frozen, so the lock is taken over"},
-	{"__pv_queued_spin_lock_slowpath", RETURN, 0, "likewise"},
-	{"queued_read_lock_slowpath", RETURN, 0, "likewise"},
-	{"queued_write_lock_slowpath", RETURN, 0, "likewise"},
+	{"native_queued_spin_lock_slowpath", PASS, 0, "the holder is frozen, so the lock is taken over"},
+	{"__pv_queued_spin_lock_slowpath", PASS, 0, "likewise"},
+	{"queued_read_lock_slowpath", PASS, 0, "likewise"},
+	{"queued_write_lock_slowpath", PASS, 0, "likewise"},
 	{"__flush_work", RETURN, 0, "the workers are frozen"},
 	{"synchronize_srcu", RETURN, 0, "nobody else reads"},
-	{"io_schedule", ABORT, EIO, "the disk is not there"},
-	{"io_schedule_timeout", ABORT, EIO, "likewise"},
-	{"__schedule", ABORT, EAGAIN, "would block"},
-	{"schedule", ABORT, EAGAIN, "would block"},
-	{"__mutex_lock_slowpath", ABORT, EDEADLK, "the holder is frozen"},
-	{"__mutex_lock_killable_slowpath", ABORT, EDEADLK, "the holder is frozen"},
-	{"__mutex_lock_interruptible_slowpath", ABORT, EDEADLK, "the holder is frozen"},
-	{"rwsem_down_read_slowpath", ABORT, EDEADLK, "the holder is frozen"},
-	{"rwsem_down_write_slowpath", ABORT, EDEADLK, "the holder is frozen"},
-	{"panic", ABORT, EIO, "the product's kernel gives up"},
+	{"io_schedule", ABORT, LOSS_NOT_IN_MEMORY, "the disk is not there"},
+	{"io_schedule_timeout", ABORT, LOSS_NOT_IN_MEMORY, "likewise"},
+	{"__schedule", ABORT, LOSS_WAIT, "would block"},
+	{"schedule", ABORT, LOSS_WAIT, "would block"},
+	{"__mutex_lock_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
+	{"__mutex_lock_killable_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
+	{"__mutex_lock_interruptible_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
+	{"rwsem_down_read_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
+	{"rwsem_down_write_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
+	{"panic", ABORT, LOSS_DAMAGED, "the product's kernel gives up"},
 };
 
 enum { COUNT = sizeof(stand_ins) / sizeof(stand_ins[0]) };
@@ -82,7 +83,7 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 		if (redirect->stand_in[i] == cpu->rip)
 			stand_in = &stand_ins[i];
 	}
-	if (redirect->context.phase == CONTEXT_USER_FAULT && stand_in->action == ABORT && stand_in->value == EAGAIN) {
+	if (redirect->context.phase == CONTEXT_USER_FAULT && stand_in->action == ABORT && stand_in->value == LOSS_WAIT) {
 		redirect->stats.restarted++;
 		context_schedule(&redirect->context);
 		restore_arguments(
@@ -95,14 +96,11 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 		product_memory_invalidate(&redirect->memory);
 	if (stand_in->action != ABORT) {
 		redirect->stats.stand_ins++;
+		if (stand_in->action == PASS)
+			record_doubt(redirect, LOSS_LOCK_PASSED);
 		return return_to_caller(redirect, stand_in->value);
 	}
-	redirect->abort_reason = stand_in->name;
-	if (redirect->context.nested) {
-		cpu_request_exit(cpu, CPU_EXIT_CLIENT);
-		return MARK_LOOK;
-	}
-	abort_call(redirect, stand_in->value, stand_in->name);
+	give_up(redirect, stand_in->value, stand_in->name);
 	return MARK_LOOK;
 }
 
