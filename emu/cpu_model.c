@@ -9,7 +9,7 @@
 #define NOT_I686                                                                                                                           \
 	(CPU_FEATURE_LONG_MODE | CPU_FEATURE_NX | CPU_FEATURE_PDPE1GB | CPU_FEATURE_LA57 | CPU_FEATURE_PCID | CPU_FEATURE_INVPCID |        \
 	 CPU_FEATURE_SMEP | CPU_FEATURE_SMAP | CPU_FEATURE_UMIP | CPU_FEATURE_FSGSBASE | CPU_FEATURE_RDTSCP | CPU_FEATURE_X2APIC |         \
-	 CPU_FEATURE_TSC_DEADLINE)
+	 CPU_FEATURE_TSC_DEADLINE | CPU_FEATURE_RANDOM)
 
 const struct cpu_model cpu_models[] = {
 	{"x86-64", CPU_FEATURES_DEFAULT, "64 bits"},

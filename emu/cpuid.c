@@ -24,9 +24,12 @@ struct leaf {
 	 BIT(23) /* MMX */ | BIT(24) /* FXSR */ | BIT(25) /* SSE */ | BIT(26) /* SSE2 */)
 #define LEAF1_ECX                                                                                                                          \
 	(BIT(0) /* SSE3 */ | BIT(9) /* SSSE3 */ | BIT(13) /* CX16 */ | BIT(17) /* PCID */ | BIT(19) /* SSE4.1 */ | BIT(20) /* SSE4.2 */ |  \
-	 BIT(21) /* x2APIC */ | BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(24) /* TSC deadline */ | BIT(31) /* hypervisor */)
+	 BIT(21) /* x2APIC */ | BIT(22) /* MOVBE */ | BIT(23) /* POPCNT */ | BIT(24) /* TSC deadline */ | BIT(30) /* RDRAND */ |           \
+	 BIT(31) /* hypervisor */)
 /* 7.0 */
-#define LEAF7_EBX (BIT(0) /* FSGSBASE */ | BIT(7) /* SMEP */ | BIT(9) /* ERMS */ | BIT(10) /* INVPCID */ | BIT(20) /* SMAP */)
+#define LEAF7_EBX                                                                                                                          \
+	(BIT(0) /* FSGSBASE */ | BIT(7) /* SMEP */ | BIT(9) /* ERMS */ | BIT(10) /* INVPCID */ | BIT(18) /* RDSEED */ | BIT(20) /* SMAP    \
+																 */)
 #define LEAF7_ECX (BIT(2) /* UMIP */ | BIT(16) /* LA57 */)
 #define LEAF7_EDX                                                                                                                          \
 	(BIT(4) /* FSRM */ | BIT(26) /* IBRS, IBPB */ | BIT(27) /* STIBP */ | BIT(29) /* ARCH_CAPABILITIES */ | BIT(31) /* SSBD */)
@@ -79,10 +82,12 @@ static const struct {
 	{0x1, ECX, 17, CPU_FEATURE_PCID},
 	{0x1, ECX, 21, CPU_FEATURE_X2APIC},
 	{0x1, ECX, 24, CPU_FEATURE_TSC_DEADLINE},
+	{0x1, ECX, 30, CPU_FEATURE_RANDOM},
 	{0x1, ECX, 31, CPU_FEATURE_HYPERVISOR},
 	{0x7, EBX, 0, CPU_FEATURE_FSGSBASE},
 	{0x7, EBX, 7, CPU_FEATURE_SMEP},
 	{0x7, EBX, 10, CPU_FEATURE_INVPCID},
+	{0x7, EBX, 18, CPU_FEATURE_RANDOM},
 	{0x7, EBX, 20, CPU_FEATURE_SMAP},
 	{0x7, ECX, 2, CPU_FEATURE_UMIP},
 	{0x7, ECX, 16, CPU_FEATURE_LA57},

@@ -29,8 +29,9 @@ enum cpu_feature {
 	CPU_FEATURE_TSC_DEADLINE = 1 << 16,
 	CPU_FEATURE_SPEC_CTRL = 1 << 17,  /* IBRS, STIBP, SSBD, IBPB, IA32_ARCH_CAPABILITIES: there is no speculation to control */
 	CPU_FEATURE_HYPERVISOR = 1 << 18, /* the bit that says "virtual machine"; no leaves */
+	CPU_FEATURE_RANDOM = 1 << 19,     /* RDRAND, RDSEED */
 	/* 5-level paging and the hypervisor bit change what a kernel does: on request only. */
-	CPU_FEATURES_DEFAULT = (1 << 19) - 1 - CPU_FEATURE_LA57 - CPU_FEATURE_HYPERVISOR,
+	CPU_FEATURES_DEFAULT = (1 << 20) - 1 - CPU_FEATURE_LA57 - CPU_FEATURE_HYPERVISOR,
 };
 
 struct cpuid {

@@ -282,3 +282,18 @@ uint64_t read_time_stamp(struct cpu *cpu)
 		cpu_raise_code(cpu, VECTOR_GP, 0);
 	return client_takes(cpu, PRIVILEGED_TIME, 0, &value) ? value : time_stamp(cpu);
 }
+
+/* -- randomness -- */
+
+/*
+ * The time-stamp counter, which differs at every instruction, spread over 64 bits and mixed by multiplications and shifts (the constants
+ * are those of SplitMix64: G. Steele et al., OOPSLA 2014). Kernels that test their hardware at boot find such numbers good.
+ */
+uint64_t random_number(const struct cpu *cpu)
+{
+	uint64_t x = time_stamp(cpu) * 0x9e3779b97f4a7c15;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}

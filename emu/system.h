@@ -65,6 +65,8 @@ uint64_t msr_read(struct cpu *cpu, uint32_t index);
 void msr_write(struct cpu *cpu, uint32_t index, uint64_t value);
 uint64_t time_stamp(const struct cpu *cpu);
 uint64_t read_time_stamp(struct cpu *cpu); /* RDTSC: #GP(0) where CR4.TSD forbids it */
+/* RDRAND, RDSEED: depends on the time-stamp counter alone, so that a run with the same input is the same run. No secret. */
+uint64_t random_number(const struct cpu *cpu);
 
 /* -- emu/syscall.c. next: the address of the instruction after -- */
 

@@ -20,6 +20,7 @@ const struct kernel_parameter trusted_parameters[] = {
 	 "making the files of the kernel's tracer takes 18 %, and nobody opens them"},
 	{"initcall_blacklist=" BTF_INITCALLS, FOR_ALL,
 	 "reading the kernel's type information for BPF programs takes 13 % of what is left on x86-64, and none are loaded"},
+	{"random.trust_cpu=on", FOR_ALL, "RDRAND seeds the pool at once; nothing else here would, and getrandom() would wait or fail"},
 	{"hardened_usercopy=off", FOR_ALL, "it would compare the trusted kernel's stack with the product's idea of one"},
 	{"vdso=0", FOR_X86_64, "every clock read has to be a system call, so that it can show the product's time"},
 	{"vdso32=0", FOR_ALL, "the same for 32-bit programs"},

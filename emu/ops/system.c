@@ -326,6 +326,15 @@ static void do_rdpmc(struct cpu *cpu, const struct insn *insn)
 	cpu_raise_code(cpu, VECTOR_GP, 0);
 }
 
+/* Both are always ready, which CF = 1 says. */
+static void do_rdrand(struct cpu *cpu, const struct insn *insn)
+{
+	if (!(cpu->features & CPU_FEATURE_RANDOM))
+		cpu_raise(cpu, VECTOR_UD);
+	reg_set(cpu, insn->op1, insn_operand_size(insn), (struct value){random_number(cpu), 0});
+	cpu_set_eflags(cpu, FLAG_CF, FLAGS_ARITHMETIC);
+}
+
 static void do_cpuid(struct cpu *cpu, const struct insn *insn)
 {
 	struct cpuid answer = cpuid_query(cpu, cpu->gpr[RAX], cpu->gpr[RCX]);
@@ -456,6 +465,7 @@ SIMPLE(wrmsr, do_wrmsr)
 SIMPLE(rdtsc, do_rdtsc)
 SIMPLE(rdtscp, do_rdtscp)
 SIMPLE(rdpmc, do_rdpmc)
+SIMPLE(rdrand, do_rdrand)
 SIMPLE(cpuid_op, do_cpuid)
 SIMPLE(swapgs, do_swapgs)
 SIMPLE(rdfsbase, do_rdfsbase)
@@ -513,6 +523,8 @@ const struct op_impl ENGINE(system_impls)[] = {
 	{OP_RDTSC, FORM_ANY, 0, 0, rdtsc},
 	{OP_RDTSCP, FORM_ANY, 0, 0, rdtscp},
 	{OP_RDPMC, FORM_ANY, 0, 0, rdpmc},
+	{OP_RDRAND, FORM_ANY, 0, 0, rdrand},
+	{OP_RDSEED, FORM_ANY, 0, 0, rdrand},
 	{OP_CPUID, FORM_ANY, 0, 0, cpuid_op},
 	{OP_SWAPGS, FORM_ANY, 0, 0, swapgs},
 	{OP_RDFSBASE, FORM_ANY, 0, 0, rdfsbase},

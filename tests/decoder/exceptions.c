@@ -134,7 +134,7 @@ static const struct exception {
 	{KIND(ONLY_CAPSTONE), 0, OP_none, NULL, NULL, vex, "VEX, EVEX, XOP: not offered by CPUID here"},
 	{KIND(ONLY_CAPSTONE), 0, OP_none, NULL, NULL, not_offered, "not offered by CPUID here"},
 	{KIND(ONLY_CAPSTONE), 0, OP_none, NULL,
-	 " femms rsm getsec vmread vmwrite rdrand rdseed sha1msg1 sha1msg2 sha1nexte sha1rnds4 sha256msg1 sha256msg2 sha256rnds2 "
+	 " femms rsm getsec vmread vmwrite sha1msg1 sha1msg2 sha1nexte sha1rnds4 sha256msg1 sha256msg2 sha256rnds2 "
 	 " xsave xsave64 xsaveopt xsaveopt64 xsavec xsavec64 xsaves xsaves64 xrstor xrstor64 xrstors xrstors64 clwb clflushopt pcommit "
 	 " montmul xsha1 xsha256 xstore xcryptecb xcryptcbc xcryptctr xcryptcfb xcryptofb enclu encls xtest xend xbegin xabort ",
 	 NULL, "not offered by CPUID here"},

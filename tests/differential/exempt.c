@@ -27,6 +27,8 @@ const struct exempt_row exempt_rows[] = {
 	{OP_CPUID, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", PRIVILEGED_TEST},
 	{OP_RDTSC, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", MSR_TEST},
 	{OP_RDTSCP, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", MSR_TEST},
+	{OP_RDRAND, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", MSR_TEST},
+	{OP_RDSEED, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", MSR_TEST},
 	{OP_RDPMC, EXEMPT_NEVER_RUN, "the host's kernel decides by CR4.PCE", PRIVILEGED_TEST},
 	{OP_XGETBV, EXEMPT_NEVER_RUN, "the result is the emulated CPU's own", PRIVILEGED_TEST},
 	{OP_SGDT, EXEMPT_NEVER_RUN, "the host's kernel emulates it under UMIP", PRIVILEGED_TEST},

@@ -157,8 +157,12 @@ static const struct {
 	{8, "0f ae 38", DECODE_OK, OP_CLFLUSH},
 	{8, "66 0f ae 38", DECODE_UD, OP_none}, /* CLFLUSHOPT */
 	{8, "0f ae 20", DECODE_UD, OP_none},    /* XSAVE */
-	{8, "0f c7 f0", DECODE_UD, OP_none},    /* RDRAND */
-	{8, "0f c7 f8", DECODE_UD, OP_none},    /* RDSEED */
+	{8, "0f c7 f0", DECODE_OK, OP_RDRAND},
+	{4, "66 0f c7 f0", DECODE_OK, OP_RDRAND},
+	{8, "48 0f c7 f8", DECODE_OK, OP_RDSEED},
+	{8, "0f c7 30", DECODE_UD, OP_none}, /* VMPTRLD */
+	{8, "f0 0f c7 f0", DECODE_UD, OP_none},
+	{8, "f2 0f c7 f0", DECODE_UD, OP_none},
 	{8, "f3 0f c7 f8", DECODE_UD, OP_none}, /* RDPID */
 	{8, "0f 01 c1", DECODE_UD, OP_none},    /* VMCALL */
 	{8, "0f 01 c8", DECODE_OK, OP_MONITOR},

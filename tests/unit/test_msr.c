@@ -218,15 +218,85 @@ static void features_can_be_switched_off(void **state)
 		cpu->gpr[RCX] = 0xc0000080;
 		EXPECT_FAULT(rig, "\x0f\x32", 13, 0);
 	}
+	WITH_RIG(rig, RIG_LONG)
+	{
+		rig->cpu->features &= ~CPU_FEATURE_RANDOM;
+		assert_false(cpuid_query(rig->cpu, 1, 0).ecx & 1 << 30);
+		assert_false(cpuid_query(rig->cpu, 7, 0).ebx & 1 << 18);
+		RIG_RUN(rig, "\x0f\xc7\xf0", 1);
+		assert_int_equal(handler_reached(rig), 6);
+	}
+}
+
+/* -- RDRAND, RDSEED -- */
+
+enum { RANDOM_LENGTH = 4 };
+
+/* An instruction with ModRM.rm = RBX: the register, and whether the flags say that the number is good. */
+static uint64_t draw(struct rig *rig, const char *bytes)
+{
+	rig->cpu->gpr[RBX] = 0xaaaaaaaaaaaaaaaa;
+	cpu_set_eflags(rig->cpu, FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
+		       FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF);
+	rig_code(rig, bytes, RANDOM_LENGTH);
+	rig_run(rig, 1);
+	assert_int_equal(cpu_get_eflags(rig->cpu) & FLAGS_ARITHMETIC, FLAG_CF);
+	return rig->cpu->gpr[RBX];
+}
+
+static void random_numbers_differ_and_repeat(void **state)
+{
+	enum { DRAWS = 1000 };
+	static uint64_t first[DRAWS];
+	uint64_t set = 0, cleared = 0;
+
+	(void)state;
+	for (unsigned run = 0; run < 2; run++) { /* the same run is the same run */
+		WITH_RIG(rig, RIG_LONG)
+		{
+			for (unsigned i = 0; i < DRAWS; i++) {
+				uint64_t number = draw(rig, i & 1 ? "\x48\x0f\xc7\xf3" : "\x48\x0f\xc7\xfb");
+
+				if (run)
+					assert_true(number == first[i]);
+				else if (i)
+					assert_true(number != first[i - 1]);
+				first[i] = number;
+				set |= number;
+				cleared |= ~number;
+			}
+		}
+	}
+	assert_true(set == UINT64_MAX && cleared == UINT64_MAX);
+}
+
+static void random_numbers_have_the_operand_size(void **state)
+{
+	(void)state;
+	WITH_RIG(rig, RIG_LONG)
+	{
+		assert_int_equal(draw(rig, "\x0f\xc7\xf3\x90") >> 32, 0);
+		assert_int_equal(draw(rig, "\x66\x0f\xc7\xf3") >> 16, 0xaaaaaaaaaaaa);
+	}
+	WITH_RIG(rig, RIG_PROT32)
+	{
+		assert_int_equal(draw(rig, "\x66\x0f\xc7\xfb") >> 16 & 0xffff, 0xaaaa);
+		assert_true((uint32_t)draw(rig, "\x0f\xc7\xfb\x90") != 0xaaaaaaaa);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(readable_and_writable),        cmocka_unit_test(write_only_and_constant),
-		cmocka_unit_test(canonical_by_capability),      cmocka_unit_test(prediction_command),
-		cmocka_unit_test(time_stamp_counter),           cmocka_unit_test(identification),
+		cmocka_unit_test(readable_and_writable),
+		cmocka_unit_test(write_only_and_constant),
+		cmocka_unit_test(canonical_by_capability),
+		cmocka_unit_test(prediction_command),
+		cmocka_unit_test(time_stamp_counter),
+		cmocka_unit_test(identification),
 		cmocka_unit_test(features_can_be_switched_off),
+		cmocka_unit_test(random_numbers_differ_and_repeat),
+		cmocka_unit_test(random_numbers_have_the_operand_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,7 +128,7 @@ static void check_system(struct check *check)
 	CHECK(check, load("/proc/interrupts") && strstr(text, "CPU0") && load("/proc/loadavg") && load("/proc/filesystems") &&
 			     strstr(text, "tmpfs") && load("/proc/mounts"));
 	CHECK(check, load("/proc/sys/kernel/ostype") && !strcmp(text, "Linux\n"));
-	CHECK(check, getrandom(random, sizeof random, 0) == sizeof random && memcmp(random[0], random[1], sizeof random[0]));
+	CHECK(check, getrandom(random, sizeof random, GRND_NONBLOCK) == sizeof random && memcmp(random[0], random[1], sizeof random[0]));
 	if (check->machine) {
 		int fd = open("/proc/sys/kernel/hostname", O_WRONLY);
 
