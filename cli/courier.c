@@ -297,11 +297,30 @@ static void on_call(void *opaque, uint32_t function)
 	cpu->gpr[RAX] = cpu_code64(cpu) ? (uint64_t)result : (uint32_t)result;
 }
 
+/*
+ * The port is the agent's alone: whatever else comes by I/O privilege must not end the command or speak for it. Before the agent's first
+ * call there is no other program. CR3 tells address spaces apart, but for what its low bits hold with PCIDs, and without (PWT, PCD; page
+ * tables of PAE are aligned to 32 bytes).
+ */
+static bool is_agent(void *opaque)
+{
+	struct courier *courier = opaque;
+	const struct cpu *cpu = cpu_of(courier);
+	uint64_t space = cpu->cr3 & ~(uint64_t)(cpu->cr4 & CR4_PCIDE ? 0xfff : 0x1f);
+
+	if (cpu->cpl != 3)
+		return false;
+	if (!courier->agent)
+		courier->agent = space;
+	return courier->agent == space;
+}
+
 void courier_init(struct courier *courier, struct machine *machine)
 {
 	courier->machine = machine;
 	machine->hypercall.opaque = courier;
 	machine->hypercall.call = on_call;
+	machine->hypercall.answers = is_agent;
 }
 
 void courier_deinit(struct courier *courier)

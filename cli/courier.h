@@ -36,7 +36,8 @@ struct courier {
 	size_t index;
 	struct file file;
 	size_t file_done;
-	uint64_t idle; /* the machine's idle time at the last request for input */
+	uint64_t agent; /* the agent's address space, by CR3; 0: it has not called yet */
+	uint64_t idle;  /* the machine's idle time at the last request for input */
 	struct message message;
 };
 

@@ -1,12 +1,17 @@
 /* The xray86 port: hypercall.h. */
 #include "emu/dev/hypercall.h"
 
+static bool is_there(const struct hypercall_port *hypercall, unsigned size)
+{
+	return hypercall->call && size == 4 && (!hypercall->answers || hypercall->answers(hypercall->opaque));
+}
+
 static uint32_t hypercall_read(void *opaque, uint16_t port, unsigned size)
 {
 	const struct hypercall_port *hypercall = opaque;
 
 	(void)port;
-	return hypercall->call && size == 4 ? HYPERCALL_SIGNATURE : UINT32_MAX;
+	return is_there(hypercall, size) ? HYPERCALL_SIGNATURE : UINT32_MAX;
 }
 
 static void hypercall_write(void *opaque, uint16_t port, uint32_t value, unsigned size)
@@ -14,7 +19,7 @@ static void hypercall_write(void *opaque, uint16_t port, uint32_t value, unsigne
 	const struct hypercall_port *hypercall = opaque;
 
 	(void)port;
-	if (hypercall->call && size == 4)
+	if (is_there(hypercall, size))
 		hypercall->call(hypercall->opaque, value);
 }
 

@@ -13,6 +13,8 @@ struct hypercall_port {
 	void *opaque;
 	/* The OUT is the current instruction; it may change registers. NULL: there is no such port. */
 	void (*call)(void *opaque, uint32_t function);
+	/* Whether the program that the CPU runs is one that the port is there for. NULL: any is. */
+	bool (*answers)(void *opaque);
 };
 
 extern const struct port_ops hypercall_port_ops; /* wide */

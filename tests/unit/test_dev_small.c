@@ -5,6 +5,7 @@
 #include "emu/dev/debug.h"
 #include "emu/dev/firmware.h"
 #include "emu/dev/fw_cfg.h"
+#include "emu/dev/hypercall.h"
 #include "emu/dev/i8042.h"
 #include "emu/dev/testdev.h"
 
@@ -96,6 +97,36 @@ static void debug_ports(void **state)
 	debug_exit_port_ops.write(&debug, 0xf4, 0x1234, 4);
 	assert_int_equal(rig.exits, 1);
 	assert_int_equal(rig.exit_code, 0x1234);
+}
+
+static void note_call(void *opaque, uint32_t function)
+{
+	*(uint32_t *)opaque = function;
+}
+
+static bool is_seven(void *opaque)
+{
+	return *(uint32_t *)opaque == 7;
+}
+
+/* The xray86 port is not there for programs that it does not answer. */
+static void hypercall_port(void **state)
+{
+	uint32_t last = 0;
+	struct hypercall_port port = {.opaque = &last};
+
+	(void)state;
+	assert_int_equal(hypercall_port_ops.read(&port, PORT_HYPERCALL, 4), UINT32_MAX);
+	port.call = note_call;
+	assert_int_equal(hypercall_port_ops.read(&port, PORT_HYPERCALL, 4), HYPERCALL_SIGNATURE);
+	hypercall_port_ops.write(&port, PORT_HYPERCALL, 7, 4);
+	assert_int_equal(last, 7);
+	port.answers = is_seven;
+	hypercall_port_ops.write(&port, PORT_HYPERCALL, 8, 4);
+	assert_int_equal(last, 8);
+	hypercall_port_ops.write(&port, PORT_HYPERCALL, 7, 4);
+	assert_int_equal(last, 8);
+	assert_int_equal(hypercall_port_ops.read(&port, PORT_HYPERCALL, 4), UINT32_MAX);
 }
 
 static void set_line(void *opaque, unsigned line, bool level)
@@ -267,9 +298,16 @@ static void acpi_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keyboard_controller), cmocka_unit_test(keyboard_controller_wires), cmocka_unit_test(control_ports),
-		cmocka_unit_test(debug_ports),         cmocka_unit_test(firmware_memory),           cmocka_unit_test(mp_tables),
-		cmocka_unit_test(test_device),         cmocka_unit_test(firmware_configuration),    cmocka_unit_test(power_management),
+		cmocka_unit_test(keyboard_controller),
+		cmocka_unit_test(keyboard_controller_wires),
+		cmocka_unit_test(control_ports),
+		cmocka_unit_test(debug_ports),
+		cmocka_unit_test(hypercall_port),
+		cmocka_unit_test(firmware_memory),
+		cmocka_unit_test(mp_tables),
+		cmocka_unit_test(test_device),
+		cmocka_unit_test(firmware_configuration),
+		cmocka_unit_test(power_management),
 		cmocka_unit_test(acpi_tables),
 	};
 
