@@ -13,6 +13,7 @@
 #include "cli/courier.h"
 #include "cli/policy_file.h"
 #include "cli/run_options.h"
+#include "cli/supply.h"
 #include "cli/trace.h"
 #include "cli/trusted_vm.h"
 #include "redirect/redirect.h"
@@ -27,6 +28,8 @@ struct session {
 	const struct run_options *options;
 	struct target target;
 	struct program program;
+	struct supply supply;
+	char **environment; /* the command's */
 	struct courier courier;
 	struct trusted_vm vm;
 	struct redirect *redirect;
@@ -61,6 +64,20 @@ static enum readers is_delivered(void *opaque, const char *path)
 	return kind == PROGRAM_DATA ? READERS_ALL : READERS_LOADER;
 }
 
+static bool has_modules_at(void *opaque, const char *executable, const char *path)
+{
+	return program_has_modules_at(&((const struct session *)opaque)->program, executable, path);
+}
+
+static void bring_modules(void *opaque, struct redirect *redirect, const char *path)
+{
+	struct error *err = deliver_modules(&((struct session *)opaque)->supply, redirect, path);
+
+	if (err)
+		fprintf(stderr, "xray86: note: %s: %s\n", path, err->message);
+	error_destroy(err);
+}
+
 static bool is_loader(void *opaque, uint64_t address, const uint8_t *code, size_t size)
 {
 	return program_is_loader(&((const struct session *)opaque)->program, address, code, size);
@@ -68,7 +85,7 @@ static bool is_loader(void *opaque, uint64_t address, const uint8_t *code, size_
 
 static const char *search_path(const struct session *session)
 {
-	const char *path = getenv("PATH");
+	const char *path = environment_get(session->environment, "PATH");
 
 	return path && !*session->options->root ? path : DEFAULT_PATH;
 }
@@ -102,14 +119,10 @@ static bool is_wanted(void *opaque, struct redirect *redirect, const char *path)
 	if (!redirect || program_has(program, path, NULL))
 		return true;
 	err = program_add_command(program, session->options->root, path, search_path(session), arch_of(session));
-	for (size_t i = before; !err && i < program->files; i++) {
-		struct file file = {0};
-
-		err = file_open(program->file[i].source, &file);
-		if (!err && !redirect_deliver(redirect, program->file[i].path, program->file[i].mode, file.data, file.size))
-			err = error_create("%s could not be delivered", program->file[i].path);
-		file_close(&file);
-	}
+	if (!err)
+		err = program_find_modules(program, before);
+	if (!err)
+		err = deliver_files(redirect, program, before);
 	if (err)
 		fprintf(stderr, "xray86: note: %s: %s\n", path, err->message);
 	error_destroy(err);
@@ -140,6 +153,8 @@ static struct error *make_redirect(struct session *session)
 		.agent = true,
 		.first_pid = first_pid(session),
 		.delivered = is_delivered,
+		.has_modules = has_modules_at,
+		.bring_modules = bring_modules,
 		.loader = is_loader,
 		.wanted = is_wanted,
 		.delivered_opaque = session,
@@ -252,7 +267,6 @@ static struct error *look_up_command(struct session *session)
 /* The snapshot's kernel is known, and so is what it can run. */
 static struct error *collect(void *opaque, const struct product *product)
 {
-	extern char **environ;
 	struct session *session = opaque;
 	const char *root = session->options->root;
 	struct error *err = NULL;
@@ -261,7 +275,9 @@ static struct error *collect(void *opaque, const struct product *product)
 		program_deinit(&session->program);
 		err = program_collect(root, session->options->command[0], search_path(session), KERNEL_I386, &session->program);
 	}
-	return err ? err : program_add_usual_data(&session->program, root, environ);
+	if (!err)
+		err = program_find_modules(&session->program, 0);
+	return err ? err : program_add_usual_data(&session->program, root, session->environment);
 }
 
 static int exit_status(int status)
@@ -272,14 +288,15 @@ static int exit_status(int status)
 /* The product is identified and a trusted VM waits: what is left is the command. */
 static struct error *run_in_vm(struct session *session, int *ret_status)
 {
-	extern char **environ;
 	struct error *err = make_redirect(session);
 
 	if (err)
 		return err;
+	session->supply.program = &session->program;
+	session->supply.root = session->options->root;
 	session->courier.program = &session->program;
 	session->courier.argument = session->options->command;
-	session->courier.environment = environ;
+	session->courier.environment = session->environment;
 	session->courier.directory = "/";
 	session->courier.folders[0] = search_path(session);
 	session->courier.folders[1] = program_library_path(arch_of(session));
@@ -297,6 +314,7 @@ static struct error *run_in_vm(struct session *session, int *ret_status)
 
 static struct error *run(struct session *session, int *ret_status)
 {
+	extern char **environ;
 	const struct run_options *options = session->options;
 	const struct trusted_vm_options vm_options = {
 		.memory = options->memory,
@@ -310,6 +328,8 @@ static struct error *run(struct session *session, int *ret_status)
 		err = read_policy(session);
 	if (!err)
 		err = open_trace(session);
+	if (!err)
+		err = environment_build(environ, &options->env, &session->environment);
 	if (!err)
 		err = look_up_command(session);
 	if (!err)
@@ -340,11 +360,11 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 	bool help;
 
 	err = run_parse_arguments(argc, argv, &options, &help);
-	if (err)
+	if (err || help) {
+		if (help && !err)
+			run_print_help();
+		run_options_deinit(&options);
 		return err;
-	if (help) {
-		run_print_help();
-		return NULL;
 	}
 	err = run(&session, ret_status);
 	tell_losses(&session, ret_status);
@@ -357,7 +377,10 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 	policy_deinit(&session.policy);
 	courier_deinit(&session.courier);
 	trusted_vm_close(&session.vm);
+	supply_deinit(&session.supply);
 	program_deinit(&session.program);
 	target_close(&session.target);
+	environment_free(session.environment);
+	run_options_deinit(&options);
 	return err;
 }

@@ -61,6 +61,11 @@ static struct error *set_timeout(void *into, const char *value)
 	return err;
 }
 
+static struct error *set_env(void *into, const char *value)
+{
+	return additions_add(&((struct run_options *)into)->env, value);
+}
+
 static struct error *set_trace(void *into, const char *value)
 {
 	((struct run_options *)into)->tracing = true;
@@ -76,6 +81,10 @@ static const struct option_spec option_specs[] = {
 	 offsetof(struct run_options, sources.path)},
 	{"root", "DIR", "take COMMAND from the file system unpacked there (needed for 32-bit kernels)", NULL,
 	 offsetof(struct run_options, root)},
+	{"env", "NAME[=VALUE]",
+	 "give COMMAND this variable, with the value that it has here unless told; may be repeated. Of its own\n"
+	 "it has LANG, LC_*, TZ, TERM, PATH, HOME, COLUMNS and LINES: others could change what code it runs",
+	 set_env, 0},
 	{"redirect", "context|tags|none",
 	 "how data accesses find the snapshot: context (unless told) and tags print the same;\n"
 	 "none: they do not, and COMMAND looks at the trusted VM itself, for comparison",
@@ -133,4 +142,9 @@ struct error *run_parse_arguments(int argc, char **argv, struct run_options *opt
 	options->snapshot = argv[1];
 	options->command = argv + dashes + 1;
 	return NULL;
+}
+
+void run_options_deinit(struct run_options *options)
+{
+	additions_deinit(&options->env);
 }

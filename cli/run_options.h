@@ -5,12 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/environment.h"
 #include "loader/kernel_find.h"
 #include "redirect/redirect.h"
 
 struct run_options {
 	const char *snapshot, *root, *trace, *policy;
 	char *const *command;
+	struct additions env;
 	struct kernel_sources sources;
 	enum redirect_way way;
 	unsigned host_pid;
@@ -23,5 +25,7 @@ struct run_options {
 /* *ret_help: help is wanted, and nothing else is sure to be set. The strings are those of argv. */
 struct error *run_parse_arguments(int argc, char **argv, struct run_options *options, bool *ret_help);
 void run_print_help(void);
+/* Also after an error. */
+void run_options_deinit(struct run_options *options);
 
 #endif

@@ -10,6 +10,7 @@ _xray86()
 	case $previous in
 	--acpi) COMPREPLY=($(compgen -W 'on off' -- "$current")) && return ;;
 	--cpu) COMPREPLY=($(compgen -W 'x86-64 x86-64-la57 i686' -- "$current")) && return ;;
+	--env) COMPREPLY=($(compgen -v -- "$current")) && return ;;
 	--redirect) COMPREPLY=($(compgen -W 'context tags none' -- "$current")) && return ;;
 	--code) COMPREPLY=($(compgen -W 'trusted product' -- "$current")) && return ;;
 	--root | --kernel-path) compopt -o filenames && COMPREPLY=($(compgen -d -- "$current")) && return ;;

@@ -525,6 +525,11 @@ void program_add_libraries(struct program *program, const char *root, const char
 	error_destroy(collect_elf(&collection, path, NULL));
 }
 
+char *program_source(const char *root, const char *path)
+{
+	return resolve(root, path);
+}
+
 bool program_exists(const char *root, const char *path)
 {
 	char *source = resolve(root, path);
@@ -590,6 +595,11 @@ struct error *program_add_data(struct program *program, const char *root, const 
 
 void program_deinit(struct program *program)
 {
+	for (size_t i = 0; i < program->places; i++) {
+		free(program->place[i].owner);
+		free(program->place[i].path);
+	}
+	free(program->place);
 	for (size_t i = 0; i < program->files; i++) {
 		free(program->file[i].path);
 		free(program->file[i].source);

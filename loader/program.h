@@ -26,12 +26,20 @@ struct program_file {
 	enum program_file_kind kind;
 };
 
+/* Where an interpreter finds code: modules.c. */
+struct module_place {
+	char *owner; /* the path of the program that finds it */
+	char *path;  /* of a file or folder; if not absolute, the last part of it, wherever it is */
+};
+
 struct program {
 	char *path; /* of the command itself: one of the files' */
 	struct program_file *file;
 	size_t files;
 	char **folder; /* whose whole contents are the program's, what is not in them too */
 	size_t folders;
+	struct module_place *place;
+	size_t places;
 };
 
 /*
@@ -46,13 +54,25 @@ struct error *program_add_command(struct program *program, const char *root, con
 				  enum kernel_arch arch);
 /* Adds what a library among the files needs, which programs may load by its path; as far as it is there. */
 void program_add_libraries(struct program *program, const char *root, const char *path);
+/* Where on the host the file or folder at a path below root is, links followed; NULL: there is none. To be freed. */
+char *program_source(const char *root, const char *path);
 /* Whether there is a program of this path: a regular file that may be executed. */
 bool program_exists(const char *root, const char *path);
 /* Adds a file as it is, or a folder with every file below it; what is not there is no error. */
 struct error *program_add_data(struct program *program, const char *root, const char *path);
 /*
+ * Finds the places where interpreters among the files from number `first` on look for code by themselves: their standard libraries, startup
+ * files and the like.
+ */
+struct error *program_find_modules(struct program *program, size_t first);
+/*
+ * Whether a process that runs `executable` (a path; NULL: it is not known what it runs) may find code at this path, as far as
+ * program_find_modules() knows. The path is one without "." and "..".
+ */
+bool program_has_modules_at(const struct program *program, const char *executable, const char *path);
+/*
  * Adds the data that programs read by themselves: the description of the terminal and the locale that the environment (NAME=VALUE, ended by
- * NULL) names, and the standard library of a Python interpreter among the files.
+ * NULL) names.
  */
 struct error *program_add_usual_data(struct program *program, const char *root, char *const *environment);
 /* A zeroed program is allowed. */

@@ -1,6 +1,6 @@
 /*
  * Data that programs read by themselves, wherever they run: program_add_usual_data() of program.h. Where it is: terminfo(5), locale(7) and
- * glibc's locale/findlocale.c, Python's site module, each as Debian has it.
+ * glibc's locale/findlocale.c, each as Debian has it.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -98,39 +98,9 @@ static struct error *add_locales(struct program *program, const char *root, char
 	return err;
 }
 
-static bool is_library(const char *path)
-{
-	size_t length = strlen(path);
-
-	return length > 3 && strcmp(path + length - 3, ".so") == 0;
-}
-
-/* /usr/bin/python3.11, whatever it is called by, has /usr/lib/python3.11; its extensions have libraries: ctypes needs libffi. */
-static struct error *add_python(struct program *program, const char *root, const char *source)
-{
-	const char *name = strrchr(source, '/') + 1;
-	size_t prefix = strlen("python3."), before = program->files, after;
-	struct error *err;
-
-	if (strncmp(name, "python3.", prefix) != 0 || strspn(name + prefix, "0123456789") != strlen(name + prefix))
-		return NULL;
-	err = add_formatted(program, root, "/usr/lib/%s%s", name, "");
-	after = program->files;
-	for (size_t i = before; !err && i < after; i++) {
-		if (is_library(program->file[i].path))
-			program_add_libraries(program, root, program->file[i].path);
-	}
-	return err;
-}
-
 struct error *program_add_usual_data(struct program *program, const char *root, char *const *environment)
 {
 	struct error *err = add_terminal(program, root, value_of(environment, "TERM"));
-	size_t programs = program->files;
 
-	if (!err)
-		err = add_locales(program, root, environment);
-	for (size_t i = 0; !err && i < programs; i++)
-		err = add_python(program, root, program->file[i].source);
-	return err;
+	return err ? err : add_locales(program, root, environment);
 }

@@ -166,6 +166,48 @@ static bool open_file(struct redirect *redirect, uint64_t buffer, const char *pa
 	       !is_error(redirect, *ret);
 }
 
+/*
+ * mkdir() as the tool would call it: functions of kernels that make a folder have changed from version to version, the system call has not.
+ * The path is put over what the tool has on its stack, for as long as that takes.
+ */
+static void make_folder(struct redirect *redirect, const char *path, size_t length)
+{
+	enum { DI = 14, SI = 13, BX = 0, CX = 1, REGISTERS = 21, MODE = 0755, LONGEST = 1024 };
+	struct cpu *cpu = redirect->cpu;
+	bool wide = redirect->context.word == 8;
+	uint64_t rsp = redirect->call.rsp, regs = (cpu->gpr[RSP] - 192) & ~15ull, words[REGISTERS] = {0}, ignored;
+	uint64_t place = (rsp & ~PAGE_MASK) > LONGEST ? rsp & PAGE_MASK : rsp; /* the page that RSP is in is there */
+	uint32_t narrow[REGISTERS] = {0};
+	char old[LONGEST], text[LONGEST];
+
+	if (length >= LONGEST || cpu_peek(cpu, place, old, length + 1) != length + 1)
+		return;
+	memcpy(text, path, length);
+	text[length] = '\0';
+	words[DI] = place;
+	words[SI] = MODE;
+	narrow[BX] = place;
+	narrow[CX] = MODE;
+	if (cpu_poke(cpu, regs, wide ? (void *)words : (void *)narrow, wide ? sizeof(words) : sizeof(narrow)) &&
+	    cpu_poke(cpu, place, text, length + 1)) {
+		kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.mkdir, &regs, 1, &ignored);
+		cpu_poke(cpu, place, old, length + 1);
+	}
+}
+
+/* Those above a file; what is there already stays. */
+static void make_folders(struct redirect *redirect, const char *path)
+{
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/'))
+		make_folder(redirect, path, slash - path);
+}
+
+void redirect_make_folder(struct redirect *redirect, const char *path)
+{
+	make_folders(redirect, path);
+	make_folder(redirect, path, strlen(path));
+}
+
 bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size)
 {
 	uint64_t buffer, file, ignored;
@@ -173,7 +215,12 @@ bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode
 
 	if (!kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.vmalloc, (uint64_t[]){PIECE}, 1, &buffer) || !buffer)
 		return false;
-	if (open_file(redirect, buffer, path, mode, &file)) {
+	good = open_file(redirect, buffer, path, mode, &file);
+	if (!good) {
+		make_folders(redirect, path);
+		good = open_file(redirect, buffer, path, mode, &file);
+	}
+	if (good) {
 		good = write_file(redirect, file, buffer, data, size);
 		kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fput, &file, 1, &ignored);
 		run_task_work(redirect);

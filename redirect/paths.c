@@ -158,6 +158,37 @@ static enum readers readers_of(const struct redirect *redirect, const char *path
 	return redirect->config.delivered ? redirect->config.delivered(redirect->config.delivered_opaque, path) : READERS_NONE;
 }
 
+/* The path of the program that the calling process runs, in the trusted VM; NULL: it cannot be told. */
+enum { EXECUTABLE_BYTES = 176 /* on the stack, where kernel_call() leaves room */ };
+static const char *executable_of_caller(struct redirect *redirect, char to[EXECUTABLE_BYTES])
+{
+	uint64_t place = (redirect->cpu->gpr[RSP] - EXECUTABLE_BYTES) & ~15ull, task = trusted_current(redirect), file, text, ignored;
+	const struct functions *function = &redirect->function;
+	bool good;
+
+	if (!task || !kernel_call(&redirect->context, WORLD_TRUSTED, function->get_task_exe_file, &task, 1, &file) || !file)
+		return NULL;
+	good = kernel_call(&redirect->context, WORLD_TRUSTED, function->file_path, (uint64_t[]){file, place, EXECUTABLE_BYTES}, 3, &text) &&
+	       text - place < EXECUTABLE_BYTES && /* else an errno: it is longer */
+	       cpu_peek(redirect->cpu, text, to, place + EXECUTABLE_BYTES - text) == place + EXECUTABLE_BYTES - text &&
+	       memchr(to, 0, place + EXECUTABLE_BYTES - text);
+	kernel_call(&redirect->context, WORLD_TRUSTED, function->fput, &file, 1, &ignored);
+	return good ? to : NULL;
+}
+
+/* An interpreter's modules are those of the trusted VM, to it alone. */
+static bool is_place_of_modules(struct redirect *redirect, const char *path)
+{
+	const struct redirect_config *config = &redirect->config;
+	char executable[EXECUTABLE_BYTES];
+
+	if (!config->has_modules || path[0] != '/' || !config->has_modules(config->delivered_opaque, NULL, path) ||
+	    !config->has_modules(config->delivered_opaque, executable_of_caller(redirect, executable), path))
+		return false;
+	config->bring_modules(config->delivered_opaque, redirect, path);
+	return true;
+}
+
 static bool is_delivered(struct redirect *redirect, const char *path)
 {
 	enum readers readers = readers_of(redirect, path);
@@ -170,5 +201,6 @@ bool is_trusted_path(struct redirect *redirect, const char *path)
 	char simple[PATH_MAX_BYTES];
 
 	simplify_path(path, simple);
-	return is_own(redirect, simple) || is_delivered(redirect, path) || (strcmp(simple, path) != 0 && is_delivered(redirect, simple));
+	return is_own(redirect, simple) || is_delivered(redirect, path) || (strcmp(simple, path) != 0 && is_delivered(redirect, simple)) ||
+	       is_place_of_modules(redirect, simple);
 }

@@ -201,7 +201,7 @@ static bool meet_first_task(struct redirect *redirect)
 	return true;
 }
 
-/* Without redirection: programs that the trusted VM lacks and the host has are there before anyone finds that out. */
+/* Without redirection: programs and modules that the trusted VM lacks and the host has are there before anyone finds that out. */
 static void deliver_what_is_looked_for(struct redirect *redirect)
 {
 	char path[PATH_MAX_BYTES];
@@ -211,6 +211,8 @@ static void deliver_what_is_looked_for(struct redirect *redirect)
 		judge(redirect, &ignored);
 	else if (looked_for_program(redirect, path))
 		deliver_program(redirect, path);
+	else if (redirect->call.row->rule == POLICY_PATH || redirect->call.row->rule == POLICY_AT)
+		judge(redirect, &ignored);
 }
 
 static enum mark_action on_body(void *opaque, struct cpu *cpu)
@@ -337,6 +339,9 @@ static void find_functions(struct redirect *redirect)
 	FIND(ktime_get_real_seconds);
 	FIND(do_settimeofday64);
 	FIND(__module_address);
+	FIND(get_task_exe_file);
+	FIND(file_path);
+	redirect->function.mkdir = find_symbol(redirect, redirect->config.x86_64 ? "__x64_sys_mkdir" : "__ia32_sys_mkdir");
 #undef FIND
 #undef FIND_ALLOCATOR
 }

@@ -64,6 +64,13 @@ struct redirect_config {
 	bool agent;      /* the first task that makes a system call after redirect_begin() is no tool */
 	/* Whether a path is one of a file that was delivered for the tools, and for whom of them. */
 	enum readers (*delivered)(void *opaque, const char *path);
+	/*
+	 * Whether a process that runs this executable (NULL: it is not known which) may find code of its own at a path, as interpreters do
+	 * with their modules: then the path is the trusted VM's to it, whether there is something or not. NULL: none do.
+	 */
+	bool (*has_modules)(void *opaque, const char *executable, const char *path);
+	/* Such a path is looked for: what there is at it is to be delivered, by redirect_deliver(), if it has not been yet. */
+	void (*bring_modules)(void *opaque, struct redirect *redirect, const char *path);
 	/* Whether these are bytes that a delivered dynamic loader has at the address. */
 	bool (*loader)(void *opaque, uint64_t address, const uint8_t *code, size_t size);
 	/*
@@ -95,8 +102,12 @@ void redirect_destroy(struct redirect *redirect);
 /* From now on tasks are tools, and their calls are looked at. Between runs only. */
 struct error *redirect_begin(struct redirect *redirect);
 
-/* Makes a file in the trusted VM, for use by `wanted` only; its directory must be there. False: it could not be made. */
+/*
+ * Make a file, or a folder, in the trusted VM, with the folders above it: for use by `wanted` and `bring_modules` only. False: it could not
+ * be made.
+ */
 bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size);
+void redirect_make_folder(struct redirect *redirect, const char *path);
 
 /* machine_run(), with calls that outlive their budget ended. */
 enum machine_stop redirect_run(struct redirect *redirect, uint64_t until);

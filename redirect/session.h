@@ -80,7 +80,7 @@ struct redirect {
 		uint64_t bpf_get_current_task, find_task_by_vpid, fixup_exception, fget, fput, get_unused_fd_flags, filp_open, fd_install,
 			get_close_on_exec, close_fd, __close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write, ksize,
 			kmemdup, exit_files, dup_fd, exit_fs, copy_fs_struct, find_bug, search_exception_tables, vfs_llseek, vfs_setpos,
-			ktime_get, ktime_get_real_seconds, do_settimeofday64, __module_address;
+			ktime_get, ktime_get_real_seconds, do_settimeofday64, __module_address, get_task_exe_file, file_path, mkdir;
 	} function;
 
 	/* What setup.c found out about the kernel. */

@@ -198,6 +198,56 @@ static void test_data(void **state)
 	program_deinit(&program);
 }
 
+/* An interpreter made for the test: its name, and what is compiled into it, say where it looks. */
+static void test_modules(void **state)
+{
+	struct program program = {0};
+	static const char compiled_in[] = "x/no/perl\0/usr/share/perl/5.36\0/a/perl:/b/perl5\0/usr/share/doc\0/cut/perl";
+	char perl[128], python[128], library[128], expect[128];
+	struct program_file files[] = {{perl, perl, 0755, PROGRAM_CODE},
+				       {"/bin/python3", python, 0755, PROGRAM_CODE},
+				       {library, library, 0755, PROGRAM_LIBRARY},
+				       {"/bin/expect", expect, 0755, PROGRAM_CODE},
+				       {"/bin/perldoc", "/bin/perldoc", 0755, PROGRAM_CODE}};
+	FILE *file;
+
+	(void)state;
+	snprintf(perl, sizeof(perl), "%s/perl5.36", directory);
+	snprintf(python, sizeof(python), "%s/python3.11", directory);
+	snprintf(library, sizeof(library), "%s/libtcl8.6.so.0", directory);
+	snprintf(expect, sizeof(expect), "%s/expect", directory);
+	file = fopen(perl, "w");
+	assert_non_null(file);
+	fwrite(compiled_in, 1, sizeof(compiled_in) - 1, file);
+	fclose(file);
+	write_file("python3.11", "", 0755);
+	write_file("libtcl8.6.so.0", "", 0644);
+	file = fopen(expect, "w");
+	assert_non_null(file);
+	fwrite("\0libtcl8.6.so.0", 1, 16, file);
+	fclose(file);
+	program.file = files;
+	program.files = sizeof(files) / sizeof(files[0]);
+	assert_null(program_find_modules(&program, 0));
+	program.files = 0;
+	program.file = NULL;
+	assert_true(program_has_modules_at(&program, perl, "/usr/share/perl/5.36/strict.pm"));
+	assert_true(program_has_modules_at(&program, NULL, "/usr/share/perl/5.36"));
+	assert_true(program_has_modules_at(&program, perl, "/a/perl/A.pm") && program_has_modules_at(&program, perl, "/b/perl5"));
+	assert_false(program_has_modules_at(&program, "/bin/cat", "/usr/share/perl/5.36/strict.pm"));
+	assert_false(program_has_modules_at(&program, perl, "/usr/share/perl/5.361"));
+	assert_false(program_has_modules_at(&program, perl, "/no/perl/x") || program_has_modules_at(&program, perl, "/cut/perl/x"));
+	assert_false(program_has_modules_at(&program, perl, "/usr/share/doc/x"));
+	assert_true(program_has_modules_at(&program, "/bin/python3", "/root/.local/lib/python3.11/site-packages/x.pth"));
+	assert_true(program_has_modules_at(&program, "/bin/python3", "/bin/pyvenv.cfg"));
+	assert_true(program_has_modules_at(&program, "/bin/python3", "/usr/lib/python311.zip"));
+	assert_false(program_has_modules_at(&program, "/bin/python3", "/usr/lib/python3.12/os.py"));
+	assert_false(program_has_modules_at(&program, perl, "/usr/lib/python3.11/os.py"));
+	assert_true(program_has_modules_at(&program, "/bin/expect", "/usr/lib/tcl8.6/init.tcl")); /* by the library */
+	assert_false(program_has_modules_at(&program, "/bin/python3", "/usr/lib/tcl8.6/init.tcl"));
+	program_deinit(&program);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -216,9 +266,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dynamic), cmocka_unit_test(test_loader), cmocka_unit_test(test_script),
-		cmocka_unit_test(test_errors),  cmocka_unit_test(test_data),   cmocka_unit_test(test_descriptors),
-		cmocka_unit_test(test_codes),
+		cmocka_unit_test(test_dynamic), cmocka_unit_test(test_loader),  cmocka_unit_test(test_script),
+		cmocka_unit_test(test_errors),  cmocka_unit_test(test_data),    cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_codes),   cmocka_unit_test(test_modules),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
