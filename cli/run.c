@@ -54,6 +54,11 @@ static const uint8_t *page(void *opaque, uint64_t paddr)
 	return snapshot_page(opaque, paddr);
 }
 
+static bool has_page(void *opaque, uint64_t paddr)
+{
+	return snapshot_find(opaque, paddr);
+}
+
 static enum readers is_delivered(void *opaque, const char *path)
 {
 	const struct session *session = opaque;
@@ -167,6 +172,7 @@ static struct error *make_redirect(struct session *session)
 		.product =
 			{
 				.memory = {session->target.snapshot, page},
+				.has = has_page,
 				.paging = product->paging,
 				.kernel_start = kernel_start(session),
 				.percpu = product->per_cpu_base[0],
@@ -337,6 +343,19 @@ static struct error *run(struct session *session, int *ret_status)
 	return err ? err : run_in_vm(session, ret_status);
 }
 
+static void check_file(struct session *session)
+{
+	static const enum loss_cause causes[] = {
+		[SNAPSHOT_SAME] = LOSS_NONE,
+		[SNAPSHOT_TRUNCATED] = LOSS_TRUNCATED,
+		[SNAPSHOT_CHANGED] = LOSS_CHANGED,
+	};
+	const struct snapshot *snapshot = session->target.snapshot;
+
+	if (snapshot)
+		losses_record(&session->losses, causes[snapshot_change(snapshot)]);
+}
+
 /* After all else but the error that the run may end with. */
 static void tell_losses(struct session *session, int *ret_status)
 {
@@ -367,6 +386,7 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 		return err;
 	}
 	err = run(&session, ret_status);
+	check_file(&session);
 	tell_losses(&session, ret_status);
 	close_error = close_trace(&session);
 	if (!err)

@@ -52,9 +52,24 @@ static void print_text(FILE *to, const struct redirect_call *call)
 		fprintf(to, " %s", strerrorname_np(-call->result));
 	fprintf(to, "  %" PRIu64 " instructions, %" PRIu64 " loads, %" PRIu64 " stores, %zu pages copied", call->instructions,
 		call->traffic.loads, call->traffic.stores, call->pages);
+	for (unsigned cause = 0; cause < LOSS_CAUSES; cause++) {
+		if (call->causes >> cause & 1)
+			fprintf(to, "  CAUSE: %s", loss_row(cause)->name);
+	}
 	if (call->aborted)
-		fprintf(to, "  ABORTED (%s): %s", loss_row(call->cause)->name, call->aborted);
+		fprintf(to, "  ABORTED: %s", call->aborted);
 	putc('\n', to);
+}
+
+static json_t *causes_to_json(const struct redirect_call *call)
+{
+	json_t *causes = json_array();
+
+	for (unsigned cause = 0; cause < LOSS_CAUSES; cause++) {
+		if (call->causes >> cause & 1)
+			json_array_append_new(causes, json_string(loss_row(cause)->name));
+	}
+	return causes;
 }
 
 static json_t *to_json(const struct redirect_call *call)
@@ -66,10 +81,10 @@ static json_t *to_json(const struct redirect_call *call)
 
 		json_array_append_new(arguments, path ? path : json_sprintf("%#" PRIx64, call->argument[i]));
 	}
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s?, s:s?}", "call", call->name, "arguments", arguments, "result",
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s?, s:o}", "call", call->name, "arguments", arguments, "result",
 			 (json_int_t)call->result, "instructions", (json_int_t)call->instructions, "loads", (json_int_t)call->traffic.loads,
 			 "stores", (json_int_t)call->traffic.stores, "pages_copied", (json_int_t)call->pages, "aborted", call->aborted,
-			 "cause", call->aborted ? loss_row(call->cause)->name : NULL);
+			 "causes", causes_to_json(call));
 }
 
 static void print_json(FILE *to, json_t *object)
@@ -123,7 +138,7 @@ void trace_stats(const struct redirect_stats *stats, const struct losses *losses
 
 	for (unsigned i = 0; i < COUNT; i++)
 		print_counter(&counters[i], object);
-	for (unsigned i = 0; i < LOSS_CAUSES; i++)
+	for (unsigned i = LOSS_NONE + 1; i < LOSS_CAUSES; i++)
 		print_counter(&(struct counter){loss_row(i)->name, loss_row(i)->text, losses->count[i]}, object);
 	if (json)
 		print_json(stderr, object);

@@ -304,7 +304,21 @@ static struct error *find_size(struct snapshot *snapshot)
 	if (end < 0)
 		return error_create("%s", strerror(errno));
 	snapshot->file_size = end;
+	snapshot->changed = status.st_mtim;
 	return NULL;
+}
+
+/* A block device's time of change is its node's: it is left alone. */
+enum snapshot_change snapshot_change(const struct snapshot *snapshot)
+{
+	off_t end = lseek(snapshot->fd, 0, SEEK_END);
+	struct stat status;
+
+	if (end < 0 || fstat(snapshot->fd, &status) < 0 || (uint64_t)end < snapshot->file_size)
+		return SNAPSHOT_TRUNCATED;
+	if (S_ISBLK(status.st_mode) || memcmp(&status.st_mtim, &snapshot->changed, sizeof(snapshot->changed)) == 0)
+		return SNAPSHOT_SAME;
+	return SNAPSHOT_CHANGED;
 }
 
 static struct error *open_file(struct snapshot *snapshot)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "util/error.h"
 
@@ -39,6 +40,7 @@ enum snapshot_machine { SNAPSHOT_MACHINE_UNKNOWN, SNAPSHOT_MACHINE_I386, SNAPSHO
 struct snapshot {
 	int fd;
 	uint64_t file_size;
+	struct timespec changed; /* when the file was, last, as it was opened */
 	const struct snapshot_format *format;
 	enum snapshot_machine machine;  /* what the file says about the CPU's mode when it was made */
 	struct snapshot_extent *extent; /* sorted by paddr, disjoint */
@@ -56,6 +58,13 @@ struct snapshot {
 struct error *snapshot_open(const char *path, struct snapshot **ret);
 /* The same with an open file, which the snapshot takes over also in case of error; `name` is for messages. */
 struct error *snapshot_open_fd(int fd, const char *name, struct snapshot **ret);
+/*
+ * Whether the file is as it was when it was opened, as far as the file system tells: by its size and the time of its last change. (Pages
+ * that were read before it was changed and those that were read after may not fit together.)
+ */
+enum snapshot_change { SNAPSHOT_SAME, SNAPSHOT_TRUNCATED, SNAPSHOT_CHANGED };
+enum snapshot_change snapshot_change(const struct snapshot *snapshot);
+
 /* NULL is allowed. */
 void snapshot_close(struct snapshot *snapshot);
 

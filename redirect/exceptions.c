@@ -43,7 +43,8 @@ static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, u
 	case PRIVILEGED_MSR_READ:
 		*value = 0;
 		return true;
-	case PRIVILEGED_PORT_READ:
+	case PRIVILEGED_PORT_READ: /* nobody answers on the bus */
+		record_loss(redirect, LOSS_OUTSIDE);
 		*value = UINT64_MAX;
 		return true;
 	case PRIVILEGED_TIME:
@@ -52,7 +53,7 @@ static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, u
 	case PRIVILEGED_HALT:
 		redirect->abort = (struct abort){LOSS_DAMAGED, "HLT"};
 		if (redirect->context.nested)
-			record_doubt(redirect, LOSS_DAMAGED);
+			record_loss(redirect, LOSS_DAMAGED);
 		cpu_abandon(cpu, CPU_EXIT_CLIENT);
 	}
 	return false;
@@ -198,10 +199,25 @@ static bool may_access_user(struct redirect *redirect)
 	       (kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.search_exception_tables, &rip, 1, &entry) && entry);
 }
 
+static void give_up_at_fault(struct redirect *redirect, enum product_gap gap)
+{
+	static const struct {
+		enum loss_cause cause;
+		const char *reason;
+	} gaps[] = {
+		[PRODUCT_GAP_NONE] = {LOSS_DAMAGED, "fault"},
+		[PRODUCT_GAP_FULL] = {LOSS_LIMIT, "too many pages written"},
+		[PRODUCT_GAP_UNREADABLE] = {LOSS_UNREADABLE, "a page that cannot be read"},
+	};
+
+	give_up(redirect, gaps[gap].cause, gaps[gap].reason);
+}
+
 static bool on_exception(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
 	const struct context *context = &redirect->context;
+	enum product_gap gap = cpu->exception.vector == VECTOR_PF ? redirect->memory.gap : PRODUCT_GAP_NONE;
 
 	if (context->phase != CONTEXT_PRODUCT)
 		return false;
@@ -221,13 +237,13 @@ static bool on_exception(void *opaque, struct cpu *cpu)
 		return true;
 	} else if (cpu->exception.vector == VECTOR_UD && is_warning(redirect)) {
 		redirect->stats.warnings++;
-		record_doubt(redirect, LOSS_WARNING);
+		record_loss(redirect, LOSS_WARNING);
 		cpu->rip += UD2_SIZE;
 		return true;
 	} else if (fix_up(redirect)) {
 		return true;
 	}
-	give_up(redirect, LOSS_DAMAGED, "fault");
+	give_up_at_fault(redirect, gap);
 	return true;
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 enum loss_cause {
+	LOSS_NONE,
 	LOSS_NOT_IN_MEMORY, /* a disk would have had it */
 	LOSS_CODE,          /* losses_record_code() knows whose */
 	LOSS_LOCK,

@@ -6,6 +6,12 @@
 
 #include "util/error.h"
 
+/*
+ * Where the local APIC is (SDM vol. 3A 11.4.1). Bodies that wake somebody ask whether it is busy, as they go; what they answer does not
+ * depend on that.
+ */
+#define LOCAL_APIC 0xfee00000ull
+
 static const uint8_t hole[PAGE_SIZE];
 
 /* -- physical memory -- */
@@ -17,7 +23,12 @@ static const uint8_t *snapshot_page(void *opaque, uint64_t paddr)
 
 	if (page)
 		return page;
-	memory->count.holes++;
+	if (memory->has && memory->has(memory->snapshot.opaque, paddr)) {
+		memory->count.unreadable++;
+		memory->gap = PRODUCT_GAP_UNREADABLE;
+		return NULL;
+	}
+	memory->in_hole = true;
 	return hole;
 }
 
@@ -82,6 +93,15 @@ void product_memory_invalidate(struct product_memory *memory)
 	product_memory_flush(memory);
 }
 
+static bool get_page(struct product_memory *memory, uint64_t paddr, bool write, struct overlay_page *ret)
+{
+	if (overlay_page(memory->overlay, paddr, write, ret))
+		return true;
+	if (memory->gap == PRODUCT_GAP_NONE)
+		memory->gap = PRODUCT_GAP_FULL;
+	return false;
+}
+
 static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page)
 {
 	struct product_memory *memory = (struct product_memory *)client;
@@ -89,6 +109,8 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 	uint64_t paddr;
 	uint32_t error_code = 0;
 
+	memory->gap = PRODUCT_GAP_NONE; /* until reading the page tables, or the page, finds one */
+	memory->in_hole = false;
 	if (linear < memory->kernel_start) {
 		if (write && memory->user_write)
 			memory->user_write(memory->opaque, linear);
@@ -98,11 +120,12 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 		ret_page->host = memory->window_host + ((linear - memory->window) & PAGE_MASK);
 		return TLB_FILL_OK;
 	}
-	if (!translate(memory, linear, write, &paddr, &error_code) || !overlay_page(memory->overlay, paddr, write, &page)) {
+	if (!translate(memory, linear, write, &paddr, &error_code) || !get_page(memory, paddr, write, &page)) {
 		memory->count.faults++;
 		ret_page->error_code = error_code;
 		return TLB_FILL_FAULT;
 	}
+	memory->count.holes += !write && memory->in_hole && (paddr & PAGE_MASK) != LOCAL_APIC;
 	if (page.moved) /* whatever address it was read at */
 		product_memory_flush(memory);
 	memory->count.fills++;
@@ -128,6 +151,7 @@ struct error *product_memory_init(struct product_memory *memory, const struct pr
 	memory->client = (struct tlb_client){.fill = fill, .default_tag = config->product_tag};
 	memory->bank.client = &memory->client;
 	memory->snapshot = config->snapshot;
+	memory->has = config->has;
 	memory->kernel_start = config->kernel_start;
 	memory->paging = config->paging;
 	memory->counts = config->counts;

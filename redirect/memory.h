@@ -5,7 +5,8 @@
  *
  * It is the client of the TLB bank that takes the CPU's own place in product context (mmu/tlb.h, cpu_set_supervisor_banks()). Addresses of
  * the user half it leaves to the CPU: they are the trusted VM's. Physical addresses where the snapshot has no memory (devices)
- * read as zero, and keep what is written like any other page.
+ * read as zero, and keep what is written like any other page; they are counted. A page that the snapshot has and that cannot be read
+ * faults: nobody knows what it was.
  *
  * One window of linear addresses that the product does not use is ours: the stack of product context in the "context" way.
  */
@@ -18,11 +19,19 @@
 
 enum { TRANSLATIONS = 512 };
 
+/* Why an access was refused. */
+enum product_gap {
+	PRODUCT_GAP_NONE, /* the page tables did */
+	PRODUCT_GAP_FULL, /* the overlay takes no more pages */
+	PRODUCT_GAP_UNREADABLE,
+};
+
 struct product_memory {
 	struct tlb_client client; /* MUST BE FIRST: fill() finds us by it */
 	struct tlb bank;
 	struct tlb *other_bank;         /* whose client asks ours: flushed with it; or NULL */
-	struct overlay_source snapshot; /* NULL pages are holes */
+	struct overlay_source snapshot; /* NULL pages are holes, or cannot be read */
+	bool (*has)(void *opaque, uint64_t paddr);
 	struct overlay *overlay;
 	struct paging paging;
 	struct translation {     /* of a page, by its number modulo TRANSLATIONS; what outlives calls, where a CPU's TLB would keep it */
@@ -38,14 +47,18 @@ struct product_memory {
 	void *opaque;
 	bool counts;
 	struct tlb_traffic traffic; /* with `counts`: of instructions with the snapshot and the overlay */
+	bool in_hole;               /* the last miss led to one */
+	enum product_gap gap;       /* of the last miss that was refused */
 	struct {
-		uint64_t fills, faults, holes; /* misses answered; refused; of the answered, at addresses without memory */
+		uint64_t fills, faults, holes; /* misses answered; refused; of the answered, reads at addresses without memory */
+		uint64_t unreadable;           /* pages that could not be read, each time */
 	} count;
 };
 
 struct product_memory_config {
 	struct overlay_source snapshot;
-	struct paging paging; /* by the kernel's own page tables, swapper_pg_dir */
+	bool (*has)(void *opaque, uint64_t paddr); /* whether a page that snapshot.page() does not give is in the snapshot; NULL: none is */
+	struct paging paging;                      /* by the kernel's own page tables, swapper_pg_dir */
 	uint64_t kernel_start;
 	bool shadows; /* for tagged execution: values that come from the product carry `product_tag` */
 	uint8_t product_tag;

@@ -15,11 +15,11 @@ enum { MAX_COPIED_PAGES = 1 << 16 };
 
 /* -- telling -- */
 
-static void trace(struct redirect *redirect, int64_t result, const char *aborted, enum loss_cause cause)
+static void trace(struct redirect *redirect, int64_t result, const char *aborted)
 {
 	const struct call *call = &redirect->call;
 	char path[REDIRECT_ARGUMENTS][PATH_MAX_BYTES];
-	struct redirect_call told = {.name = call->row->name, .result = result, .aborted = aborted, .cause = cause};
+	struct redirect_call told = {.name = call->row->name, .result = result, .aborted = aborted, .causes = call->lost};
 
 	if (!redirect->config.trace)
 		return;
@@ -37,16 +37,27 @@ static void trace(struct redirect *redirect, int64_t result, const char *aborted
 
 /* -- ends of a call -- */
 
-static void record_loss(struct redirect *redirect, enum loss_cause cause)
+static bool has_lost(const struct redirect *redirect, enum loss_cause cause)
 {
-	losses_record(redirect->config.losses, cause);
+	return redirect->call.lost >> cause & 1;
 }
 
-void record_doubt(struct redirect *redirect, enum loss_cause cause)
+void record_loss(struct redirect *redirect, enum loss_cause cause)
 {
-	if (!(redirect->call.doubts >> cause & 1))
-		record_loss(redirect, cause);
-	redirect->call.doubts |= 1u << cause;
+	if (!has_lost(redirect, cause))
+		losses_record(redirect->config.losses, cause);
+	redirect->call.lost |= 1u << cause;
+}
+
+/* What the call read that is not there, though it went on. */
+static void record_gaps(struct redirect *redirect)
+{
+	if (redirect->memory.count.holes != redirect->holes)
+		record_loss(redirect, LOSS_OUTSIDE);
+	if (redirect->memory.count.unreadable != redirect->unreadable)
+		record_loss(redirect, LOSS_UNREADABLE);
+	redirect->holes = redirect->memory.count.holes;
+	redirect->unreadable = redirect->memory.count.unreadable;
 }
 
 void abort_call(struct redirect *redirect, enum loss_cause cause, const char *reason)
@@ -59,10 +70,11 @@ void abort_call(struct redirect *redirect, enum loss_cause cause, const char *re
 		 redirect->cpu->cr2);
 	redirect->stats.aborted++;
 	record_loss(redirect, cause);
+	record_gaps(redirect);
 	redirect->call.pages = overlay_transaction_pages(redirect->memory.overlay);
 	context_abort(&redirect->context, -error);
 	restore_arguments(redirect);
-	trace(redirect, -error, note, cause);
+	trace(redirect, -error, note);
 }
 
 void give_up(struct redirect *redirect, enum loss_cause cause, const char *reason)
@@ -135,6 +147,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	context_leave(&redirect->context, result);
 	restore_arguments(redirect);
 	redirect->stats.instructions += cpu_instructions(cpu) - redirect->call.started;
+	record_gaps(redirect);
 	if (redirect->call.opens && result >= 0) {
 		result = install_placeholder(redirect, result);
 		cpu->gpr[RAX] = redirect->context.word == 8 ? (uint64_t)result : (uint32_t)result;
@@ -142,7 +155,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	finish_put_off_work(redirect);
 	if (result == 0)
 		note_namespaces(redirect);
-	trace(redirect, result, NULL, 0);
+	trace(redirect, result, NULL);
 	return MARK_LOOK;
 }
 
@@ -153,7 +166,7 @@ static enum mark_action refuse(struct redirect *redirect, int error)
 	enum mark_action action = return_to_caller(redirect, -error);
 
 	if (action == MARK_LOOK)
-		trace(redirect, -error, NULL, 0);
+		trace(redirect, -error, NULL);
 	return action;
 }
 
@@ -351,6 +364,7 @@ struct error *redirect_create(const struct redirect_config *config, struct redir
 	struct redirect *redirect = calloc(1, sizeof(*redirect));
 	const struct product_memory_config memory = {
 		.snapshot = config->product.memory,
+		.has = config->product.has,
 		.paging = config->product.paging,
 		.kernel_start = config->product.kernel_start,
 		.shadows = config->way == REDIRECT_TAGS,
@@ -443,7 +457,7 @@ static void look_after_call(struct redirect *redirect)
 		return;
 	if (call_deadline(redirect) <= cpu_instructions(redirect->cpu)) {
 		redirect->stats.endless++;
-		abort_call(redirect, LOSS_BUDGET, "budget");
+		abort_call(redirect, has_lost(redirect, LOSS_OUTSIDE) ? LOSS_OUTSIDE : LOSS_BUDGET, "budget"); /* devices are polled */
 	} else if (!end_spin(redirect, &spins) && spins) {
 		abort_call(redirect, LOSS_LOCK, "wait for a frozen CPU");
 	}

@@ -22,9 +22,10 @@
 /* What is known of the product's kernel before anything of it runs. */
 struct product_facts {
 	struct overlay_source memory;
-	struct paging paging;  /* by swapper_pg_dir */
-	uint64_t kernel_start; /* first address of the kernel half */
-	uint64_t percpu;       /* per-CPU base of the CPU that calls run on */
+	bool (*has)(void *opaque, uint64_t paddr); /* whether it has a page that memory.page() does not give */
+	struct paging paging;                      /* by swapper_pg_dir */
+	uint64_t kernel_start;                     /* first address of the kernel half */
+	uint64_t percpu;                           /* per-CPU base of the CPU that calls run on */
 };
 
 struct redirect;
@@ -41,7 +42,7 @@ struct redirect_call {
 	struct tlb_traffic traffic; /* loads and stores that were redirected */
 	size_t pages;               /* of the snapshot's, copied for being written */
 	const char *aborted;        /* where and at what the call was given up, or NULL */
-	enum loss_cause cause;      /* if so: why */
+	unsigned causes;            /* bits of enum loss_cause: why, and what else was recorded of it */
 };
 
 enum readers {

@@ -36,7 +36,8 @@ struct call {
 	struct patch patch[MAX_PATCHES];
 	unsigned patches;
 	bool opens;
-	unsigned doubts; /* bits of enum loss_cause: what has been recorded of it though it went on */
+	bool asked_disk; /* something was to be read from a disk */
+	unsigned lost;   /* bits of enum loss_cause: what has been recorded of it */
 };
 
 struct redirect {
@@ -72,7 +73,8 @@ struct redirect {
 		uint64_t count; /* what they return in product context */
 		unsigned bits;  /* of the product's clock source; 0: the TSC */
 	} clock;
-	bool active, ready; /* tools run; the product is set up */
+	uint64_t holes, unreadable; /* of memory.count, as far as it is recorded */
+	bool active, ready;         /* tools run; the product is set up */
 	bool namespaces_noted;
 
 	/* Addresses of the trusted kernel's functions. */
@@ -193,6 +195,11 @@ struct error *mark_stand_ins(struct redirect *redirect);
 /* The function at whose first instruction the CPU stands, in either world, returns this. */
 enum mark_action return_to_caller(struct redirect *redirect, int64_t value);
 
+/* -- waits.c -- */
+
+/* The body is about to sleep, in product context: for what. */
+enum loss_cause cause_of_wait(struct redirect *redirect);
+
 /* -- spin.c -- */
 
 /*
@@ -237,7 +244,7 @@ void abort_call(struct redirect *redirect, enum loss_cause cause, const char *re
 void give_up(struct redirect *redirect, enum loss_cause cause, const char *reason);
 /* The same when the CPU came back by itself, as it does where it cannot be stopped in another way. */
 void abort_stopped_call(struct redirect *redirect);
-/* Records something of the running call, which goes on: once for each call. */
-void record_doubt(struct redirect *redirect, enum loss_cause cause);
+/* Records what the running call, or a call of ours, loses or leaves in doubt: each cause once for each call. */
+void record_loss(struct redirect *redirect, enum loss_cause cause);
 
 #endif

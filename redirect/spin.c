@@ -99,6 +99,6 @@ bool end_spin(struct redirect *redirect, bool *ret_spins)
 	}
 	redirect->stats.spins += released;
 	if (released)
-		record_doubt(redirect, LOSS_LOCK_PASSED);
+		record_loss(redirect, LOSS_LOCK_PASSED);
 	return released;
 }

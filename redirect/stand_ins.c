@@ -7,53 +7,56 @@
 #include "redirect/session.h"
 
 enum action {
-	RETURN, /* with a value */
-	FLUSH,  /* what is remembered of page tables, and return */
-	PASS,   /* likewise, though the lock is held */
-	ABORT,  /* the call, for a cause */
+	RETURN,   /* with a value */
+	FLUSH,    /* what is remembered of page tables, and return */
+	ASK_DISK, /* return, and remember that it was asked */
+	ABORT,    /* the call */
+	WAIT,     /* the call, for what the wait is for (waits.c) */
 };
 
 static const struct stand_in {
 	const char *name;
 	enum action action;
-	int64_t value; /* or enum loss_cause */
+	int64_t value;
+	enum loss_cause cause; /* why ABORT gives the call up; what is recorded though the call goes on */
 	const char *why;
 } stand_ins[] = {
-	{"__request_module", RETURN, -ENOENT, "would wait for modprobe"},
-	{"__WARN_trap", RETURN, 0, "a warning of the product's, which goes to its log"},
-	{"vprintk_emit", RETURN, 0, "the log is the product's as it was"},
-	{"_cond_resched", RETURN, 0, "there is nobody to let run"},
-	{"__cond_resched", RETURN, 0, "likewise"},
-	{"preempt_schedule", RETURN, 0, "likewise"},
-	{"preempt_schedule_notrace", RETURN, 0, "likewise"},
-	{"synchronize_rcu", RETURN, 0, "nobody else reads"},
-	{"synchronize_rcu_expedited", RETURN, 0, "likewise"},
-	{"synchronize_net", RETURN, 0, "likewise"},
-	{"rcu_barrier", RETURN, 0, "likewise"},
-	{"csd_lock_wait", RETURN, 0, "the other CPUs are done"},
-	{"smp_call_function_many_cond", FLUSH, 0, "likewise; this one was to flush its TLB, mostly"},
-	{"smp_call_function_single", RETURN, 0, "likewise"},
-	{"raise_softirq", RETURN, 0, "no interrupt ever ends here, and ksoftirqd is frozen"},
-	{"raise_softirq_irqoff", RETURN, 0, "likewise"},
-	{"do_softirq", RETURN, 0, "what was pending at the snapshot stays so"},
-	{"handle_softirqs", RETURN, 0, "likewise"},
-	{"__do_softirq", RETURN, 0, "likewise"},
-	{"native_queued_spin_lock_slowpath", PASS, 0, "the holder is frozen, so the lock is taken over"},
-	{"__pv_queued_spin_lock_slowpath", PASS, 0, "likewise"},
-	{"queued_read_lock_slowpath", PASS, 0, "likewise"},
-	{"queued_write_lock_slowpath", PASS, 0, "likewise"},
-	{"__flush_work", RETURN, 0, "the workers are frozen"},
-	{"synchronize_srcu", RETURN, 0, "nobody else reads"},
-	{"io_schedule", ABORT, LOSS_NOT_IN_MEMORY, "the disk is not there"},
-	{"io_schedule_timeout", ABORT, LOSS_NOT_IN_MEMORY, "likewise"},
-	{"__schedule", ABORT, LOSS_WAIT, "would block"},
-	{"schedule", ABORT, LOSS_WAIT, "would block"},
-	{"__mutex_lock_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
-	{"__mutex_lock_killable_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
-	{"__mutex_lock_interruptible_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
-	{"rwsem_down_read_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
-	{"rwsem_down_write_slowpath", ABORT, LOSS_LOCK, "the holder is frozen"},
-	{"panic", ABORT, LOSS_DAMAGED, "the product's kernel gives up"},
+	{"__request_module", RETURN, -ENOENT, LOSS_MODULE_LOAD, "would wait for modprobe"},
+	{"__WARN_trap", RETURN, 0, LOSS_NONE, "a warning of the product's, which goes to its log"},
+	{"vprintk_emit", RETURN, 0, LOSS_NONE, "the log is the product's as it was"},
+	{"_cond_resched", RETURN, 0, LOSS_NONE, "there is nobody to let run"},
+	{"__cond_resched", RETURN, 0, LOSS_NONE, "likewise"},
+	{"preempt_schedule", RETURN, 0, LOSS_NONE, "likewise"},
+	{"preempt_schedule_notrace", RETURN, 0, LOSS_NONE, "likewise"},
+	{"synchronize_rcu", RETURN, 0, LOSS_NONE, "nobody else reads"},
+	{"synchronize_rcu_expedited", RETURN, 0, LOSS_NONE, "likewise"},
+	{"synchronize_net", RETURN, 0, LOSS_NONE, "likewise"},
+	{"rcu_barrier", RETURN, 0, LOSS_NONE, "likewise"},
+	{"csd_lock_wait", RETURN, 0, LOSS_NONE, "the other CPUs are done"},
+	{"smp_call_function_many_cond", FLUSH, 0, LOSS_NONE, "likewise; this one was to flush its TLB, mostly"},
+	{"smp_call_function_single", RETURN, 0, LOSS_NONE, "likewise"},
+	{"raise_softirq", RETURN, 0, LOSS_NONE, "no interrupt ever ends here, and ksoftirqd is frozen"},
+	{"raise_softirq_irqoff", RETURN, 0, LOSS_NONE, "likewise"},
+	{"do_softirq", RETURN, 0, LOSS_NONE, "what was pending at the snapshot stays so"},
+	{"handle_softirqs", RETURN, 0, LOSS_NONE, "likewise"},
+	{"__do_softirq", RETURN, 0, LOSS_NONE, "likewise"},
+	{"native_queued_spin_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "the holder is frozen, so the lock is taken over"},
+	{"__pv_queued_spin_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "likewise"},
+	{"queued_read_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "likewise"},
+	{"queued_write_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "likewise"},
+	{"__flush_work", RETURN, 0, LOSS_NONE, "the workers are frozen"},
+	{"synchronize_srcu", RETURN, 0, LOSS_NONE, "nobody else reads"},
+	{"blk_mq_submit_bio", ASK_DISK, 0, LOSS_NONE, "the disk is not there, and only who waits for it needs it: reading ahead does not"},
+	{"io_schedule", ABORT, 0, LOSS_NOT_IN_MEMORY, "the disk is not there"},
+	{"io_schedule_timeout", ABORT, 0, LOSS_NOT_IN_MEMORY, "likewise"},
+	{"__schedule", WAIT, 0, LOSS_WAIT, "would block"},
+	{"schedule", WAIT, 0, LOSS_WAIT, "would block"},
+	{"__mutex_lock_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
+	{"__mutex_lock_killable_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
+	{"__mutex_lock_interruptible_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
+	{"rwsem_down_read_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
+	{"rwsem_down_write_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
+	{"panic", ABORT, 0, LOSS_DAMAGED, "the product's kernel gives up"},
 };
 
 enum { COUNT = sizeof(stand_ins) / sizeof(stand_ins[0]) };
@@ -83,7 +86,7 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 		if (redirect->stand_in[i] == cpu->rip)
 			stand_in = &stand_ins[i];
 	}
-	if (redirect->context.phase == CONTEXT_USER_FAULT && stand_in->action == ABORT && stand_in->value == LOSS_WAIT) {
+	if (redirect->context.phase == CONTEXT_USER_FAULT && stand_in->action == WAIT) {
 		redirect->stats.restarted++;
 		context_schedule(&redirect->context);
 		restore_arguments(
@@ -92,16 +95,26 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	}
 	if (redirect->context.phase != CONTEXT_PRODUCT)
 		return MARK_CONTINUE;
-	if (stand_in->action == FLUSH)
+	switch (stand_in->action) {
+	case ABORT:
+		give_up(redirect, stand_in->cause, stand_in->name);
+		return MARK_LOOK;
+	case WAIT:
+		give_up(redirect, cause_of_wait(redirect), stand_in->name);
+		return MARK_LOOK;
+	case FLUSH:
 		product_memory_invalidate(&redirect->memory);
-	if (stand_in->action != ABORT) {
-		redirect->stats.stand_ins++;
-		if (stand_in->action == PASS)
-			record_doubt(redirect, LOSS_LOCK_PASSED);
-		return return_to_caller(redirect, stand_in->value);
+		break;
+	case ASK_DISK:
+		redirect->call.asked_disk = true;
+		break;
+	case RETURN:
+		break;
 	}
-	give_up(redirect, stand_in->value, stand_in->name);
-	return MARK_LOOK;
+	redirect->stats.stand_ins++;
+	if (stand_in->cause)
+		record_loss(redirect, stand_in->cause);
+	return return_to_caller(redirect, stand_in->value);
 }
 
 struct error *mark_stand_ins(struct redirect *redirect)
