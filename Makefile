@@ -84,6 +84,7 @@ include tests/others/others.mk
 
 # -- tests --
 
+$(BUILD)/tests/unit/test_losses: $(BUILD)/cli/closing.o
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libxray86.a
 	@$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 

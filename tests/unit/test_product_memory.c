@@ -10,7 +10,7 @@
 #include "redirect/memory.h"
 
 /* Physical pages: 0 PML4, 1 PDPT, 2 PD, 3 PT; 4.. data; HOLE has no memory. */
-enum { PAGES = 16, DATA = 4, DEVICE = 40, READ_ONLY = 9 };
+enum { PAGES = 16, DATA = 4, DEVICE = 40, UNREADABLE = 50, READ_ONLY = 9 };
 
 #define KERNEL 0xffff888000000000ull
 
@@ -26,12 +26,19 @@ static const uint8_t *page(void *opaque, uint64_t paddr)
 	return paddr / PAGE_SIZE < PAGES ? (const uint8_t *)rig->word[paddr / PAGE_SIZE] : NULL;
 }
 
+static bool has(void *opaque, uint64_t paddr)
+{
+	(void)opaque;
+	return paddr / PAGE_SIZE < PAGES || paddr / PAGE_SIZE == UNREADABLE;
+}
+
 /* KERNEL + n pages are physical pages DATA + n, then the read-only one, then DEVICE; the rest is not mapped. */
 static int setup(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	const struct product_memory_config config = {
 		.snapshot = {rig, page},
+		.has = has,
 		.paging = {.mode = PAGING_4LEVEL, .wp = true, .nxe = true, .maxphyaddr = 46},
 		.kernel_start = 1ull << 63,
 		.shadows = true,
@@ -113,6 +120,34 @@ static void test_tag(void **state)
 	assert_int_equal(ask(rig, KERNEL + 0x1000, false, &second), TLB_FILL_OK);
 	assert_memory_equal(first.shadow + 0xffc, "\0\7\7\7", 4);
 	assert_memory_equal(second.shadow, "\7\7\7\7\7\0", 6);
+}
+
+/* Reads of what the snapshot does not have are counted; a page that it has and that cannot be read is no page of zeros. */
+static void test_gaps(void **state)
+{
+	struct rig *rig = *state;
+	struct product_memory *memory = &rig->memory;
+	struct tlb_page ret;
+	uint64_t word;
+
+	rig->word[3][9] = (uint64_t)UNREADABLE * PAGE_SIZE | PTE_P | PTE_W;
+	rig->word[3][10] = 0xfee00000 | PTE_P | PTE_W; /* the local APIC */
+	assert_int_equal(ask(rig, KERNEL + 0x8000, true, &ret), TLB_FILL_OK);
+	assert_int_equal(ask(rig, KERNEL + 0xa000, false, &ret), TLB_FILL_OK);
+	assert_int_equal(memory->count.holes, 0);
+	rig->word[3][8] = (DEVICE + 1) * PAGE_SIZE | PTE_P | PTE_W; /* the other one has a page of its own now */
+	product_memory_invalidate(memory);
+	assert_int_equal(ask(rig, KERNEL + 0x8000, false, &ret), TLB_FILL_OK);
+	assert_int_equal(memory->count.holes, 1);
+
+	assert_int_equal(ask(rig, KERNEL + 0x9000, false, &ret), TLB_FILL_FAULT);
+	assert_int_equal(memory->gap, PRODUCT_GAP_UNREADABLE);
+	assert_int_equal(ask(rig, KERNEL + 0x9000, true, &ret), TLB_FILL_FAULT);
+	assert_int_equal(memory->gap, PRODUCT_GAP_UNREADABLE);
+	assert_false(product_memory_read_word(memory, KERNEL + 0x9000, 8, &word));
+	assert_int_equal(memory->count.unreadable, 3);
+	assert_int_equal(ask(rig, KERNEL + 0xb000, false, &ret), TLB_FILL_FAULT);
+	assert_int_equal(memory->gap, PRODUCT_GAP_NONE);
 }
 
 static void test_fill(void **state)
@@ -202,8 +237,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_translation),       TEST(test_tag),    TEST(test_crossing), TEST(test_fill), TEST(test_tables_in_overlay),
-		TEST(test_translations_kept), TEST(test_window),
+		TEST(test_translation),
+		TEST(test_tag),
+		TEST(test_crossing),
+		TEST(test_fill),
+		TEST(test_gaps),
+		TEST(test_tables_in_overlay),
+		TEST(test_translations_kept),
+		TEST(test_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -75,6 +76,28 @@ static void pages_stay(void **state)
 	assert_null(snapshot_page(snapshot, MIB));
 	assert_int_equal(snapshot->lost, 2);
 	assert_false(snapshot_peek(snapshot, 3 * MIB, &byte, 1));
+	snapshot_close(snapshot);
+	close(fd);
+}
+
+/* The time of the last change is set back, so that any change after that is a later one. */
+static void changes_are_seen(void **state)
+{
+	const struct timespec old[2] = {{1000, 0}, {1000, 0}};
+	int fd = new_file(4 * MIB);
+	struct snapshot *snapshot;
+
+	(void)state;
+	assert_int_equal(futimens(fd, old), 0);
+	snapshot = open_snapshot(fd);
+	first_word(snapshot, MIB);
+	assert_int_equal(snapshot_change(snapshot), SNAPSHOT_SAME);
+	put_u32(fd, 2 * MIB, 1);
+	assert_int_equal(snapshot_change(snapshot), SNAPSHOT_CHANGED);
+	assert_int_equal(ftruncate(fd, 4 * MIB - 1), 0);
+	assert_int_equal(snapshot_change(snapshot), SNAPSHOT_TRUNCATED);
+	assert_int_equal(ftruncate(fd, 5 * MIB), 0);
+	assert_int_equal(snapshot_change(snapshot), SNAPSHOT_CHANGED);
 	snapshot_close(snapshot);
 	close(fd);
 }
@@ -377,17 +400,12 @@ static void refuses_impossible_amounts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(raw_offset_is_address),
-		cmocka_unit_test(pages_stay),
-		cmocka_unit_test(core_extents),
-		cmocka_unit_test(core_of_virtual_ranges),
-		cmocka_unit_test(core_overlaps),
-		cmocka_unit_test(core_of_class_32),
-		cmocka_unit_test(core_registers),
-		cmocka_unit_test(next_data_skips_holes),
-		cmocka_unit_test(refuses_other_files),
-		cmocka_unit_test(refuses_bad_cores),
-		cmocka_unit_test(refuses_impossible_amounts),
+		cmocka_unit_test(raw_offset_is_address),  cmocka_unit_test(pages_stay),
+		cmocka_unit_test(changes_are_seen),       cmocka_unit_test(core_extents),
+		cmocka_unit_test(core_of_virtual_ranges), cmocka_unit_test(core_overlaps),
+		cmocka_unit_test(core_of_class_32),       cmocka_unit_test(core_registers),
+		cmocka_unit_test(next_data_skips_holes),  cmocka_unit_test(refuses_other_files),
+		cmocka_unit_test(refuses_bad_cores),      cmocka_unit_test(refuses_impossible_amounts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
