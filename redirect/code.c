@@ -13,6 +13,7 @@
 #include "emu/exception.h"
 #include "emu/peek.h"
 #include "redirect/session.h"
+#include "util/quote.h"
 
 enum { MAX_PAGES = 16384 /* 64 MiB, more than modules have: page tables can pretend that there is code everywhere */ };
 
@@ -70,14 +71,13 @@ bool fetch_outside(struct redirect *redirect, uint64_t linear, uint64_t *ret_pad
 /* -- code that is not there -- */
 
 enum { MODULE_NAME = 56 /* MODULE_NAME_LEN of 64-bit kernels */ };
-_Static_assert((int)MODULE_NAME < (int)LOSS_NAME, "room for it and its end");
 
 /*
  * Whose code it is, by the product's list of modules: struct module begins with its state, a list_head and the name (linux/module.h).
  */
 static void find_owner(struct redirect *redirect, uint64_t address, struct loss_code *code)
 {
-	static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	char name[MODULE_NAME];
 	uint64_t module = 0;
 
 	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.__module_address, &address, 1, &module))
@@ -86,11 +86,10 @@ static void find_owner(struct redirect *redirect, uint64_t address, struct loss_
 	if (!module)
 		return;
 	code->owner = LOSS_OWNER_UNKNOWN;
-	if (!product_memory_read(&redirect->memory, module + 3 * redirect->context.word, code->module, MODULE_NAME))
+	if (!product_memory_read(&redirect->memory, module + 3 * redirect->context.word, name, sizeof(name)))
 		return;
 	code->owner = LOSS_OWNER_MODULE;
-	code->module[MODULE_NAME] = '\0';
-	code->module[strspn(code->module, characters)] = '\0'; /* the snapshot may have anything there */
+	quote(code->module, sizeof(code->module), name, sizeof(name));
 }
 
 /* After a call the return address is on the stack. */

@@ -48,12 +48,12 @@ const struct loss_row *loss_row(enum loss_cause cause);
 /* Whose the missing code was, by the snapshot's list of modules. */
 enum loss_owner { LOSS_OWNER_UNKNOWN, LOSS_OWNER_NONE, LOSS_OWNER_MODULE };
 
-enum { LOSS_NAME = 64 /* bytes of a module's name, longer than kernels have */, LOSS_CALLER = 160 };
+enum { LOSS_NAME = 128, LOSS_CALLER = 160 /* bytes */ };
 
 /* Code that calls needed: one entry for each module. What is said besides the count is of the first call. */
 struct loss_code {
 	enum loss_owner owner;
-	char module[LOSS_NAME]; /* as the snapshot has it, cut: of letters, digits, '_' and '-' */
+	char module[LOSS_NAME]; /* as quote() has it; empty unless it is a module's */
 	const char *call;       /* the system call's name */
 	uint64_t address;
 	char caller[LOSS_CALLER]; /* "function+0x12", or empty */
