@@ -381,6 +381,7 @@ bool kernel_call(struct context *context, enum world world, uint64_t function, c
 		product_memory_commit(context->memory);
 	else if (own)
 		product_memory_rollback(context->memory);
+	context->unfinished += world == WORLD_PRODUCT && !done;
 	return done;
 }
 

@@ -67,6 +67,7 @@ struct context {
 	struct user_pages user_pages;    /* that the running body has written */
 	struct context_restart *restart;
 	size_t restarts, restart_room;
+	uint64_t unfinished; /* kernel_call()s in the product's world that did not come back */
 };
 
 /* Enters product context. The CPU stands at the body's first instruction. False: out of memory, nothing is changed. */

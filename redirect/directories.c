@@ -22,20 +22,30 @@ static struct directory *find_directory(struct redirect *redirect, uint64_t trus
 	return NULL;
 }
 
+static bool copy_fs(struct redirect *redirect, uint64_t original, uint64_t *ret)
+{
+	return kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.copy_fs_struct, &original, 1, ret) && *ret;
+}
+
+/* NULL: the tool will be where the tools begin, whatever it thinks. */
 static struct directory *add_directory(struct redirect *redirect, uint64_t trusted, uint64_t original)
 {
 	size_t count = redirect->fs.directories;
 	struct directory *larger;
 	uint64_t copy;
 
-	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.copy_fs_struct, &original, 1, &copy) || !copy)
+	if (!copy_fs(redirect, original, &copy)) {
+		record_loss(redirect, LOSS_LIMIT);
 		return NULL;
+	}
 	if (count == redirect->fs.room) {
 		size_t room = count ? 2 * count : 16;
 
 		larger = realloc(redirect->fs.directory, room * sizeof(*larger));
-		if (!larger)
+		if (!larger) {
+			record_loss(redirect, LOSS_LIMIT);
 			return NULL;
+		}
 		redirect->fs.directory = larger;
 		redirect->fs.room = room;
 	}
@@ -64,8 +74,7 @@ bool make_directories(struct redirect *redirect)
 
 	if (!find_member(redirect, redirect->function.exit_fs, &member) ||
 	    !product_memory_read_word(&redirect->memory, redirect->host_task + member, redirect->context.word, &original) ||
-	    !kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.copy_fs_struct, &original, 1, &redirect->fs.first) ||
-	    !redirect->fs.first)
+	    !copy_fs(redirect, original, &redirect->fs.first))
 		return false;
 	redirect->fs.member = member;
 	return put_fs(redirect, redirect->fs.first);
@@ -78,7 +87,8 @@ void go_to_directory(struct redirect *redirect)
 
 	if (!directory && trusted)
 		directory = add_directory(redirect, trusted, redirect->fs.first);
-	put_fs(redirect, directory ? directory->product : redirect->fs.first);
+	if (!put_fs(redirect, directory ? directory->product : redirect->fs.first))
+		record_loss(redirect, LOSS_LIMIT);
 }
 
 /*

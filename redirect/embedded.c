@@ -21,8 +21,11 @@ static bool translate_at(struct redirect *redirect, uint64_t address)
 	struct call *call = &redirect->call;
 	struct patch patch = {.address = address};
 
-	if (call->patches == MAX_PATCHES || cpu_peek(redirect->cpu, address, &patch.original, 4) != 4 ||
-	    !product_descriptor(redirect, patch.original, &patch.translated))
+	if (call->patches == MAX_PATCHES) {
+		record_loss(redirect, LOSS_LIMIT); /* the product will see the tool's number */
+		return false;
+	}
+	if (cpu_peek(redirect->cpu, address, &patch.original, 4) != 4 || !product_descriptor(redirect, patch.original, &patch.translated))
 		return false;
 	call->patch[call->patches++] = patch;
 	return true;

@@ -72,6 +72,7 @@ int64_t install_placeholder(struct redirect *redirect, uint32_t number)
 
 	kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.get_close_on_exec, (uint64_t[]){number}, 1, &close_on_exec);
 	if (!open_null(redirect, &file, &error)) {
+		record_loss(redirect, LOSS_LIMIT);
 		close_in_product(redirect, number);
 		return error;
 	}

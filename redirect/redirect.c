@@ -49,13 +49,16 @@ void record_loss(struct redirect *redirect, enum loss_cause cause)
 	redirect->call.lost |= 1u << cause;
 }
 
-/* What the call read that is not there, though it went on. */
+/* What the call read that is not there, and what calls of ours did not tell, though it went on. */
 static void record_gaps(struct redirect *redirect)
 {
 	if (redirect->memory.count.holes != redirect->holes)
 		record_loss(redirect, LOSS_OUTSIDE);
 	if (redirect->memory.count.unreadable != redirect->unreadable)
 		record_loss(redirect, LOSS_UNREADABLE);
+	if (redirect->context.unfinished != redirect->unfinished && !redirect->call.lost)
+		record_loss(redirect, LOSS_BUDGET); /* all other reasons have been recorded */
+	redirect->unfinished = redirect->context.unfinished;
 	redirect->holes = redirect->memory.count.holes;
 	redirect->unreadable = redirect->memory.count.unreadable;
 }

@@ -88,7 +88,8 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	}
 	if (redirect->context.phase == CONTEXT_USER_FAULT && stand_in->action == WAIT) {
 		redirect->stats.restarted++;
-		context_schedule(&redirect->context);
+		if (!context_schedule(&redirect->context))
+			record_loss(redirect, LOSS_LIMIT);
 		restore_arguments(
 			redirect); /* afterwards: pages of the tool come back as they were at their first write, arguments in place */
 		return MARK_CONTINUE;
