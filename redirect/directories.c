@@ -35,7 +35,8 @@ static struct directory *add_directory(struct redirect *redirect, uint64_t trust
 	uint64_t copy;
 
 	if (!copy_fs(redirect, original, &copy)) {
-		record_loss(redirect, LOSS_LIMIT);
+		if (!redirect->call.lost) /* else it is known why */
+			record_loss(redirect, LOSS_LIMIT);
 		return NULL;
 	}
 	if (count == redirect->fs.room) {
