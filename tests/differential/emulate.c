@@ -100,7 +100,7 @@ static void build_gate(struct emulator *emulator, unsigned vector)
 	physmem_write(&emulator->mem, KERNEL + STUBS + vector * STUB_SIZE, HLT, 1);
 }
 
-static void build_kernel(struct emulator *emulator, uint32_t cpu_limit)
+static void build_kernel(struct emulator *emulator, uint32_t cpu_limit, bool code32)
 {
 	uint64_t tss = KERNEL_BASE + TSS;
 
@@ -108,6 +108,8 @@ static void build_kernel(struct emulator *emulator, uint32_t cpu_limit)
 		map_page(emulator, KERNEL_BASE + i * 4096, KERNEL + i * 4096, PTE_W);
 	for (unsigned i = 0; i < sizeof(gdt) / sizeof(gdt[0]); i++)
 		put(emulator, KERNEL + GDT + 8 * i, gdt[i]);
+	if (!code32)
+		put(emulator, KERNEL + GDT + (SELECTOR_CODE32 & ~7), 0);
 	put(emulator, KERNEL + GDT + SELECTOR_TSS, TSS_LIMIT | (tss & 0xffffff) << 16 | 0x8bull << 40 | (tss >> 24 & 0xff) << 56);
 	put(emulator, KERNEL + GDT + SELECTOR_TSS + 8, tss >> 32);
 	put(emulator, KERNEL + TSS + 4, KERNEL_BASE + STACK_TOP);
@@ -130,7 +132,7 @@ static void start_long_mode(struct cpu *cpu)
 	cpu_update_paging(cpu);
 }
 
-struct error *emulator_create(bool tagged, uint32_t cpu_limit, struct emulator **ret)
+struct error *emulator_create(bool tagged, uint32_t cpu_limit, bool code32, struct emulator **ret)
 {
 	struct emulator *emulator = calloc(1, sizeof(*emulator));
 	struct error *err;
@@ -148,7 +150,7 @@ struct error *emulator_create(bool tagged, uint32_t cpu_limit, struct emulator *
 	}
 	emulator->next_table = TABLES + 4096;
 	build_user(emulator);
-	build_kernel(emulator, cpu_limit);
+	build_kernel(emulator, cpu_limit, code32);
 	if (tagged)
 		emulator->cpu->mode |= MODE_TAGGED;
 	start_long_mode(emulator->cpu);

@@ -2,10 +2,43 @@
  * Into a case and out of it. All of a case's registers are the host's own here, so everything is addressed absolutely.
  * struct native_context lies at CONTEXT; see layout.h.
  */
+#include <asm/prctl.h>
+#include <asm/unistd_64.h>
+
 #include "tests/differential/layout.h"
 
 #define GPR(n) CONTEXT + STATE_GPR + 8 * n
 #define SELECTOR(n) CONTEXT + STATE_SELECTOR + 2 * n
+
+/*
+ * FS and GS bases by their instructions or, where the host's kernel does not give programs these, by system calls. Those change RAX, RCX,
+ * RDI, RSI and R11, and setting a base loads a null selector.
+ */
+	.macro set_base instruction, function, base
+	testl $1, CONTEXT + CONTEXT_FSGSBASE
+	jz 1f
+	movq \base, %rax
+	\instruction %rax
+	jmp 2f
+1:	movl $__NR_arch_prctl, %eax
+	movl $\function, %edi
+	movq \base, %rsi
+	syscall
+2:
+	.endm
+
+	.macro get_base instruction, function, base
+	testl $1, CONTEXT + CONTEXT_FSGSBASE
+	jz 1f
+	\instruction %rax
+	movq %rax, \base
+	jmp 2f
+1:	movl $__NR_arch_prctl, %eax
+	movl $\function, %edi
+	movl $\base, %esi
+	syscall
+2:
+	.endm
 
 	.text
 
@@ -22,12 +55,21 @@ native_enter:
 	fxrstor64 CONTEXT + STATE_FX
 	movw SELECTOR(0), %es
 	movw SELECTOR(3), %ds
+	testl $1, CONTEXT + CONTEXT_FSGSBASE
+	jz 3f
 	movw SELECTOR(4), %fs
 	movw SELECTOR(5), %gs
-	movq CONTEXT + STATE_FS_BASE, %rax
-	wrfsbase %rax
-	movq CONTEXT + STATE_GS_BASE, %rax
-	wrgsbase %rax
+3:	set_base wrfsbase, ARCH_SET_FS, CONTEXT + STATE_FS_BASE
+	set_base wrgsbase, ARCH_SET_GS, CONTEXT + STATE_GS_BASE
+	testl $1, CONTEXT + CONTEXT_FSGSBASE
+	jnz 4f
+	cmpw $0, SELECTOR(4) /* others than null ones have bases of their own */
+	je 5f
+	movw SELECTOR(4), %fs
+5:	cmpw $0, SELECTOR(5)
+	je 4f
+	movw SELECTOR(5), %gs
+4:
 	movq $(CONTEXT + CONTEXT_IRET), %rsp
 	movq GPR(0), %rax
 	movq GPR(1), %rcx
@@ -76,12 +118,9 @@ native_exit:
 	movw %ds, SELECTOR(3)
 	movw %fs, SELECTOR(4)
 	movw %gs, SELECTOR(5)
-	rdfsbase %rax
-	movq %rax, CONTEXT + STATE_FS_BASE
-	rdgsbase %rax
-	movq %rax, CONTEXT + STATE_GS_BASE
-	movq CONTEXT + CONTEXT_HOST_FS, %rax
-	wrfsbase %rax
+	get_base rdfsbase, ARCH_GET_FS, CONTEXT + STATE_FS_BASE
+	get_base rdgsbase, ARCH_GET_GS, CONTEXT + STATE_GS_BASE
+	set_base wrfsbase, ARCH_SET_FS, CONTEXT + CONTEXT_HOST_FS
 	fninit
 	ldmxcsr CONTEXT + CONTEXT_MXCSR
 	movq CONTEXT + CONTEXT_HOST_RSP, %rsp
@@ -114,12 +153,9 @@ native_signal:
 	movw %ds, SELECTOR(3)
 	movw %fs, SELECTOR(4)
 	movw %gs, SELECTOR(5)
-	rdfsbase %rax
-	movq %rax, CONTEXT + STATE_FS_BASE
-	rdgsbase %rax
-	movq %rax, CONTEXT + STATE_GS_BASE
-	movq CONTEXT + CONTEXT_HOST_FS, %rax
-	wrfsbase %rax
+	get_base rdfsbase, ARCH_GET_FS, CONTEXT + STATE_FS_BASE
+	get_base rdgsbase, ARCH_GET_GS, CONTEXT + STATE_GS_BASE
+	set_base wrfsbase, ARCH_SET_FS, CONTEXT + CONTEXT_HOST_FS
 	movq %rdx, %rdi
 	andq $-16, %rsp
 	call native_collect_signal

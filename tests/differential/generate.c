@@ -23,6 +23,8 @@ static bool is_eligible(const struct generator *generator, const struct isa_row 
 {
 	const struct exempt_row *exempt = exempt_find(row);
 
+	if (!wide && !generator->host.code32)
+		return false;
 	if (row->attributes & (wide ? A_NO64 : A_ONLY64))
 		return false;
 	if (!wide && row->attributes & A_O64)
@@ -36,6 +38,8 @@ static bool is_eligible(const struct generator *generator, const struct isa_row 
 
 struct error *generator_init(struct generator *generator)
 {
+	if (!generator->host.code32 && generator->mode == 32)
+		return error_create("this host's kernel gives programs no 32-bit code segment");
 	for (unsigned wide = 0; wide < 2; wide++) {
 		generator->eligible[wide] = calloc(isa_row_count, sizeof(uint16_t));
 		if (!generator->eligible[wide])
@@ -158,6 +162,19 @@ static unsigned branch_bytes(const struct decoded *decoded)
 	return decoded->operand_size == 2 ? 2 : 4;
 }
 
+/* Without FSGSBASE only null selectors come with bases, and those are of use in 64-bit code alone. */
+static void limit_bases(const struct generator *generator, struct test_case *test)
+{
+	struct state *state = &test->before;
+
+	if (generator->host.fsgsbase)
+		return;
+	if (test->code_size == 8)
+		state->selector[SEG_FS] = state->selector[SEG_GS] = 0;
+	else
+		state->fs_base = state->gs_base = 0;
+}
+
 /* -- one instruction -- */
 
 /* A branch goes to the end or to INT3s around the code, seldom anywhere else; never into itself. */
@@ -196,6 +213,7 @@ static void generate_single(const struct generator *generator, struct random *ra
 	if (decoded.row->op == OP_UD0 || decoded.row->op == OP_UD1) /* not all processors fetch a ModRM byte for these */
 		test->offset &= 0xeff;
 	prepare_registers(random, test, false);
+	limit_bases(generator, test);
 	if (is_accessed_in_parts(decoded.row) || decoded.row->op == OP_BOUND ||
 	    (generator->host.class == HOST_OTHER && decoded.row->attributes & (A_X87 | A_MMX | A_SSE))) /* SDM vol. 3A, 6.15, table 6-7 */
 		test->before.rflags &= ~(uint64_t)FLAG_AC;
@@ -315,6 +333,7 @@ static void generate_sequence(const struct generator *generator, struct random *
 			test->instruction[i].target = test->count;
 	}
 	prepare_registers(random, test, true);
+	limit_bases(generator, test);
 	test->before.rip = CODE_BASE + test->offset;
 	if (test->count)
 		generate_assemble(test);

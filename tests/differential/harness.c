@@ -22,7 +22,8 @@ struct error *harness_init(struct harness *harness, bool plain, bool tagged)
 	for (unsigned i = 0; !err && i < ENGINE_COUNT; i++) {
 		if (!wanted[i])
 			continue;
-		err = emulator_create(i == 1, native_batch(harness->native)->cpu_limit, &harness->emulator[i]);
+		err = emulator_create(i == 1, native_batch(harness->native)->cpu_limit, harness->generator.host.code32,
+				      &harness->emulator[i]);
 		harness->outcome[i] = calloc(BATCH, sizeof(struct outcome));
 		if (!err && !harness->outcome[i])
 			err = error_create("out of memory");

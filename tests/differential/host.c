@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "emu/cpu.h"
+#include "tests/differential/native.h"
 
 static const struct {
 	const char *name, *meaning;
@@ -28,6 +29,16 @@ static unsigned family(unsigned signature)
 	unsigned base = signature >> 8 & 0xf;
 
 	return base == 0xf ? base + (signature >> 20 & 0xff) : base;
+}
+
+/* Kernels without 32-bit programs, and some hypervisors, have no such segment. */
+static bool has_segment(uint32_t selector)
+{
+	uint32_t rights;
+	bool valid;
+
+	__asm__("lar %2, %0" : "=&r"(rights), "=@ccz"(valid) : "r"(selector));
+	return valid;
 }
 
 void host_detect(struct host *ret)
@@ -51,6 +62,8 @@ void host_detect(struct host *ret)
 		ret->bmi1 = b & bit_BMI;
 		ret->invpcid = b & 1 << 10;
 	}
+	ret->code32 = has_segment(SELECTOR_CODE32);
+	ret->fsgsbase = native_has_fsgsbase();
 	if (__get_cpuid(0x80000001, &a, &b, &c, &d))
 		ret->abm = c & bit_LZCNT;
 }
@@ -72,8 +85,9 @@ void host_describe(const struct host *host, char *to, unsigned size)
 		bool has;
 		const char *name;
 	} features[] = {
-		{host->sse3, "SSE3"},     {host->ssse3, "SSSE3"}, {host->sse41, "SSE4.1"},    {host->sse42, "SSE4.2"},
-		{host->popcnt, "POPCNT"}, {host->movbe, "MOVBE"}, {host->cx16, "CMPXCHG16B"}, {host->invpcid, "INVPCID"},
+		{host->sse3, "SSE3"},         {host->ssse3, "SSSE3"},        {host->sse41, "SSE4.1"},    {host->sse42, "SSE4.2"},
+		{host->popcnt, "POPCNT"},     {host->movbe, "MOVBE"},        {host->cx16, "CMPXCHG16B"}, {host->invpcid, "INVPCID"},
+		{host->fsgsbase, "FSGSBASE"}, {host->code32, "32-bit code"},
 	};
 	struct host real;
 	unsigned length;
@@ -157,6 +171,10 @@ bool host_lacks(const struct host *host, const struct isa_row *row)
 		return !host->cx16;
 	if (row->op == OP_INVPCID)
 		return !host->invpcid; /* #UD in place of #GP */
+	if (row->attributes & A_NO64 && !host->code32)
+		return true;
+	if (row->op == OP_RDFSBASE || row->op == OP_RDGSBASE || row->op == OP_WRFSBASE || row->op == OP_WRGSBASE)
+		return !host->fsgsbase;
 	if (row->op == OP_CRC32)
 		return !host->sse42;
 	if (sse && row->map == MAP_0F38)

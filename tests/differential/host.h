@@ -10,9 +10,10 @@ enum host_class { HOST_ZEN5, HOST_ZEN3, HOST_OTHER, HOST_CLASSES };
 struct host {
 	enum host_class class;
 	bool amd, zen5;
-	bool abm;  /* LZCNT */
-	bool bmi1; /* TZCNT */
-	bool sse3, ssse3, sse41, sse42, popcnt, movbe, cx16, invpcid;
+	bool abm;    /* LZCNT */
+	bool bmi1;   /* TZCNT */
+	bool code32; /* a segment of 32-bit code that programs may use: SELECTOR_CODE32 */
+	bool sse3, ssse3, sse41, sse42, popcnt, movbe, cx16, invpcid, fsgsbase;
 };
 
 void host_detect(struct host *ret);

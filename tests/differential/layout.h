@@ -36,6 +36,7 @@
 #define CONTEXT_HOST_RSP (STATE_SIZE)
 #define CONTEXT_HOST_FS (STATE_SIZE + 8)
 #define CONTEXT_MXCSR (STATE_SIZE + 16)
+#define CONTEXT_FSGSBASE (STATE_SIZE + 20)
 #define CONTEXT_IRET (STATE_SIZE + 24)
 #define CONTEXT_STACK_TOP 0x1000 /* the rest of the page */
 

@@ -24,6 +24,9 @@ struct batch {
 };
 
 struct native;
+/* Whether the host's kernel gives programs RDFSBASE and its like. If not, a base other than 0 needs a null selector: arch_prctl() loads
+ * one. */
+bool native_has_fsgsbase(void);
 struct error *native_create(struct native **ret);
 void native_destroy(struct native *native);
 /* The shared batch, to be filled in before native_start(). */
