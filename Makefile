@@ -86,7 +86,7 @@ include tests/others/others.mk
 
 $(BUILD)/tests/unit/test_losses: $(BUILD)/cli/closing.o
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libxray86.a
-	@$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	@$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
 # Test objects are kept.
 .SECONDARY:
@@ -94,8 +94,9 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libxray86.a
 test-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 	@for test in $^; do echo "== $$test"; $$test || exit 1; done
 
-# The emulator against the host's CPU: random instructions, compared (tests/differential/).
+# The emulator against the host's CPU: random instructions, compared (tests/differential/). A unit test has all of it but its main().
 DIFFERENTIAL_SOURCES = $(wildcard tests/differential/*.c tests/differential/*.S)
+$(BUILD)/tests/unit/test_host: $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(filter-out %/main.c,$(DIFFERENTIAL_SOURCES)))))
 CASES ?= 1000000
 SEED ?= 1
 

@@ -27,6 +27,7 @@
 #define DIFFERS_ST(n) (1ull << (32 + (n)))
 #define DIFFERS_ST_ALL (0xffull << 32)
 #define DIFFERS_XMM(n) (1ull << (40 + (n)))
+#define DIFFERS_XMM_ALL (0xffffull << 40)
 
 /*
  * host: `native` is the host's outcome, and what may depend on the processor or its kernel is left out. NULL: both are the emulator's, and

@@ -18,6 +18,8 @@ struct encoder {
 	unsigned length;
 	bool memory;         /* ModRM names memory */
 	bool address_prefix; /* 67 */
+	bool lock_prefix;    /* F0 */
+	bool locked;         /* LOCK, or as if with it: XCHG */
 	uint8_t prefix[8];
 	unsigned prefixes;
 	uint8_t rex;
@@ -95,14 +97,24 @@ static void choose_other_prefixes(struct encoder *e)
 	static const uint8_t segments[] = {0x64, 0x65, 0x26, 0x2e, 0x36, 0x3e};
 	bool implicit = has_method(e->row, METHOD_X) || has_method(e->row, METHOD_Y) || has_method(e->row, METHOD_O);
 
-	if (percent(e, e->memory || implicit ? 12 : 2))
+	if (!(e->locked && e->options->in_sequence) && percent(e, e->memory || implicit ? 12 : 2))
 		add_prefix(e, segments[percent(e, 60) ? below(e, 2) : below(e, 6)]);
 	if (e->address_prefix)
 		add_prefix(e, 0x67);
-	if ((e->row->attributes & A_LOCK && e->memory && percent(e, 25)) || percent(e, 1))
+	if (e->lock_prefix)
 		add_prefix(e, 0xf0);
 	while (e->prefixes && percent(e, 3)) /* the same again */
 		add_prefix(e, e->prefix[below(e, e->prefixes)]);
+}
+
+/*
+ * Locked operands must not cross a cache line: processors that detect it trap, and kernels then slow or end the program. In sequences it
+ * is not known where a register will point, so there such an operand has none.
+ */
+static void choose_lock(struct encoder *e)
+{
+	e->lock_prefix = (e->row->attributes & A_LOCK && e->memory && percent(e, 25)) || percent(e, 1);
+	e->locked = e->memory && (e->lock_prefix || e->row->op == OP_XCHG);
 }
 
 static void choose_modrm(struct encoder *e)
@@ -127,6 +139,11 @@ static void choose_address(struct encoder *e)
 
 	if (!wide && e->address_prefix) {
 		e->rm &= 7;
+		return;
+	}
+	if (e->locked && e->options->in_sequence) { /* where prepare_displacement() says, aligned */
+		e->mod = 0;
+		e->rm = e->base = RBP;
 		return;
 	}
 	if (!e->options->in_sequence) {
@@ -239,6 +256,7 @@ void encode_random(struct random *random, const struct isa_row *row, const struc
 	memset(ret, 0, sizeof(*ret));
 	choose_modrm(&e);
 	e.address_prefix = percent(&e, options->in_sequence ? (options->code_size == 8 ? 3 : 0) : 10);
+	choose_lock(&e);
 	if (e.memory)
 		choose_address(&e);
 	choose_mandatory_prefix(&e);

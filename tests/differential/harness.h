@@ -21,6 +21,8 @@ struct harness {
 	uint64_t *mismatched; /* by row of the (last) instruction */
 };
 
+/* Starts the native executor and measures the host: generator.host, which may be changed before harness_init(). */
+struct error *harness_measure(struct harness *harness);
 struct error *harness_init(struct harness *harness, bool plain, bool tagged);
 void harness_deinit(struct harness *harness);
 /* Runs cases first .. first+count-1, all of one batch's image. */

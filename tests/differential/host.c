@@ -1,149 +1,264 @@
-/*
- * The host's processor: host.h.
- *
- * `amd`, `zen5` and the features are what it is; `class` is what is known of its ways with what the SDM leaves undefined, and can be
- * chosen.
- */
+/* What follows from the traits for single encodings, and the hosts known by name: host.h. */
 #include "tests/differential/host.h"
 
-#include <cpuid.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "emu/cpu.h"
-#include "tests/differential/native.h"
 
+/* -- hosts by name -- */
+
+/* Traits from here on are the processor's ways; those before are extensions, which no name changes. */
+enum { FIRST_WAY = TRAIT_REP_BSF, NAMED_TRAITS = 20 };
+
+/*
+ * What is known of them, or imagined: they do as the emulator but for these. The sets are for trying what compare does with such a host;
+ * a run measures its own.
+ */
 static const struct {
-	const char *name, *meaning;
-} classes[HOST_CLASSES] = {
-	[HOST_ZEN5] = {"zen5", "AMD Zen 5; undefined flags compared"},
-	[HOST_ZEN3] = {"zen3",
-		       "AMD up to Zen 4, of which Zen 3 was measured; undefined flags compared, those of BSF and BSR by their own rule"},
-	[HOST_OTHER] = {"other", "any processor; only what the SDM defines is compared"},
+	const char *name;
+	struct {
+		uint8_t trait, answer;
+	} but[NAMED_TRAITS]; /* ended by TRAIT_SSSE3 (0) */
+	struct {
+		uint8_t group;
+		uint16_t unlike, kept; /* flags that do not follow the rule; those of them that are kept */
+	} flags[4];                    /* ended by unlike 0 */
+} named[] = {
+#define AMD                                                                                                                                \
+	{TRAIT_REP_BSF, OTHER}, {TRAIT_REP_BSR, OTHER}, {TRAIT_BRANCH_66, OTHER}, {TRAIT_REP_LOOP, OTHER}, {TRAIT_FAR_64, OTHER},          \
+		{TRAIT_MOVSXD_66, OTHER}, {TRAIT_NOP_0D, OTHER}, {TRAIT_SYSRET_32, OTHER}, {TRAIT_SYSEXIT, OTHER},                         \
+		{TRAIT_IDLE_FOP, OTHER}, {TRAIT_IDLE_FIP, OTHER}, {TRAIT_IDLE_FDP, OTHER}, {TRAIT_POINTERS_64, OTHER},                     \
+	{                                                                                                                                  \
+		TRAIT_MMX_FAULT, OTHER                                                                                                     \
+	}
+	{"zen3", {AMD, {TRAIT_CMPS_ORDER, OTHER}}, {{GROUP_BIT_SCAN, FLAGS_ARITHMETIC & ~FLAG_ZF, FLAGS_ARITHMETIC & ~FLAG_ZF}}},
+	{"zen4", {AMD, {TRAIT_CMPS_ORDER, OTHER}}, {{0}}},
+	{"zen5", {AMD}, {{0}}},
+	{"intel",
+	 {{TRAIT_REP_BSF, OTHER},
+	  {TRAIT_REP_BSR, OTHER},
+	  {TRAIT_CVTPI2, OTHER},
+	  {TRAIT_PUSH_SEGMENT, OTHER},
+	  {TRAIT_POP_SEGMENT, OTHER},
+	  {TRAIT_IDLE_FOP, OTHER},
+	  {TRAIT_IDLE_FDP, OTHER},
+	  {TRAIT_PENDING_FDP, UNKNOWN},
+	  {TRAIT_ALIGNMENT, UNKNOWN},
+	  {TRAIT_CMPS_ORDER, UNKNOWN},
+	  {TRAIT_IMAGE_FAULT, UNKNOWN},
+	  {TRAIT_ENTER_FAULT, UNKNOWN}},
+	 {{GROUP_MULTIPLY, FLAG_SF | FLAG_ZF | FLAG_AF | FLAG_PF, 0},
+	  {GROUP_DIVIDE, FLAGS_ARITHMETIC, 0},
+	  {GROUP_SHIFT, FLAG_AF | FLAG_OF, 0},
+	  {GROUP_DOUBLE_SHIFT, FLAG_AF | FLAG_OF, 0}}},
+#undef AMD
 };
 
-enum { FAMILY_ZEN5 = 0x1a };
-
-static unsigned family(unsigned signature)
+static void take_nothing(struct host *host)
 {
-	unsigned base = signature >> 8 & 0xf;
-
-	return base == 0xf ? base + (signature >> 20 & 0xff) : base;
+	for (unsigned trait = FIRST_WAY; trait < TRAITS; trait++)
+		host->answer[trait] = UNKNOWN;
+	memset(host->flags, 0, sizeof(host->flags));
 }
 
-/* Kernels without 32-bit programs, and some hypervisors, have no such segment. */
-static bool has_segment(uint32_t selector)
+static void take_emulated(struct host *host)
 {
-	uint32_t rights;
-	bool valid;
-
-	__asm__("lar %2, %0" : "=&r"(rights), "=@ccz"(valid) : "r"(selector));
-	return valid;
-}
-
-void host_detect(struct host *ret)
-{
-	unsigned a, b, c, d;
-
-	memset(ret, 0, sizeof(*ret));
-	__cpuid(0, a, b, c, d);
-	ret->amd = b == signature_AMD_ebx || b == 0x6f677948 /* Hygon */;
-	__cpuid(1, a, b, c, d);
-	ret->zen5 = ret->amd && family(a) >= FAMILY_ZEN5;
-	ret->class = ret->zen5 ? HOST_ZEN5 : ret->amd ? HOST_ZEN3 : HOST_OTHER;
-	ret->sse3 = c & bit_SSE3;
-	ret->ssse3 = c & bit_SSSE3;
-	ret->sse41 = c & bit_SSE4_1;
-	ret->sse42 = c & bit_SSE4_2;
-	ret->popcnt = c & bit_POPCNT;
-	ret->movbe = c & bit_MOVBE;
-	ret->cx16 = c & bit_CMPXCHG16B;
-	if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
-		ret->bmi1 = b & bit_BMI;
-		ret->invpcid = b & 1 << 10;
+	for (unsigned trait = FIRST_WAY; trait < TRAITS; trait++)
+		host->answer[trait] = EMULATED;
+	for (unsigned group = 0; group < FLAG_GROUPS; group++) {
+		host->flags[group].emulated = FLAGS_ARITHMETIC;
+		host->flags[group].kept = 0;
 	}
-	ret->code32 = has_segment(SELECTOR_CODE32);
-	ret->fsgsbase = native_has_fsgsbase();
-	if (__get_cpuid(0x80000001, &a, &b, &c, &d))
-		ret->abm = c & bit_LZCNT;
 }
 
 bool host_pretend(struct host *host, const char *name)
 {
-	for (unsigned i = 0; i < HOST_CLASSES; i++) {
-		if (strcmp(name, classes[i].name) == 0) {
-			host->class = i;
-			return true;
+	if (strcmp(name, "none") == 0) {
+		take_nothing(host);
+		return true;
+	}
+	for (unsigned i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		if (strcmp(name, named[i].name) != 0)
+			continue;
+		take_emulated(host);
+		for (unsigned n = 0; n < NAMED_TRAITS && named[i].but[n].trait; n++)
+			host->answer[named[i].but[n].trait] = named[i].but[n].answer;
+		for (unsigned n = 0; n < 4 && named[i].flags[n].unlike; n++) {
+			host->flags[named[i].flags[n].group].emulated &= ~named[i].flags[n].unlike;
+			host->flags[named[i].flags[n].group].kept = named[i].flags[n].kept;
 		}
+		return true;
 	}
 	return false;
 }
 
-void host_describe(const struct host *host, char *to, unsigned size)
-{
-	const struct {
-		bool has;
-		const char *name;
-	} features[] = {
-		{host->sse3, "SSE3"},         {host->ssse3, "SSSE3"},        {host->sse41, "SSE4.1"},    {host->sse42, "SSE4.2"},
-		{host->popcnt, "POPCNT"},     {host->movbe, "MOVBE"},        {host->cx16, "CMPXCHG16B"}, {host->invpcid, "INVPCID"},
-		{host->fsgsbase, "FSGSBASE"}, {host->code32, "32-bit code"},
-	};
-	struct host real;
-	unsigned length;
-	bool lacks = false;
+/* -- for people -- */
 
-	host_detect(&real);
-	length = snprintf(to, size, "%s%s (%s); lacks:", real.class != host->class ? "taken as " : "", classes[host->class].name,
-			  classes[host->class].meaning);
-	for (unsigned i = 0; i < sizeof(features) / sizeof(features[0]) && length < size; i++) {
-		if (!features[i].has)
-			length += snprintf(to + length, size - length, " %s", features[i].name);
-		lacks |= !features[i].has;
-	}
-	if (!lacks && length < size)
-		snprintf(to + length, size - length, " nothing");
+struct line {
+	char *to;
+	unsigned size, length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(line->to + line->length, line->size - line->length, format, arguments);
+	va_end(arguments);
+	line->length += length;
+	if (line->length >= line->size)
+		line->length = line->size - 1;
 }
 
-static bool has_prefix(const struct decoded *decoded, const uint8_t *bytes, uint8_t prefix)
+/* The traits of one answer, flags that are so among them. */
+static void add_answers(struct line *line, const struct host *host, const char *title, enum answer answer)
+{
+	bool any = false;
+
+	for (unsigned trait = 0; trait < TRAITS; trait++) {
+		if (host->answer[trait] != answer)
+			continue;
+		add(line, "%s %s", any ? "" : title, traits[trait].name);
+		any = true;
+	}
+	for (unsigned group = 0; group < FLAG_GROUPS; group++) {
+		uint16_t unlike = FLAGS_ARITHMETIC & ~host->flags[group].emulated, kept = unlike & host->flags[group].kept;
+
+		if (answer == OTHER ? !kept : !(unlike & ~kept))
+			continue;
+		add(line, "%s flags:%s", any ? "" : title, flag_groups[group].name);
+		any = true;
+	}
+}
+
+void host_describe(const struct host *host, char *to, unsigned size)
+{
+	struct line line = {to, size, 0};
+
+	add(&line, "; as the emulator but for:");
+	add_answers(&line, host, "", OTHER);
+	add_answers(&line, host, "; not known, so as undefined:", UNKNOWN);
+}
+
+/* -- encodings -- */
+
+struct seen {
+	unsigned code_size;
+	const struct decoded *decoded;
+	const uint8_t *bytes;
+};
+
+static bool has_prefix(const struct seen *seen, uint8_t prefix)
 {
 	/* Prefixes and REX before the opcode; a false hit in the opcode only costs a case. */
-	for (unsigned i = 0; i < decoded->length && i < 8; i++) {
-		if (bytes[i] == prefix)
+	for (unsigned i = 0; i < seen->decoded->length && i < 8; i++) {
+		if (seen->bytes[i] == prefix)
 			return true;
-		if (bytes[i] == 0x0f)
+		if (seen->bytes[i] == 0x0f)
 			break;
 	}
 	return false;
 }
 
-bool host_differs(const struct host *host, unsigned code_size, const struct decoded *decoded, const uint8_t *bytes)
+static uint16_t op(const struct seen *seen)
 {
-	const struct isa_row *row = decoded->row;
+	return seen->decoded->row->op;
+}
+
+static bool is_rep_bsf(const struct seen *seen)
+{
+	return op(seen) == OP_BSF && has_prefix(seen, 0xf3);
+}
+
+static bool is_rep_bsr(const struct seen *seen)
+{
+	return op(seen) == OP_BSR && has_prefix(seen, 0xf3);
+}
+
+static bool is_narrow_branch(const struct seen *seen)
+{
+	const struct isa_row *row = seen->decoded->row;
 	bool near_branch = row->attributes & A_F64 && (row->attributes & A_BRANCH || row->op == OP_JMP_INDIRECT ||
 						       row->op == OP_CALL_INDIRECT || row->op == OP_RET || row->op == OP_RET_N);
 
-	if (row->op == OP_BSF && host->bmi1 && has_prefix(decoded, bytes, 0xf3)) /* TZCNT */
-		return true;
-	if (row->op == OP_BSR && host->abm && has_prefix(decoded, bytes, 0xf3)) /* LZCNT */
-		return true;
-	if (!host->amd)
-		return row->op == OP_CVTPI2PS && decoded->mod != 3; /* ours leaves the x87 state alone, as AMD's; the SDM says otherwise */
-	if (near_branch && code_size == 8 && has_prefix(decoded, bytes, 0x66)) /* AMD's are 16 bits wide then; ours are Intel's */
-		return true;
-	if ((row->op == OP_LOOPE || row->op == OP_LOOPNE) && (has_prefix(decoded, bytes, 0xf3) || has_prefix(decoded, bytes, 0xf2)))
-		return true; /* on AMD's, F3 makes either LOOPE, F2 LOOPNE */
-	if ((row->op == OP_LSS || row->op == OP_LFS || row->op == OP_LGS) && decoded->operand_size == 8) /* AMD's have no m16:64 */
-		return true;
-	if (row->op == OP_MOVSXD && decoded->operand_size == 2) /* AMD's read a doubleword for it, Intel's a word */
-		return true;
-	return row->op == OP_SYSRET && code_size == 4; /* AMD's has it in legacy code too: #GP in place of #UD */
+	return near_branch && seen->code_size == 8 && has_prefix(seen, 0x66);
 }
 
-bool host_copies_wrongly(const struct host *host, const struct decoded *decoded)
+static bool is_rep_loop(const struct seen *seen)
 {
-	return host->zen5 && decoded->row->op == OP_MOVS && decoded->address_size == 2;
+	return (op(seen) == OP_LOOPE || op(seen) == OP_LOOPNE) && (has_prefix(seen, 0xf3) || has_prefix(seen, 0xf2));
 }
+
+static bool is_far_64(const struct seen *seen)
+{
+	return (op(seen) == OP_LSS || op(seen) == OP_LFS || op(seen) == OP_LGS) && seen->decoded->operand_size == 8;
+}
+
+static bool is_movsxd_66(const struct seen *seen)
+{
+	return op(seen) == OP_MOVSXD && seen->decoded->operand_size == 2;
+}
+
+static bool is_sysret_32(const struct seen *seen)
+{
+	return op(seen) == OP_SYSRET && seen->code_size == 4;
+}
+
+static bool is_lahf_64(const struct seen *seen)
+{
+	return (op(seen) == OP_LAHF || op(seen) == OP_SAHF) && seen->code_size == 8;
+}
+
+static bool is_special_register(const struct seen *seen)
+{
+	return op(seen) == OP_MOV_FROM_CR || op(seen) == OP_MOV_TO_CR || op(seen) == OP_MOV_FROM_DR || op(seen) == OP_MOV_TO_DR;
+}
+
+static bool is_cvtpi2_memory(const struct seen *seen)
+{
+	return (op(seen) == OP_CVTPI2PS || op(seen) == OP_CVTPI2PD) && seen->decoded->mod != 3;
+}
+
+/* Which may load FS or GS with a null selector: of several such rows, the one that may also load others. */
+static bool is_fs_or_gs_move(const struct seen *seen)
+{
+	unsigned reg = seen->decoded->reg & 7;
+
+	return op(seen) == OP_MOV_TO_SREG && (reg == SEG_FS || reg == SEG_GS);
+}
+
+bool host_differs(const struct host *host, unsigned code_size, const struct decoded *decoded, const uint8_t *bytes)
+{
+	static const struct {
+		enum trait trait;
+		bool (*concerns)(const struct seen *seen);
+	} encodings[] = {
+		{TRAIT_REP_BSF, is_rep_bsf},
+		{TRAIT_REP_BSR, is_rep_bsr},
+		{TRAIT_BRANCH_66, is_narrow_branch},
+		{TRAIT_REP_LOOP, is_rep_loop},
+		{TRAIT_FAR_64, is_far_64},
+		{TRAIT_MOVSXD_66, is_movsxd_66},
+		{TRAIT_SYSRET_32, is_sysret_32},
+		{TRAIT_LAHF, is_lahf_64},
+		{TRAIT_NO_REGISTER, is_special_register},
+		{TRAIT_CVTPI2, is_cvtpi2_memory},
+		{TRAIT_NULL_BASE, is_fs_or_gs_move},
+	};
+	struct seen seen = {code_size, decoded, bytes};
+
+	for (unsigned i = 0; i < sizeof(encodings) / sizeof(encodings[0]); i++) {
+		if (!host_does(host, encodings[i].trait) && encodings[i].concerns(&seen))
+			return true;
+	}
+	return false;
+}
+
+/* -- rows -- */
 
 bool is_accessed_in_parts(const struct isa_row *row)
 {
@@ -157,29 +272,52 @@ bool is_accessed_in_parts(const struct isa_row *row)
 	return false;
 }
 
+/* SDM vol. 3A, 6.15, table 6-7 has integers; of other operands only some, and MMX's and SSE's are left to the model. */
+bool host_checks_alignment(const struct host *host, const struct isa_row *row)
+{
+	static const uint16_t segment_ops[] = {OP_LSS, OP_LFS, OP_LGS, OP_LES, OP_LDS, OP_PUSH_SREG, OP_POP_SREG, OP_ENTER};
+
+	if (host_does(host, TRAIT_ALIGNMENT))
+		return true;
+	for (unsigned i = 0; i < sizeof(segment_ops) / sizeof(segment_ops[0]); i++) {
+		if (row->op == segment_ops[i])
+			return false;
+	}
+	return !(row->attributes & (A_X87 | A_MMX | A_SSE));
+}
+
+/* The extension that a row of MMX or SSE belongs to; TRAITS: to none that a 64-bit processor may lack. */
+static unsigned extension_of(const struct isa_row *row)
+{
+	bool ssse3 = row->map == MAP_0F38 ? row->opcode <= 0x0b || (row->opcode >= 0x1c && row->opcode <= 0x1e) : row->opcode == 0x0f;
+
+	if (!(row->attributes & (A_SSE | A_MMX)) || (row->map != MAP_0F38 && row->map != MAP_0F3A))
+		return TRAITS;
+	return ssse3 ? TRAIT_SSSE3 : TRAIT_SSE41;
+}
+
 bool host_lacks(const struct host *host, const struct isa_row *row)
 {
-	bool sse = row->attributes & (A_SSE | A_MMX);
+	static const struct {
+		uint16_t op;
+		uint8_t trait;
+	} ops[] = {
+		{OP_POPCNT, TRAIT_POPCNT},     {OP_MOVBE, TRAIT_MOVBE},       {OP_CMPXCHG16B, TRAIT_CX16},   {OP_INVPCID, TRAIT_INVPCID},
+		{OP_CRC32, TRAIT_SSE42},       {OP_RDFSBASE, TRAIT_FSGSBASE}, {OP_RDGSBASE, TRAIT_FSGSBASE}, {OP_WRFSBASE, TRAIT_FSGSBASE},
+		{OP_WRGSBASE, TRAIT_FSGSBASE}, {OP_SYSEXIT, TRAIT_SYSEXIT},   {OP_LFS, TRAIT_NULL_BASE},     {OP_LGS, TRAIT_NULL_BASE},
+		{OP_INS, TRAIT_REP_IO},        {OP_OUTS, TRAIT_REP_IO},
+	};
+	unsigned extension = extension_of(row);
 
-	if (row->op == OP_NOP && row->opcode == 0x0d)
-		return host->amd; /* #UD there */
-	if (row->op == OP_POPCNT)
-		return !host->popcnt;
-	if (row->op == OP_MOVBE)
-		return !host->movbe;
-	if (row->op == OP_CMPXCHG16B)
-		return !host->cx16;
-	if (row->op == OP_INVPCID)
-		return !host->invpcid; /* #UD in place of #GP */
-	if (row->attributes & A_NO64 && !host->code32)
+	if (row->attributes & A_NO64 && !host_does(host, TRAIT_CODE32))
 		return true;
-	if (row->op == OP_RDFSBASE || row->op == OP_RDGSBASE || row->op == OP_WRFSBASE || row->op == OP_WRGSBASE)
-		return !host->fsgsbase;
-	if (row->op == OP_CRC32)
-		return !host->sse42;
-	if (sse && row->map == MAP_0F38)
-		return row->opcode <= 0x0b || (row->opcode >= 0x1c && row->opcode <= 0x1e) ? !host->ssse3 : !(host->sse41 && host->sse42);
-	if (sse && row->map == MAP_0F3A)
-		return row->opcode == 0x0f ? !host->ssse3 : !(host->sse41 && host->sse42);
-	return false;
+	if (row->op == OP_POP_SREG && row->map == MAP_0F && !host_does(host, TRAIT_NULL_BASE))
+		return true;
+	if (row->op == OP_NOP && row->opcode == 0x0d)
+		return !host_does(host, TRAIT_NOP_0D);
+	for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		if (row->op == ops[i].op)
+			return !host_does(host, ops[i].trait);
+	}
+	return extension < TRAITS && !(host_does(host, extension) && (extension == TRAIT_SSSE3 || host_does(host, TRAIT_SSE42)));
 }

@@ -16,18 +16,19 @@ struct arguments {
 	uint64_t cases, seed, first;
 	unsigned mode, sequences, show;
 	const char *row, *host;
-	bool plain, tagged, replay, quiet, has_cases;
+	bool plain, tagged, replay, traits;
 };
 
 static const char usage[] =
 	"usage: differential [--cases N] [--seed S] [--row NAME] [--mode 32|64] [--sequences PERCENT] [--engine plain|tagged|both]\n"
 	"                    [--replay SEED:CASE] [--show MISMATCHES] [--exempt]\n"
-	"                    [--host zen3|zen5|other]\n"
+	"                    [--host none|zen3|zen4|zen5|intel] [--traits]\n"
 	"  --row        only instructions of this operation (a name of emu/isa/*.ops)\n"
 	"  --sequences  how many of 100 cases are sequences of 8 to 32 instructions (10)\n"
 	"  --replay     one case of an earlier run, with the other options as they were then\n"
 	"  --show       how many mismatches to print in full (10)\n"
-	"  --host       takes the host as one of this class: what is undefined there is not compared (differential/undefined.c)\n"
+	"  --host       takes the host as this one, not as it was measured; none: only what the SDM defines is compared\n"
+	"  --traits     lists what was measured of the host, and what follows from it\n"
 	"  --exempt     lists the rows that are not compared, and why\n";
 
 static void list_exempt(void)
@@ -41,17 +42,12 @@ static void list_exempt(void)
 static bool parse(int argc, char **argv, struct arguments *args, int *ret_status)
 {
 	static const struct option options[] = {
-		{"cases", required_argument, NULL, 'c'},
-		{"seed", required_argument, NULL, 's'},
-		{"row", required_argument, NULL, 'r'},
-		{"mode", required_argument, NULL, 'm'},
-		{"sequences", required_argument, NULL, 'q'},
-		{"engine", required_argument, NULL, 'e'},
-		{"replay", required_argument, NULL, 'p'},
-		{"show", required_argument, NULL, 'n'},
-		{"exempt", no_argument, NULL, 'x'},
-		{"host", required_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"cases", required_argument, NULL, 'c'},     {"seed", required_argument, NULL, 's'},
+		{"row", required_argument, NULL, 'r'},       {"mode", required_argument, NULL, 'm'},
+		{"sequences", required_argument, NULL, 'q'}, {"engine", required_argument, NULL, 'e'},
+		{"replay", required_argument, NULL, 'p'},    {"show", required_argument, NULL, 'n'},
+		{"exempt", no_argument, NULL, 'x'},          {"host", required_argument, NULL, 'h'},
+		{"traits", no_argument, NULL, 't'},          {NULL, 0, NULL, 0},
 	};
 	int option;
 	char *end;
@@ -88,6 +84,9 @@ static bool parse(int argc, char **argv, struct arguments *args, int *ret_status
 			break;
 		case 'h':
 			args->host = optarg;
+			break;
+		case 't':
+			args->traits = true;
 			break;
 		case 'x':
 			list_exempt();
@@ -158,45 +157,73 @@ static void show_mismatched(const struct harness *harness)
 	}
 }
 
+static void list_traits(const struct host *host)
+{
+	for (unsigned i = 0; i < TRAITS; i++)
+		printf("%-15s %s\n", traits[i].name,
+		       host->answer[i] == EMULATED ? traits[i].emulated
+		       : host->answer[i] == OTHER  ? traits[i].other
+						   : "not known");
+	for (unsigned i = 0; i < FLAG_GROUPS; i++)
+		printf("flags:%-14s %#05x as the emulator's (%s), %#05x as before\n", flag_groups[i].name, host->flags[i].emulated,
+		       flag_groups[i].rule, host->flags[i].kept);
+	for (unsigned i = 0; i < TRAITS; i++) {
+		if (host->answer[i] != EMULATED)
+			printf("so, by %s: %s\n", traits[i].name, traits[i].unless);
+	}
+}
+
+/* From the measured host to where cases can run. */
+static struct error *start(struct harness *harness, const struct arguments *args)
+{
+	char description[1024];
+
+	if (args->host && !host_pretend(&harness->generator.host, args->host))
+		return error_create("no host is called %s: give none, zen3, zen4, zen5 or intel", args->host);
+	host_describe(&harness->generator.host, description, sizeof(description));
+	printf("host: %s%s%s\n", args->host ? "taken as " : "", args->host ? args->host : "measured", description);
+	harness->generator.isa = isa_create();
+	harness->generator.seed = args->seed;
+	harness->generator.mode = args->mode;
+	harness->generator.name = args->row;
+	harness->generator.sequences = args->sequences;
+	harness->show = args->show;
+	return harness->generator.isa ? harness_init(harness, args->plain, args->tagged) : error_create("out of memory");
+}
+
+static int finish(const struct harness *harness, const struct arguments *args)
+{
+	unsigned never = 0;
+
+	show_mismatched(harness);
+	if (!args->replay && !args->row && !args->mode)
+		never = show_unexecuted(harness);
+	printf("seed %" PRIu64 ": %" PRIu64 " not made, %" PRIu64 " not comparable, %" PRIu64 " not repeatable on the host\n", args->seed,
+	       harness->not_made, harness->not_compared, harness->unstable);
+	printf("differential: %" PRIu64 " cases, %" PRIu64 " mismatches, %u rows never executed\n", harness->cases, harness->mismatches,
+	       never);
+	return harness->mismatches || never;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments args = {.cases = 1000000, .seed = 1, .sequences = 10, .show = 10, .plain = true, .tagged = true};
 	struct harness harness = {0};
-	unsigned never = 0;
 	struct error *err;
-	char description[256];
 	int status;
 
 	if (!parse(argc, argv, &args, &status))
 		return status;
-	host_detect(&harness.generator.host);
-	if (args.host && !host_pretend(&harness.generator.host, args.host)) {
-		fprintf(stderr, "differential: no class of hosts is called %s: give zen3, zen5 or other\n", args.host);
-		return 2;
-	}
-	host_describe(&harness.generator.host, description, sizeof(description));
-	harness.generator.isa = isa_create();
-	harness.generator.seed = args.seed;
-	harness.generator.mode = args.mode;
-	harness.generator.name = args.row;
-	harness.generator.sequences = args.sequences;
-	harness.show = args.show;
-	printf("host: %s\n", description);
-	err = harness.generator.isa ? harness_init(&harness, args.plain, args.tagged) : error_create("out of memory");
+	err = harness_measure(&harness);
 	if (!err)
+		err = start(&harness, &args);
+	if (!err && args.traits)
+		list_traits(&harness.generator.host);
+	else if (!err)
 		err = run(&harness, &args);
-	if (!err) {
-		show_mismatched(&harness);
-		if (!args.replay && !args.row && !args.mode)
-			never = show_unexecuted(&harness);
-		printf("seed %" PRIu64 ": %" PRIu64 " not made, %" PRIu64 " not comparable, %" PRIu64 " not repeatable on the host\n",
-		       args.seed, harness.not_made, harness.not_compared, harness.unstable);
-		printf("differential: %" PRIu64 " cases, %" PRIu64 " mismatches, %u rows never executed\n", harness.cases,
-		       harness.mismatches, never);
-	} else {
+	status = err ? 125 : args.traits ? 0 : finish(&harness, &args);
+	if (err)
 		fprintf(stderr, "differential: %s\n", err->message);
-	}
-	status = err ? 125 : harness.mismatches || never;
 	error_destroy(err);
 	harness_deinit(&harness);
 	isa_destroy((struct isa *)harness.generator.isa);

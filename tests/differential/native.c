@@ -12,7 +12,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,8 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include "tests/hybrid.h"
 
 enum { PATIENCE_MS = 5000, HWCAP2_FSGSBASE = 2 };
 
@@ -245,16 +246,8 @@ static bool forbid_system_calls(void)
 static bool bind_to_cpu(struct batch *batch)
 {
 	uint32_t limit = 0, selector = SELECTOR_CPU;
-	cpu_set_t allowed, one;
-	int cpu = 0;
 
-	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-		return false;
-	while (!CPU_ISSET(cpu, &allowed))
-		cpu++;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	if (sched_setaffinity(0, sizeof(one), &one) < 0)
+	if (!stay_on_one_cpu())
 		return false;
 	__asm__ volatile("lsl %1, %0" : "+r"(limit) : "r"(selector) : "cc");
 	batch->cpu_limit = limit;

@@ -341,6 +341,25 @@ static bool near_wrap(uint64_t offset)
 	return (uint32_t)(offset + 0x200) < 0x400;
 }
 
+bool prepare_is_locked(const struct decoded *d)
+{
+	return d->has_modrm && d->mod != 3 && (d->lock || d->row->op == OP_XCHG);
+}
+
+bool prepare_splits_lock(const struct test_case *test, const struct decoded *d)
+{
+	static const uint16_t bit_ops[] = {OP_BTS, OP_BTR, OP_BTC};
+	unsigned size = memory_size(d);
+
+	if (!prepare_is_locked(d))
+		return false;
+	for (unsigned i = 0; i < sizeof(bit_ops) / sizeof(bit_ops[0]); i++) {
+		if (d->row->op == bit_ops[i]) /* the bit's offset leads elsewhere, by multiples of the size */
+			return test->operand % size != 0;
+	}
+	return test->operand % 64 + size > 64;
+}
+
 bool prepare_wraps(const struct test_case *test, const struct decoded *d)
 {
 	const uint64_t *gpr = test->before.gpr;

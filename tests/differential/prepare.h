@@ -44,6 +44,12 @@ void prepare_operation(struct preparation *p);
  */
 bool prepare_wraps(const struct test_case *test, const struct decoded *decoded);
 
+/* Whether its memory operand is locked: by LOCK, or as if with it. */
+bool prepare_is_locked(const struct decoded *decoded);
+/* Whether such an operand, of a single instruction, would cross a cache line (see choose_lock() in encode.c). test->operand is where it is.
+ */
+bool prepare_splits_lock(const struct test_case *test, const struct decoded *decoded);
+
 /* An address for size bytes of data: mostly in the writable pages, else at their edges, on the read-only page, or nowhere. */
 uint64_t prepare_target(struct random *random, unsigned size, unsigned address_size);
 /* Base of the segment that the operand uses. */
