@@ -167,10 +167,8 @@ const struct probe probes[] = {
 	 .other = {ENDS, 0xffffffffffff}, .watch = WATCH_MEMORY, .watch_at = RSP_DEFAULT - 6},
 	{TRAIT_POP_SEGMENT, CODE("\x0f\xa1"), .rsp = STACK_BASE + STACK_SIZE - 2, .emulated = {VECTOR_PF}, .other = {ENDS}},
 	{TRAIT_NULL_BASE, CODE("\x8e\xe0"), .emulated = {ENDS, 0}, .other = {ENDS, 0x1000}, .watch = WATCH_FS_BASE},
-	/* FADD (of numbers, of empty registers), FLD1, FABS, F2XM1, FSCALE, FILD, FISTP, FXCH, FINCSTP, FFREE, FNCLEX, FNOP, FLDENV's like.
-	 */
+	/* FADD, FLD1, FABS, F2XM1, FSCALE, FILD, FISTP, FXCH, FINCSTP, FFREE, FNCLEX, FNOP. What faults the emulator leaves to the host. */
 	{TRAIT_X87_CONDITION, CODE("\xd8\xc1"), .ftw = 0xff, .emulated = {ENDS, 0x4500}, CONDITIONS},
-	{TRAIT_X87_CONDITION, CODE("\xd8\xc1"), .emulated = {ENDS, 0x4541}, CONDITIONS},
 	{TRAIT_X87_CONDITION, CODE("\xd9\xe8"), .emulated = {ENDS, 0x7d00}, CONDITIONS},
 	{TRAIT_X87_CONDITION, CODE("\xd9\xe1"), .ftw = 0xff, .emulated = {ENDS, 0x4500}, CONDITIONS},
 	{TRAIT_X87_CONDITION, CODE("\xd9\xf0"), .ftw = 0xff, .emulated = {ENDS, 0x4500}, CONDITIONS},

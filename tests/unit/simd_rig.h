@@ -22,6 +22,7 @@
 #include "emu/isa/isa.h"
 #include "emu/sse.h"
 #include "emu/x87.h"
+#include "tests/hybrid.h"
 
 enum { SIMD_DATA = RIG_DATA, SIMD_DATA_SIZE = 1024, SIMD_HANDLERS = 0x12000, SIMD_POINTER = SIMD_DATA + 256 };
 
@@ -35,6 +36,7 @@ struct simd_rig {
 	struct rig rig;
 	uint8_t *code, *data;
 	uint64_t seed;
+	bool host_leaves_x87; /* see simd_host_leaves_x87() */
 };
 
 /* The signal handler's way back; one test runs at a time. */
@@ -350,6 +352,27 @@ static void simd_compare(struct simd_rig *s, const struct isa_row *row, const ui
 		simd_fail(row, code, length, before, &host, &guest, "the x87 state");
 }
 
+/*
+ * Whether the host, like the emulator, leaves the x87 unit alone in CVTPI2PS and CVTPI2PD from memory. Others enter MMX state, and see
+ * pending x87 exceptions (SDM vol. 2A, CVTPI2PS).
+ */
+static bool simd_host_leaves_x87(struct simd_rig *s)
+{
+	static const char *const codes[] = {"\x0f\x2a\x03", "\x66\x0f\x2a\x03"};
+	bool leaves = true;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct simd_state state = {.gpr[RBX] = SIMD_POINTER, .rflags = 0x202};
+
+		state.fx.mxcsr = MXCSR_DEFAULT;
+		state.fx.x87[0] = 0x7f; /* FCW; all registers are empty, TOP is 3 */
+		state.fx.x87[3] = 3 << 3;
+		simd_run_host(s, &state, (const uint8_t *)codes[i], (unsigned)strlen(codes[i]));
+		leaves &= state.fx.x87[4] == 0 && state.fx.x87[3] == 3 << 3;
+	}
+	return leaves;
+}
+
 /* `count` random encodings and states of each form of the row. */
 static void simd_check_row(struct simd_rig *s, const struct isa_row *row, enum simd_masks masks, unsigned count)
 {
@@ -360,7 +383,7 @@ static void simd_check_row(struct simd_rig *s, const struct isa_row *row, enum s
 		for (unsigned i = 0; i < count; i++) {
 			unsigned length = simd_encode(s, row, memory, code);
 
-			if (!length)
+			if (!length || (memory && !s->host_leaves_x87 && (row->op == OP_CVTPI2PS || row->op == OP_CVTPI2PD)))
 				break;
 			simd_random_state(s, masks, &before);
 			simd_compare(s, row, code, length, &before);
@@ -371,6 +394,7 @@ static void simd_rig_init(struct simd_rig *s, bool tagged)
 {
 	struct sigaction action = {.sa_sigaction = simd_on_signal, .sa_flags = SA_SIGINFO};
 
+	assert_true(stay_on_one_kind());
 	rig_init(&s->rig, RIG_LONG);
 	for (unsigned vector = 0; vector < 32; vector++) {
 		uint64_t handler = SIMD_HANDLERS + vector * 16;
@@ -391,6 +415,7 @@ static void simd_rig_init(struct simd_rig *s, bool tagged)
 	sigaction(SIGILL, &action, NULL);
 	sigaction(SIGFPE, &action, NULL);
 	sigaction(SIGSEGV, &action, NULL);
+	s->host_leaves_x87 = simd_host_leaves_x87(s);
 }
 
 static void simd_rig_deinit(struct simd_rig *s)

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "emu/x87.h"
+#include "tests/hybrid.h"
 
 enum { FLAGS = FLAGS_ARITHMETIC, OPERAND = RIG_DATA, OPERAND_SIZE = 16 };
 
@@ -550,6 +551,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	const char *rounds = getenv("X87_TEST_ROUNDS");
 
+	assert_true(stay_on_one_kind());
 	rig_init(&f->rig, RIG_LONG);
 	f->page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(f->page, MAP_FAILED);
