@@ -23,7 +23,7 @@ static uint64_t breakpoints(const struct cpu *cpu, unsigned kinds, uint64_t addr
 
 uint64_t cpu_debug_fetch_breakpoint(const struct cpu *cpu, uint64_t linear)
 {
-	if (!cpu_debug_armed(cpu) || (cpu->eflags & FLAG_RF))
+	if (!cpu_debug_armed(cpu) || (cpu->eflags & FLAG_RF) || cpu->debug_shadow)
 		return 0;
 	return breakpoints(cpu, 1 << BREAKPOINT_FETCH, linear, 1);
 }

@@ -29,7 +29,10 @@ static inline bool cpu_debug_armed(const struct cpu *cpu)
 	return cpu->dr[7] & DR7_ENABLES;
 }
 
-/* DR6.B bits of the enabled instruction breakpoints at linear; 0 if none, or if EFLAGS.RF suppresses them. */
+/*
+ * DR6.B bits of the enabled instruction breakpoints at linear; 0 if none, or if EFLAGS.RF suppresses them, or a MOV SS or POP SS just
+ * before (as if RF were set: SDM vol. 3B 17.3.1.1).
+ */
 uint64_t cpu_debug_fetch_breakpoint(const struct cpu *cpu, uint64_t linear);
 /* The same of data breakpoints that the access touches; and of I/O ones (with CR4.DE). */
 uint64_t cpu_debug_data_breakpoint(const struct cpu *cpu, uint64_t linear, unsigned size, bool write);

@@ -2,9 +2,9 @@
  * The decoder (SDM vol. 2A chapter 2; vol. 2D appendix A). See decode.h.
  *
  * One pass: prefixes, opcode, ModRM, then the row that these choose, then what the row and ModRM say must follow (SIB, displacement,
- * immediates). Every byte comes through fetch_unsigned(), which knows the two ends: what is available, and 15. An opcode without
- * a row is #UD at once; one that LOCK or its registers make undefined is read to its end before, as processors do: being too long, or
- * crossing into a page that faults, comes first.
+ * immediates). Every byte comes through fetch_unsigned(), which knows the two ends: what is available, and 15. What is undefined is read
+ * to its end before, as processors do: being too long, crossing into a page that faults or beyond the segment's limit comes first. How
+ * long it would be, its opcode says (shape_of()); only an opcode that nothing is known of is #UD at once.
  *
  * Where processors differ we do as Intel's: near branches in 64-bit code ignore 66 (A_F64); 0F 0D with a register is NOP. Where the SDM
  * calls a combination of prefixes "unpredictable" we do what all processors do: the last of several segment overrides counts, and the
@@ -213,6 +213,30 @@ static const struct isa_row *find_row(const struct isa *isa, struct decoder *d)
 	return NULL;
 }
 
+/* Rows of what has none: the extended maps have ModRM in every opcode, 0F 3A an immediate byte besides; VMREAD and VMWRITE have ModRM. */
+static const struct isa_row undefined_modrm = {.mod = M_ANY, .reg = R_ANY};
+static const struct isa_row undefined_modrm_ib = {.mod = M_ANY, .reg = R_ANY, .operand = {OPN_Ib}};
+
+/*
+ * What follows an opcode that no row fits: as in a row of the same opcode for other prefixes, modes or members of its group, if there is
+ * one for this reg the better (TEST in group 3 alone has an immediate). NULL: nothing does. Measured on Zen 5.
+ */
+static const struct isa_row *shape_of(const struct isa *isa, const struct decoder *d)
+{
+	unsigned slot = d->map << 8 | d->to->opcode, first = isa->first[slot], end = isa->first[slot + 1];
+	bool vmread_vmwrite = d->map == MAP_0F && (d->to->opcode & 0xfe) == 0x78;
+
+	for (unsigned i = first; i < end; i++) {
+		if (modrm_fits(d, isa->row[i]))
+			return isa->row[i];
+	}
+	if (first < end)
+		return isa->row[first];
+	if (d->map == MAP_0F3A)
+		return &undefined_modrm_ib;
+	return d->map == MAP_0F38 || vmread_vmwrite ? &undefined_modrm : NULL;
+}
+
 /* -- what the row means for registers and sizes -- */
 
 static uint8_t method(const struct isa_row *row, unsigned i)
@@ -376,10 +400,10 @@ static void fetch_address(struct decoder *d)
 
 /* -- immediates -- */
 
-/* Bytes of an immediate or relative operand. */
-static unsigned immediate_size(const struct decoder *d, enum isa_type type)
+/* Bytes of an immediate or relative operand of the row. */
+static unsigned immediate_size(const struct decoder *d, const struct isa_row *row, enum isa_type type)
 {
-	unsigned size = operand_size(d, d->to->row->attributes);
+	unsigned size = operand_size(d, row->attributes);
 
 	switch (type) {
 	case TYPE_v:
@@ -392,13 +416,13 @@ static unsigned immediate_size(const struct decoder *d, enum isa_type type)
 	}
 }
 
-static void fetch_immediates(struct decoder *d)
+static void fetch_immediates(struct decoder *d, const struct isa_row *row)
 {
 	struct decoded *to = d->to;
 	uint64_t *next = &to->immediate;
 
 	for (unsigned i = 0; i < 4; i++) {
-		const struct isa_operand_info *operand = &isa_operands[to->row->operand[i]];
+		const struct isa_operand_info *operand = &isa_operands[row->operand[i]];
 
 		switch (operand->method) {
 		case METHOD_I:
@@ -408,11 +432,11 @@ static void fetch_immediates(struct decoder *d)
 			else if (operand->type == TYPE_w) /* stack byte counts */
 				*next = fetch_unsigned(d, 2);
 			else
-				*next = (uint64_t)fetch(d, immediate_size(d, operand->type));
+				*next = (uint64_t)fetch(d, immediate_size(d, row, operand->type));
 			next = &to->immediate2;
 			break;
 		case METHOD_A:
-			to->immediate = fetch_unsigned(d, immediate_size(d, TYPE_p));
+			to->immediate = fetch_unsigned(d, immediate_size(d, row, TYPE_p));
 			to->immediate2 = fetch_unsigned(d, 2);
 			break;
 		case METHOD_O:
@@ -424,6 +448,21 @@ static void fetch_immediates(struct decoder *d)
 	}
 }
 
+/* Reads what no row fits to its end. */
+static void fetch_undefined(const struct isa *isa, struct decoder *d)
+{
+	const struct isa_row *shape = shape_of(isa, d);
+
+	if (!shape)
+		return;
+	if (shape->mod != M_NONE && !d->to->has_modrm)
+		fetch_modrm(d);
+	if (shape->attributes & A_REGISTER)
+		d->to->mod = 3;
+	fetch_address(d);
+	fetch_immediates(d, shape);
+}
+
 enum decode_status decode(const struct isa *isa, unsigned code_size, const uint8_t *bytes, unsigned available, struct decoded *ret)
 {
 	struct decoder d = {.bytes = bytes, .available = available, .code_size = code_size, .to = ret};
@@ -431,19 +470,16 @@ enum decode_status decode(const struct isa *isa, unsigned code_size, const uint8
 
 	*ret = (struct decoded){.segment = SEG_DS, .base = NO_REGISTER, .index = NO_REGISTER};
 	fetch_opcode(&d);
+	ret->address_size = (uint8_t)(!d.prefix_67 ? code_size : code_size == 4 ? 2 : 4);
 	if (d.status == DECODE_OK)
 		ret->row = find_row(isa, &d);
-	ret->length = (uint8_t)d.position;
-	if (d.status != DECODE_OK)
-		return d.status;
-
-	if (!ret->row)
-		return DECODE_UD;
-
-	ret->address_size = (uint8_t)(!d.prefix_67 ? code_size : code_size == 4 ? 2 : 4);
-	legal = apply_row(&d);
-	fetch_address(&d);
-	fetch_immediates(&d);
+	legal = ret->row && apply_row(&d);
+	if (d.status == DECODE_OK && !ret->row)
+		fetch_undefined(isa, &d);
+	if (ret->row) {
+		fetch_address(&d);
+		fetch_immediates(&d, ret->row);
+	}
 	ret->length = (uint8_t)d.position;
 	return d.status == DECODE_OK && !legal ? DECODE_UD : d.status;
 }

@@ -245,9 +245,11 @@ void segments_drop_inner(struct cpu *cpu)
 	for (unsigned i = 0; i < sizeof(data) / sizeof(data[0]); i++) {
 		struct segment *segment = &cpu->seg[data[i]];
 
-		/* The base stays: FS and GS bases of 64-bit mode live on. */
-		if ((segment->attributes & SEGMENT_P) && !attributes_conforming(segment->attributes) &&
-		    attributes_dpl(segment->attributes) < cpu->cpl)
+		bool inner = (segment->attributes & SEGMENT_P) && !attributes_conforming(segment->attributes) &&
+			     attributes_dpl(segment->attributes) < cpu->cpl;
+
+		/* A null selector loses its RPL. The base stays: FS and GS bases of 64-bit mode live on. */
+		if (inner || selector_null(segment->selector))
 			*segment = (struct segment){.base = segment->base};
 	}
 }

@@ -153,7 +153,7 @@ static inline bool code_is_64bit(const struct cpu *cpu, const struct segment *co
 void segment_load(struct cpu *cpu, enum segment_index index, uint16_t selector);
 /* What segment_load() would load; raises the same. */
 struct segment segment_prepare(struct cpu *cpu, enum segment_index index, uint16_t selector);
-/* After a return to an outer privilege: data segments that it may not see become unusable (SDM vol. 3A 5.8.6). */
+/* After a return to an outer privilege: data segments that it may not see, and null ones, become unusable and their selectors 0. */
 void segments_drop_inner(struct cpu *cpu);
 
 #endif

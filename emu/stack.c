@@ -22,14 +22,25 @@ uint64_t stack_address(struct cpu *cpu, int64_t delta, unsigned size, bool write
 	return offset;
 }
 
-void stack_pointer_set(struct cpu *cpu, uint64_t value)
+/* value cut to the stack's width; the bits of ESP above SP are kept. */
+static uint64_t cut_to_width(const struct cpu *cpu, uint64_t value)
 {
 	uint64_t mask = width_mask(cpu);
 
-	cpu->gpr[RSP] = mask == UINT16_MAX ? (cpu->gpr[RSP] & ~mask) | (value & mask) : value & mask;
+	return mask == UINT16_MAX ? (cpu->gpr[RSP] & ~mask) | (value & mask) : value & mask;
+}
+
+void stack_pointer_set(struct cpu *cpu, uint64_t value)
+{
+	cpu->gpr[RSP] = cut_to_width(cpu, value);
+}
+
+uint64_t stack_pointer_moved(const struct cpu *cpu, int64_t delta)
+{
+	return cut_to_width(cpu, cpu->gpr[RSP] + (uint64_t)delta);
 }
 
 void stack_pointer_add(struct cpu *cpu, int64_t delta)
 {
-	stack_pointer_set(cpu, cpu->gpr[RSP] + (uint64_t)delta);
+	cpu->gpr[RSP] = stack_pointer_moved(cpu, delta);
 }

@@ -17,7 +17,9 @@ ALWAYS_INLINE unsigned stack_width(const struct cpu *cpu)
 
 /* Linear address of size bytes at rSP + delta, checked against the stack segment; may raise. cpu->current must be set. */
 uint64_t stack_address(struct cpu *cpu, int64_t delta, unsigned size, bool write);
-/* rSP += delta in the stack's width; the upper bits of a narrower one stay. */
+/* rSP + delta in the stack's width: a 16-bit SP wraps, and the upper half of ESP stays. */
+uint64_t stack_pointer_moved(const struct cpu *cpu, int64_t delta);
+/* rSP = that. */
 void stack_pointer_add(struct cpu *cpu, int64_t delta);
 /* rSP = value, likewise. */
 void stack_pointer_set(struct cpu *cpu, uint64_t value);

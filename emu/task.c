@@ -55,8 +55,11 @@ static void read_state(struct cpu *cpu, const struct segment *tss, struct task_s
 	*ret = (struct task_state){0};
 	ret->ip = tss_get(cpu, tss, layout->ip, size);
 	ret->flags = tss_get(cpu, tss, layout->flags, size);
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < 8; i++) {
 		ret->gpr[i] = tss_get(cpu, tss, layout->registers + i * size, size);
+		if (size == 2) /* the SDM does not say; the 386 loads ones above the words */
+			ret->gpr[i] |= 0xffff0000;
+	}
 	for (unsigned i = 0; i < layout->segments; i++)
 		ret->selector[i] = tss_get(cpu, tss, layout->selectors + i * size, 2);
 	ret->ldt = tss_get(cpu, tss, layout->ldt, 2);

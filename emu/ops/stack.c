@@ -114,7 +114,7 @@ ALWAYS_INLINE void enter_frame(struct cpu *cpu, const struct insn *insn, unsigne
 	uint64_t frame;
 
 	store(cpu, insn, (struct address){stack_address(cpu, depth, size, true), tag}, size, frame_pointer);
-	frame = cpu->gpr[RSP] - size;
+	frame = stack_pointer_moved(cpu, -(int64_t)size);
 	for (i = 1; i < level; i++) {
 		int64_t from = (int64_t)(cpu->gpr[RBP] - cpu->gpr[RSP] - size * i);
 		struct address display = {stack_address(cpu, from, size, false), reg_tag(cpu, CPU_OFFSET(gpr[RBP]))};
@@ -130,7 +130,7 @@ ALWAYS_INLINE void enter_frame(struct cpu *cpu, const struct insn *insn, unsigne
 	/* the final stack pointer must be writable (SDM: ENTER, "#SS/#PF if the new value of SP is outside") */
 	probe_write(cpu, insn, data_bank(cpu, (struct address){0, tag}), stack_address(cpu, depth - allocated, size, true), size);
 	stack_pointer_add(cpu, depth - allocated);
-	reg_set(cpu, CPU_OFFSET(gpr[RBP]), stack_width(cpu) < size ? stack_width(cpu) : size, (struct value){frame, tag});
+	reg_set(cpu, CPU_OFFSET(gpr[RBP]), size, (struct value){frame, tag});
 }
 
 static void do_pushf(struct cpu *cpu, const struct insn *insn)

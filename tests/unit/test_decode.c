@@ -193,6 +193,48 @@ static const struct {
 	{8, "0f 0e", DECODE_UD, OP_none},
 	{8, "0f 0f c0 0d", DECODE_UD, OP_none},
 	{8, "0f aa", DECODE_UD, OP_none},
+	/* what is undefined is read to its end: being too long or incomplete comes first */
+	{2, "0f ba 06 c8 98", DECODE_MORE, OP_none}, /* group 8: /0 with disp16, the immediate missing */
+	{2, "0f ba 06 c8 98 00", DECODE_UD, OP_none},
+	{8, "66 66 66 66 66 66 66 66 66 66 66 66 0f ba 00 00", DECODE_TOO_LONG, OP_none},
+	{8, "0f ba 05 00 00 00", DECODE_MORE, OP_none},
+	{8, "0f 71 40 00", DECODE_MORE, OP_none},
+	{8, "0f 71 c0", DECODE_MORE, OP_none},
+	{8, "0f 71 c0 00", DECODE_UD, OP_none},
+	{8, "c6 48 01", DECODE_MORE, OP_none},
+	{8, "66 c7 c8 01", DECODE_MORE, OP_none},
+	{8, "66 c7 c8 01 02", DECODE_UD, OP_none},
+	{8, "c7 c8 01 02 03", DECODE_MORE, OP_none},
+	{8, "c7 c8 01 02 03 04", DECODE_UD, OP_none},
+	{8, "fe 50", DECODE_MORE, OP_none},
+	{8, "fe 50 00", DECODE_UD, OP_none},
+	{2, "ff 3e 00", DECODE_MORE, OP_none},
+	{8, "d9 48", DECODE_MORE, OP_none}, /* x87: D9 /1 */
+	{8, "d9 48 00", DECODE_UD, OP_none},
+	{8, "0f 20 0d", DECODE_UD, OP_none}, /* CR1; memory forms are registers */
+	{8, "0f ae 25 00 00 00", DECODE_MORE, OP_none},
+	{8, "0f c7 48", DECODE_MORE, OP_none},
+	{8, "0f 00 75", DECODE_MORE, OP_none},
+	{8, "f3 0f 28 40", DECODE_MORE, OP_none}, /* another prefix's instruction */
+	{8, "f3 0f 28 40 00", DECODE_UD, OP_none},
+	{8, "f2 0f c6 c0", DECODE_MORE, OP_none},
+	{8, "f2 0f c6 c0 00", DECODE_UD, OP_none},
+	{8, "82 c0", DECODE_MORE, OP_none}, /* another mode's */
+	{8, "d4", DECODE_MORE, OP_none},
+	{8, "d4 0a", DECODE_UD, OP_none},
+	{8, "9a 01 02 03 04 05", DECODE_MORE, OP_none},
+	{8, "9a 01 02 03 04 05 06", DECODE_UD, OP_none},
+	{8, "66 ea 01 02 03", DECODE_MORE, OP_none},
+	{8, "66 ea 01 02 03 04", DECODE_UD, OP_none},
+	{8, "0f 38 0c", DECODE_MORE, OP_none}, /* no one's: 0F 38 has ModRM, 0F 3A an immediate besides */
+	{8, "0f 38 0c 44 00", DECODE_MORE, OP_none},
+	{8, "0f 38 0c 44 00 00", DECODE_UD, OP_none},
+	{2, "0f 38 ff 46", DECODE_MORE, OP_none},
+	{8, "0f 3a 00 c0", DECODE_MORE, OP_none},
+	{8, "0f 3a 00 c0 00", DECODE_UD, OP_none},
+	{8, "0f 78 40", DECODE_MORE, OP_none}, /* VMREAD */
+	{8, "0f 78 40 00", DECODE_UD, OP_none},
+	{8, "0f 04", DECODE_UD, OP_none},
 	/* near branches in 64-bit code do not mind 66 */
 	{8, "66 e8 00 00 00 00", DECODE_OK, OP_CALL},
 	{8, "66 0f 84 00 00 00 00", DECODE_OK, OP_Jcc},

@@ -441,6 +441,41 @@ static void iret_to_v86(void **state)
 	}
 }
 
+/* A return to an outer ring makes null selectors 0, as the inner ring's; one to the same ring leaves them. */
+static void return_clears_null_selectors(void **state)
+{
+	static const enum segment_index data[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		for (unsigned null = 0; null < 4; null++) {
+			for (unsigned kind = 0; kind < 4; kind++) /* RETF, IRET; outer or not */
+				WITH_RIG(rig, RIG_PROT32)
+				{
+					bool iret = kind & 1, outer = kind & 2;
+					struct segment *segment = &rig->cpu->seg[data[i]];
+
+					*segment = (struct segment){.selector = null, .base = 0x1234};
+					cpu_update_mode(rig->cpu);
+					push32(rig, RIG_DS3);
+					push32(rig, STACK3);
+					if (iret)
+						push32(rig, 2);
+					push32(rig, outer ? RIG_CS3 : RIG_CS0);
+					push32(rig, TARGET);
+					rig_code(rig, iret ? "\xcf" : "\xcb", 1);
+					rig_run(rig, 1);
+					assert_int_equal(rig->cpu->rip, TARGET);
+					assert_int_equal(segment->selector, outer ? 0 : null);
+					assert_int_equal(segment->attributes, 0);
+					assert_int_equal(segment->base, 0x1234);
+					/* those that ring 3 may see stay */
+					assert_int_equal(rig->cpu->seg[SEG_SS].selector, outer ? RIG_DS3 : RIG_DS0);
+				}
+		}
+	}
+}
+
 /* A return to a 16-bit stack replaces SP and lets the rest of ESP show. */
 static void iret_espfix(void **state)
 {
@@ -636,19 +671,13 @@ static void sysenter_sysexit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(real_transfers),
-		cmocka_unit_test(real_to_protected),
-		cmocka_unit_test(prot_direct_checks),
-		cmocka_unit_test(prot_accessed_bit_in_memory),
-		cmocka_unit_test(call_gate_inner),
-		cmocka_unit_test(call_gate_long),
-		cmocka_unit_test(return_checks),
-		cmocka_unit_test(iret_flags),
-		cmocka_unit_test(iret_to_v86),
-		cmocka_unit_test(iret_espfix),
-		cmocka_unit_test(iretq),
-		cmocka_unit_test(syscall_sysret),
-		cmocka_unit_test(sysenter_sysexit),
+		cmocka_unit_test(real_transfers),     cmocka_unit_test(real_to_protected),
+		cmocka_unit_test(prot_direct_checks), cmocka_unit_test(prot_accessed_bit_in_memory),
+		cmocka_unit_test(call_gate_inner),    cmocka_unit_test(call_gate_long),
+		cmocka_unit_test(return_checks),      cmocka_unit_test(iret_flags),
+		cmocka_unit_test(iret_to_v86),        cmocka_unit_test(return_clears_null_selectors),
+		cmocka_unit_test(iret_espfix),        cmocka_unit_test(iretq),
+		cmocka_unit_test(syscall_sysret),     cmocka_unit_test(sysenter_sysexit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -642,6 +642,47 @@ static void breakpoint(void **state)
 	}
 }
 
+/* An instruction breakpoint just after MOV SS or POP SS does not fire, as if RF were set; the one after it does. */
+static void breakpoint_after_mov_ss(void **state)
+{
+	static const struct {
+		const char *code;
+		unsigned size;
+		bool shadows;
+	} codes[] = {
+		{"\x8e\xd0\x90\x90", 2, true},      /* mov ss, ax */
+		{"\x17\x90\x90", 1, true},          /* pop ss */
+		{"\x8e\xd8\x90\x90", 2, false},     /* mov ds, ax */
+		{"\x0f\xb2\x23\x90\x90", 3, false}, /* lss esp, [ebx] */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		for (unsigned at = 0; at < 2; at++)
+			WITH_RIG(rig, RIG_PROT32)
+			{
+				uint32_t pointer[] = {RIG_STACK - 4, RIG_DS0};
+				bool hit = at == 1 || !codes[i].shadows;
+
+				rig_write(rig, RIG_DATA, pointer, sizeof(pointer));
+				rig_write(rig, RIG_STACK - 4, &pointer[1], 4);
+				rig->cpu->gpr[RSP] = RIG_STACK - 4;
+				rig->cpu->gpr[RAX] = RIG_DS0;
+				rig->cpu->gpr[RBX] = RIG_DATA;
+				rig->cpu->dr[0] = RIG_CODE + codes[i].size + at;
+				rig->cpu->dr[7] = 0x402;
+				rig_code(rig, codes[i].code, codes[i].size + 2);
+				rig_run(rig, hit ? 2 + at : 3);
+				if (hit) {
+					assert_int_equal(handler_reached(rig), 1);
+					assert_int_equal(stack_at(rig, 0, 4), RIG_CODE + codes[i].size + at);
+				} else {
+					assert_int_equal(rig->cpu->rip, RIG_CODE + codes[i].size + 2);
+				}
+			}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -669,6 +710,7 @@ int main(void)
 		cmocka_unit_test(single_step),
 		cmocka_unit_test(single_step_over_int),
 		cmocka_unit_test(breakpoint),
+		cmocka_unit_test(breakpoint_after_mov_ss),
 		cmocka_unit_test(int1),
 	};
 

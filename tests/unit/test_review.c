@@ -182,27 +182,55 @@ static void test_limit_grows(void **state)
 	rig_deinit(&rig);
 }
 
-/* The limit is checked before the page beyond it is looked for. */
-static void test_limit_before_page_fault(void **state)
+/* Runs code of which the last byte is that of the code segment (limited) and of the last page; returns the vector that it raises. */
+static unsigned vector_at_the_end(const char *code, unsigned size, bool limited)
 {
+	unsigned vector;
 	struct rig rig;
 
-	(void)state;
 	rig_init(&rig, RIG_PAE);
 	rig_write64(&rig, RIG_TABLES + 0x1000, 0x90000 | 7);
 	for (uint64_t i = 0; i < 512; i++)
 		rig_write64(&rig, 0x90000 + 8 * i, i == 0x52 ? 0 : i << 12 | 7);
-	for (unsigned vector = VECTOR_GP; vector <= VECTOR_PF; vector++)
+	for (vector = VECTOR_UD; vector <= VECTOR_PF; vector++) {
 		rig_write64(&rig, RIG_IDT + 8 * vector, (RIG_CODE + 0x10 * vector) | RIG_CS0 << 16 | 0x8e00ull << 32 | 1ull << 48);
-	for (unsigned vector = VECTOR_GP; vector <= VECTOR_PF; vector++)
 		rig_write(&rig, RIG_CODE + 0x10 * vector, "\xeb\xfe", 2);
-	rig_write(&rig, 0x51fff, "\xb0", 1);
-	rig.cpu->seg[SEG_CS].limit = 0x51fff;
+	}
+	rig_write(&rig, 0x52000 - size, code, size);
+	if (limited)
+		rig.cpu->seg[SEG_CS].limit = 0x51fff;
 	cpu_update_mode(rig.cpu);
-	rig.cpu->rip = 0x51fff;
+	rig.cpu->rip = 0x52000 - size;
 	rig_run(&rig, 2);
-	assert_int_equal(rig.cpu->rip & 0xffff, 0x10 * VECTOR_GP);
+	vector = (rig.cpu->rip & 0xffff) / 0x10;
 	rig_deinit(&rig);
+	return vector;
+}
+
+/* The limit is checked before the page beyond it is looked for, and both before an instruction is found to be undefined. */
+static void test_limit_before_page_fault(void **state)
+{
+	static const struct {
+		const char *code;
+		unsigned size;
+		bool whole;
+	} codes[] = {
+		{"\xb0", 1, false},
+		{"\x0f\xba\x05\x00\x00\x00\x00", 7, false}, /* group 8, /0: the immediate is missing */
+		{"\x0f\xba\x05\x00\x00\x00\x00\x00", 8, true},
+		{"\xf0\xff\x7e", 3, false}, /* LOCK and group 5, /7: the displacement is missing */
+		{"\xdd\x68\x00", 3, true},  /* x87: DD /5 */
+		{"\xdd\x68", 2, false},
+		{"\x0f\x3a\x00\x00", 4, false},
+		{"\x0f\x38\xff", 3, false},
+		{"\x0f\x04", 2, true},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		assert_int_equal(vector_at_the_end(codes[i].code, codes[i].size, true), codes[i].whole ? VECTOR_UD : VECTOR_GP);
+		assert_int_equal(vector_at_the_end(codes[i].code, codes[i].size, false), codes[i].whole ? VECTOR_UD : VECTOR_PF);
+	}
 }
 
 struct shadowed {
