@@ -7,6 +7,7 @@
 
 #include "emu/peek.h"
 #include "redirect/session.h"
+#include "util/error.h"
 
 struct directory {
 	uint64_t trusted, product; /* fs_struct */
@@ -102,10 +103,18 @@ static enum mark_action on_new_task(void *opaque, struct cpu *cpu)
 	uint64_t parents, childs;
 	struct directory *directory;
 
+	uint64_t parent, child;
+
 	if (redirect->context.phase != CONTEXT_TRUSTED || redirect->context.nested || !redirect->ready)
 		return MARK_CONTINUE;
-	parents = fs_of(redirect, trusted_current(redirect));
-	childs = fs_of(redirect, cpu->gpr[redirect->context.word == 8 ? RDI : RAX]);
+	parent = trusted_current(redirect);
+	child = cpu->gpr[redirect->context.word == 8 ? RDI : RAX];
+	if (!inherit_namespaces(redirect, parent, child)) {
+		redirect->failure = error_create("out of memory");
+		return MARK_EXIT;
+	}
+	parents = fs_of(redirect, parent);
+	childs = fs_of(redirect, child);
 	if (childs == parents)
 		return MARK_CONTINUE;
 	directory = find_directory(redirect, childs);

@@ -15,10 +15,18 @@
 
 enum { MIN_TASK = 0x400, MAX_TASK = 0x8000 /* bytes */, GFP_KERNEL = 0xcc0, STANDARD_FILES = 3 };
 
-static bool set_current(struct redirect *redirect, uint64_t task)
+static bool put_current(struct redirect *redirect, uint64_t task)
 {
 	return product_memory_write_word(&redirect->memory, redirect->config.product.percpu + redirect->current_offset,
 					 redirect->context.word, task);
+}
+
+bool set_current(struct redirect *redirect, uint64_t task)
+{
+	if (!put_current(redirect, task))
+		return false;
+	redirect->host_task = task;
+	return true;
 }
 
 /* -- the process -- */
@@ -27,7 +35,7 @@ static struct error *find_process(struct redirect *redirect, uint64_t init_task,
 {
 	uint64_t pid = redirect->config.host_pid ? redirect->config.host_pid : 1;
 
-	if (!set_current(redirect, init_task))
+	if (!put_current(redirect, init_task))
 		return error_create("the per-CPU area at %#llx is not mapped in the snapshot",
 				    (unsigned long long)redirect->config.product.percpu);
 	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.find_task_by_vpid, &pid, 1, ret))
@@ -56,18 +64,34 @@ static bool rebase(struct redirect *redirect, uint64_t from, uint64_t to, uint64
 	return true;
 }
 
-static struct error *copy_task(struct redirect *redirect, uint64_t original)
+/* Its size is the kernel's allocator's to tell; 0: it is no object of that. */
+static uint64_t task_size(struct redirect *redirect, uint64_t task)
 {
 	uint64_t size;
 
-	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.ksize, &original, 1, &size) || size < MIN_TASK ||
-	    size > MAX_TASK)
+	return kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.ksize, &task, 1, &size) && size >= MIN_TASK &&
+			       size <= MAX_TASK
+		       ? size
+		       : 0;
+}
+
+bool duplicate_task(struct redirect *redirect, uint64_t original, uint64_t *ret)
+{
+	uint64_t size = task_size(redirect, original);
+
+	return size &&
+	       kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.kmemdup, (uint64_t[]){original, size, GFP_KERNEL}, 3, ret) &&
+	       *ret && rebase(redirect, original, *ret, size);
+}
+
+static struct error *copy_task(struct redirect *redirect, uint64_t original)
+{
+	if (!task_size(redirect, original))
 		return error_create("the host task at %#llx of the snapshot is no object of the kernel's allocator",
 				    (unsigned long long)original);
-	if (!kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.kmemdup, (uint64_t[]){original, size, GFP_KERNEL}, 3,
-			 &redirect->host_task) ||
-	    !redirect->host_task || !rebase(redirect, original, redirect->host_task, size))
+	if (!duplicate_task(redirect, original, &redirect->first_task))
 		return error_create("the snapshot's kernel has no memory left for a copy of the host task");
+	redirect->host_task = redirect->first_task;
 	return NULL;
 }
 

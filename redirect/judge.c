@@ -239,6 +239,25 @@ static enum verdict by_fcntl(struct redirect *redirect)
 	}
 }
 
+/* A child with namespaces of its own would have the trusted VM's: fork() and then unshare() are the way (include/uapi/linux/sched.h). */
+static enum verdict by_clone(uint64_t flags, int *ret_errno)
+{
+	static const uint64_t new_namespaces = 0x00020000 /* CLONE_NEWNS */ | 0x02000000 /* NEWCGROUP */ | 0x04000000 /* NEWUTS */ |
+					       0x08000000 /* NEWIPC */ | 0x10000000 /* NEWUSER */ | 0x20000000 /* NEWPID */ |
+					       0x40000000 /* NEWNET */;
+
+	*ret_errno = EPERM;
+	return flags & new_namespaces ? VERDICT_REFUSED : VERDICT_TRUSTED;
+}
+
+/* clone3() has its flags in memory. */
+static enum verdict by_clone3(struct redirect *redirect, uint64_t arguments, int *ret_errno)
+{
+	uint64_t flags;
+
+	return cpu_peek_word(redirect->cpu, arguments, 8, &flags) ? by_clone(flags, ret_errno) : VERDICT_TRUSTED;
+}
+
 /* i386's one call for all of System V IPC (include/uapi/linux/ipc.h): what its own calls have in their rows. */
 static enum verdict by_ipc(const struct redirect *redirect, int *ret_errno)
 {
@@ -322,6 +341,10 @@ static enum verdict by_row(struct redirect *redirect, int *ret_errno)
 		return by_ioctl(redirect, ret_errno);
 	case POLICY_FCNTL:
 		return by_fcntl(redirect);
+	case POLICY_CLONE:
+		return by_clone(call->argument[a[0]], ret_errno);
+	case POLICY_CLONE3:
+		return by_clone3(redirect, call->argument[a[0]], ret_errno);
 	}
 	return VERDICT_TRUSTED;
 }

@@ -31,9 +31,12 @@
 #define IPC POLICY_IPC, LIST(0)
 #define INOTIFY POLICY_INOTIFY, LIST(0)
 #define BPF POLICY_BPF, LIST(0)
+#define CLONE(n) POLICY_CLONE, LIST(n)
+#define CLONE3(n) POLICY_CLONE3, LIST(n)
 #define OPENS POLICY_OPENS
 #define REFUSES POLICY_REFUSES
 #define ONLY POLICY_ONLY
+#define MOVES POLICY_MOVES
 
 #define ROW(number, name, rule, flags, why) [number] = {#name, rule, flags, why},
 

@@ -32,12 +32,15 @@ enum policy_rule {
 	POLICY_IPC,        /* i386: likewise */
 	POLICY_INOTIFY,    /* the path argument[1]: refused if it is the product's */
 	POLICY_BPF,        /* the product, for commands that list and look; others are refused */
+	POLICY_CLONE,      /* trusted; refused if the child is to have namespaces of its own, by the flags argument[0] */
+	POLICY_CLONE3,     /* likewise, by the flags at the address argument[0] */
 };
 
 enum {
 	POLICY_OPENS = 1,   /* the result is a new descriptor */
 	POLICY_REFUSES = 2, /* in the product: EINVAL */
 	POLICY_ONLY = 4,    /* in the trusted VM: EXDEV */
+	POLICY_MOVES = 8,   /* in the product: changes the caller's namespaces, and no other process's */
 };
 
 struct policy_row {

@@ -121,21 +121,6 @@ static bool begin_again(struct redirect *redirect)
 	return true;
 }
 
-/*
- * The host task has gone into other namespaces, but /proc/self leads to the process that it is a copy of: tools that read there, or whose
- * netlink requests are given up and who read there then, would tell of the wrong ones without a word.
- */
-static void note_namespaces(struct redirect *redirect)
-{
-	if (redirect->namespaces_noted || !redirect->config.report || strcmp(redirect->call.row->name, "setns") != 0)
-		return;
-	redirect->namespaces_noted = true;
-	fputs("xray86: note: setns is for all processes of the command from here on, and not for what they read in /proc/self, /proc/net "
-	      "and "
-	      "/proc/mounts: --as PID shows all that a process of the snapshot sees\n",
-	      redirect->config.report);
-}
-
 static enum mark_action on_return(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
@@ -156,8 +141,6 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 		cpu->gpr[RAX] = redirect->context.word == 8 ? (uint64_t)result : (uint32_t)result;
 	}
 	finish_put_off_work(redirect);
-	if (result == 0)
-		note_namespaces(redirect);
 	trace(redirect, result, NULL);
 	return MARK_LOOK;
 }
@@ -184,12 +167,31 @@ static bool mark_return(struct redirect *redirect)
 	return marked;
 }
 
+/* The processes of a command have their own namespaces; a call that would change them for all, without a word, is none. */
+static void note_namespaces(struct redirect *redirect)
+{
+	if (redirect->namespaces_noted || !redirect->config.report)
+		return;
+	redirect->namespaces_noted = true;
+	fprintf(redirect->config.report,
+		"xray86: note: %s() is refused (EPERM), since in this kernel a process of the command cannot have namespaces of its own: "
+		"--as PID shows what a process of the snapshot sees\n",
+		redirect->call.row->name);
+}
+
 static enum mark_action begin_product_call(struct redirect *redirect)
 {
 	if (!redirect->ready) {
 		redirect->failure = set_up_product(redirect);
 		if (redirect->failure)
 			return MARK_EXIT;
+	}
+	redirect->failure = go_to_namespaces(redirect);
+	if (redirect->failure)
+		return MARK_EXIT;
+	if (redirect->call.row->flags & POLICY_MOVES && !separate_namespaces(redirect)) {
+		note_namespaces(redirect);
+		return refuse(redirect, EPERM);
 	}
 	go_to_directory(redirect);
 	set_call_abi(redirect);
@@ -358,6 +360,13 @@ static void find_functions(struct redirect *redirect)
 	FIND(get_task_exe_file);
 	FIND(file_path);
 	redirect->function.mkdir = find_symbol(redirect, redirect->config.x86_64 ? "__x64_sys_mkdir" : "__ia32_sys_mkdir");
+	FIND(copy_namespaces);
+	FIND(copy_creds);
+	FIND(copy_semundo);
+	FIND(task_active_pid_ns);
+	FIND(get_task_pid);
+	FIND(alloc_pid);
+	FIND(attach_pid);
 #undef FIND
 #undef FIND_ALLOCATOR
 }
@@ -410,6 +419,7 @@ void redirect_destroy(struct redirect *redirect)
 	code_deinit(redirect);
 	free(redirect->site);
 	directories_deinit(redirect);
+	namespaces_deinit(redirect);
 	error_destroy(redirect->failure);
 	free(redirect);
 }
@@ -426,6 +436,8 @@ struct error *redirect_begin(struct redirect *redirect)
 		err = mark_constants(redirect);
 	if (!err)
 		err = mark_directories(redirect);
+	if (!err)
+		err = mark_namespaces(redirect);
 	if (err)
 		return err;
 	cpu_set_client(redirect->cpu, &redirect->context.client);

@@ -63,6 +63,12 @@ struct redirect {
 		struct directory *directory;
 		size_t directories, room;
 	} fs;                       /* directories.c */
+	struct namespaces {
+		bool known;                                /* the offsets: */
+		unsigned nsproxy, thread_pid, for_children; /* of members of task_struct, twice, and of nsproxy */
+		struct traveller *traveller;
+		size_t travellers, room;
+	} namespaces;               /* namespaces.c */
 	struct constant_site *site; /* constants.c */
 	unsigned sites;
 	bool work_put_off; /* the product's task has task work, such as the last half of a close */
@@ -75,21 +81,23 @@ struct redirect {
 	} clock;
 	uint64_t holes, unreadable, unfinished; /* of memory.count and context, as far as they are recorded */
 	bool active, ready;                     /* tools run; the product is set up */
-	bool namespaces_noted;
+	bool namespaces_noted;                  /* that they cannot be changed */
 
 	/* Addresses of the trusted kernel's functions. */
 	struct functions {
 		uint64_t bpf_get_current_task, find_task_by_vpid, fixup_exception, fget, fput, get_unused_fd_flags, filp_open, fd_install,
 			get_close_on_exec, close_fd, __close_fd, task_work_run, strncpy_from_user, vmalloc, vfree, kernel_write, ksize,
 			kmemdup, exit_files, dup_fd, exit_fs, copy_fs_struct, find_bug, search_exception_tables, vfs_llseek, vfs_setpos,
-			ktime_get, ktime_get_real_seconds, do_settimeofday64, __module_address, get_task_exe_file, file_path, mkdir;
+			ktime_get, ktime_get_real_seconds, do_settimeofday64, __module_address, get_task_exe_file, file_path, mkdir,
+			copy_namespaces, copy_creds, copy_semundo, task_active_pid_ns, get_task_pid, alloc_pid, attach_pid;
 	} function;
 
 	/* What setup.c found out about the kernel. */
 	uint64_t current_offset; /* per-CPU offset of `current` */
 	unsigned task_stack;     /* offset of task_struct.stack */
 	uint64_t host_files;     /* product: its files_struct */
-	uint64_t host_task;      /* product: the copy that host_task.c made */
+	uint64_t first_task;     /* product: the copy of the host task that host_task.c made */
+	uint64_t host_task;      /* product: the task that the present call runs as: that one, or one of namespaces.c */
 };
 
 /* -- symbols.c -- */
@@ -114,6 +122,10 @@ uint64_t trusted_current(struct redirect *redirect);
 
 /* Makes the task that calls on the product run as, and sets the product CPU's `current` to it. */
 struct error *make_host_task(struct redirect *redirect);
+/* Another copy of such a task; false: there is no memory for it. */
+bool duplicate_task(struct redirect *redirect, uint64_t original, uint64_t *ret);
+/* Calls on the product run as this task from now on. */
+bool set_current(struct redirect *redirect, uint64_t task);
 /* The displacement of the function's first load relative to a register that is not the stack pointer: a member of its argument. */
 bool find_member(struct redirect *redirect, uint64_t function, int64_t *ret);
 /* Before a call on the product: one of a 32-bit tool on a 64-bit kernel is one for the product, too. */
@@ -216,6 +228,17 @@ bool make_directories(struct redirect *redirect);
 /* Before a call on the product: the host task gets the current tool's directory. */
 void go_to_directory(struct redirect *redirect);
 void directories_deinit(struct redirect *redirect);
+
+/* -- namespaces.c -- */
+
+struct error *mark_namespaces(struct redirect *redirect);
+/* Before a call on the product: it is to run as the current tool's task. */
+struct error *go_to_namespaces(struct redirect *redirect);
+/* Before a call that changes the current tool's namespaces, which are its own from now on. False: that cannot be done. */
+bool separate_namespaces(struct redirect *redirect);
+/* A new task, trusted, is where its parent is. False: out of memory. */
+bool inherit_namespaces(struct redirect *redirect, uint64_t parent, uint64_t child);
+void namespaces_deinit(struct redirect *redirect);
 
 /* -- constants.c -- */
 
