@@ -93,6 +93,14 @@ void go_to_directory(struct redirect *redirect)
 		record_loss(redirect, LOSS_LIMIT);
 }
 
+void keep_directory(struct redirect *redirect)
+{
+	struct directory *directory = find_directory(redirect, fs_of(redirect, trusted_current(redirect)));
+	uint64_t *fs = directory ? &directory->product : &redirect->fs.first;
+
+	product_memory_read_word(&redirect->memory, redirect->host_task + redirect->fs.member, redirect->context.word, fs);
+}
+
 /*
  * A new task, with all that it shares and has copied, is about to run. What it has copied may stand where that of a task stood which is
  * gone.

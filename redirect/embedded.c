@@ -1,7 +1,7 @@
 /*
  * Descriptors that a system call does not have as arguments but in memory that they point to: i386's socketcall(), bpf(), and netlink
- * messages that name a network namespace. They are put in place for the time of the body, and put back (put_arguments(),
- * restore_arguments()).
+ * messages that name a network namespace. What the product is to see there is put in place for the time of the body, and put back
+ * (put_translated(), restore_arguments()).
  */
 #include <errno.h>
 #include <linux/bpf.h>
@@ -29,6 +29,17 @@ static bool translate_at(struct redirect *redirect, uint64_t address)
 		return false;
 	call->patch[call->patches++] = patch;
 	return true;
+}
+
+void patch_memory(struct redirect *redirect, uint64_t address, const char bytes[4])
+{
+	struct call *call = &redirect->call;
+	struct patch patch = {.address = address};
+
+	if (call->patches == MAX_PATCHES || cpu_peek(redirect->cpu, address, &patch.original, 4) != 4)
+		return;
+	memcpy(&patch.translated, bytes, 4);
+	call->patch[call->patches++] = patch;
 }
 
 /* -- netlink -- */

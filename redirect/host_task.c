@@ -80,7 +80,8 @@ bool duplicate_task(struct redirect *redirect, uint64_t original, uint64_t *ret)
 	uint64_t size = task_size(redirect, original);
 
 	return size &&
-	       kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.kmemdup, (uint64_t[]){original, size, GFP_KERNEL}, 3, ret) &&
+	       kernel_call(&redirect->context, WORLD_PRODUCT, redirect->function.kmemdup, (uint64_t[]){original, size, GFP_KERNEL}, 3,
+			   ret) &&
 	       *ret && rebase(redirect, original, *ret, size);
 }
 

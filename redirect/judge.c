@@ -81,8 +81,12 @@ static enum verdict judge_path(struct redirect *redirect, unsigned n)
 {
 	char path[PATH_MAX_BYTES];
 
-	if (!read_path(redirect, redirect->call.argument[n], path) || !is_trusted_path(redirect, path))
+	if (!read_path(redirect, redirect->call.argument[n], path))
 		return VERDICT_PRODUCT;
+	if (!is_trusted_path(redirect, path)) {
+		translate_tool_directory(redirect, redirect->call.argument[n], path);
+		return VERDICT_PRODUCT;
+	}
 	look_at_fdinfo(redirect, path);
 	return VERDICT_TRUSTED;
 }

@@ -141,11 +141,20 @@ bool separate_namespaces(struct redirect *redirect)
 	uint64_t now = redirect->host_task, active, task;
 
 	return product_call(redirect, redirect->function.task_active_pid_ns, &now, 1, &active) && active &&
-	       make_task(redirect, now, active, &task) && put_traveller(redirect, (struct traveller){trusted_current(redirect), task, false}) &&
-	       set_current(redirect, task);
+	       make_task(redirect, now, active, &task) &&
+	       put_traveller(redirect, (struct traveller){trusted_current(redirect), task, false}) && set_current(redirect, task);
 }
 
 /* -- whose task a call runs as -- */
+
+bool shares_namespaces(struct redirect *redirect, uint64_t task)
+{
+	const struct traveller *one = find_traveller(redirect, task), *other = find_traveller(redirect, trusted_current(redirect));
+
+	if (!one || !other)
+		return one == other;
+	return one->product == other->product && one->born == other->born;
+}
 
 /* The parent may have chosen another PID namespace for its children: setns() with CLONE_NEWPID is not about the caller itself. */
 static bool enter_pid_namespace(struct redirect *redirect, struct traveller *traveller)
@@ -167,8 +176,10 @@ struct error *go_to_namespaces(struct redirect *redirect)
 
 	if (traveller) {
 		if (traveller->born && !enter_pid_namespace(redirect, traveller))
-			return error_create("a process of the command was to be in another PID namespace, in which the snapshot's kernel can make none: "
-					    "leave out the PID namespace (nsenter without --pid), or use --as with a process that is in it");
+			return error_create(
+				"a process of the command was to be in another PID namespace, in which the snapshot's kernel can make "
+				"none: "
+				"leave out the PID namespace (nsenter without --pid), or use --as with a process that is in it");
 		task = traveller->product;
 	}
 	if (task != redirect->host_task && !set_current(redirect, task))

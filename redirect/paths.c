@@ -9,13 +9,20 @@
 #include "emu/peek.h"
 #include "redirect/session.h"
 
-/* The product may have processes of such numbers, too, that the trusted VM does not. */
-bool is_tool(struct redirect *redirect, uint32_t pid)
+/* The task_struct, trusted, of the tool that has this number; 0: none has. The product may have processes of such numbers, too. */
+static uint64_t task_of_tool(struct redirect *redirect, uint32_t pid)
 {
 	uint64_t number = pid, task;
 
 	return redirect->config.first_pid && pid >= redirect->config.first_pid &&
-	       kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.find_task_by_vpid, &number, 1, &task) && task;
+			       kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.find_task_by_vpid, &number, 1, &task)
+		       ? task
+		       : 0;
+}
+
+bool is_tool(struct redirect *redirect, uint32_t pid)
+{
+	return task_of_tool(redirect, pid);
 }
 
 /* -- reading -- */
@@ -118,17 +125,40 @@ static bool tells_of_machine(const char *below)
 	return false;
 }
 
-/* /proc/PID of a tool: ps(1) looks itself up by number. */
-static bool is_tool_directory(struct redirect *redirect, const char *path)
+static const char proc[] = "/proc/";
+
+/* The task of the tool whose /proc/PID the path is in; 0: of none. *ret_below: the rest of the path. */
+static uint64_t tool_of_directory(struct redirect *redirect, const char *path, const char **ret_below)
 {
-	static const char proc[] = "/proc/";
 	char *end;
 	unsigned long pid;
 
 	if (strncmp(path, proc, sizeof(proc) - 1) != 0)
-		return false;
+		return 0;
 	pid = strtoul(path + sizeof(proc) - 1, &end, 10);
-	return (*end == 0 || *end == '/') && !tells_of_machine(end) && is_tool(redirect, pid);
+	*ret_below = end;
+	return *end == 0 || *end == '/' ? task_of_tool(redirect, pid) : 0;
+}
+
+/* ps(1) looks itself up by number. */
+static bool is_tool_directory(struct redirect *redirect, const char *path)
+{
+	const char *below;
+
+	return tool_of_directory(redirect, path, &below) && !tells_of_machine(below);
+}
+
+void translate_tool_directory(struct redirect *redirect, uint64_t address, const char *path)
+{
+	const char *below, *number = path + sizeof(proc) - 1;
+	uint64_t task = tool_of_directory(redirect, path, &below);
+	char self[] = "self////////"; /* as long as any number, which has the first tool's 5 digits or more; slashes are as good as one */
+
+	if (!task || !tells_of_machine(below) || !shares_namespaces(redirect, task) || below - number < 4)
+		return;
+	memcpy(self + (below - number), below, 3); /* /ns is the shortest */
+	patch_memory(redirect, address + (number - path), self);
+	patch_memory(redirect, address + (number - path) + 4, self + 4);
 }
 
 static bool is_own(struct redirect *redirect, const char *path)

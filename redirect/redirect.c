@@ -134,6 +134,8 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	redirect->call.pages = overlay_transaction_pages(redirect->memory.overlay);
 	context_leave(&redirect->context, result);
 	restore_arguments(redirect);
+	if (redirect->call.row->flags & POLICY_MOVES)
+		keep_directory(redirect);
 	redirect->stats.instructions += cpu_instructions(cpu) - redirect->call.started;
 	record_gaps(redirect);
 	if (redirect->call.opens && result >= 0) {

@@ -14,7 +14,7 @@ struct code_pages {
 	size_t count;
 };
 
-/* A descriptor in the tool's memory that the product is to see as its own number. */
+/* 4 bytes in the tool's memory that the product is to see otherwise: a descriptor, as its own number, or a part of a path. */
 enum { MAX_PATCHES = 4 };
 struct patch {
 	uint64_t address;
@@ -62,9 +62,9 @@ struct redirect {
 		uint64_t first;  /* product fs_struct that tools begin with */
 		struct directory *directory;
 		size_t directories, room;
-	} fs;                       /* directories.c */
+	} fs; /* directories.c */
 	struct namespaces {
-		bool known;                                /* the offsets: */
+		bool known;                                 /* the offsets: */
 		unsigned nsproxy, thread_pid, for_children; /* of members of task_struct, twice, and of nsproxy */
 		struct traveller *traveller;
 		size_t travellers, room;
@@ -144,6 +144,11 @@ bool read_path(struct redirect *redirect, uint64_t address, char path[PATH_MAX_B
  * is told by where a path begins, and one that climbs out again belongs to where it gets.
  */
 void simplify_path(const char *path, char to[PATH_MAX_BYTES]);
+/*
+ * The path at a user address is the product's. If it is one in /proc/PID of a tool, of what is told of the machine, the product knows no
+ * such process: it sees /proc/self there, if that is the same. Else the file is not there.
+ */
+void translate_tool_directory(struct redirect *redirect, uint64_t address, const char *path);
 /* Whether redirect->call means the trusted VM's file of this path. */
 bool is_trusted_path(struct redirect *redirect, const char *path);
 
@@ -161,6 +166,9 @@ bool looked_for_program(struct redirect *redirect, char path[PATH_MAX_BYTES]);
 void deliver_program(struct redirect *redirect, const char *path);
 
 /* -- embedded.c -- */
+
+/* The product is to see other bytes, 4, at the user address. */
+void patch_memory(struct redirect *redirect, uint64_t address, const char bytes[4]);
 
 /* Notes the descriptors in memory that a call on a product descriptor points to. */
 void translate_embedded(struct redirect *redirect);
@@ -227,6 +235,8 @@ struct error *mark_directories(struct redirect *redirect);
 bool make_directories(struct redirect *redirect);
 /* Before a call on the product: the host task gets the current tool's directory. */
 void go_to_directory(struct redirect *redirect);
+/* After a call that may have given the host task another fs_struct: it is the current tool's. */
+void keep_directory(struct redirect *redirect);
 void directories_deinit(struct redirect *redirect);
 
 /* -- namespaces.c -- */
@@ -238,6 +248,8 @@ struct error *go_to_namespaces(struct redirect *redirect);
 bool separate_namespaces(struct redirect *redirect);
 /* A new task, trusted, is where its parent is. False: out of memory. */
 bool inherit_namespaces(struct redirect *redirect, uint64_t parent, uint64_t child);
+/* Whether a tool's task, trusted, is in the same namespaces as the current one. */
+bool shares_namespaces(struct redirect *redirect, uint64_t task);
 void namespaces_deinit(struct redirect *redirect);
 
 /* -- constants.c -- */
