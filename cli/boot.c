@@ -307,7 +307,7 @@ static struct error *run(struct machine *machine, struct terminal *terminal, con
 	if (options->profile)
 		err = print_profile(&profile, file, options);
 	profile_deinit(&profile);
-	return err;
+	return err || !terminal->error ? err : error_create("standard output: %s", strerror(terminal->error));
 }
 
 static struct error *boot(const struct boot_options *options, const struct file *file, int *ret_status)

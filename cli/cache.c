@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 #include "cli/trusted_vm.h"
 #include "loader/checkpoint.h"
 #include "util/build_id.h"
+#include "util/quote.h"
 
 /* mkdir -p, but for the root. */
 static bool make_directories(char *path)
@@ -151,10 +153,14 @@ static long long mebibytes(const struct entry *entry)
 
 static struct error *print_entry(const struct cache_options *options, const struct entry *entry)
 {
+	const struct banner *banner = &entry->kernel.landmarks.banner;
+	char path[PATH_MAX], release[QUOTE_NAME];
+
 	(void)options;
-	printf("%s\n  %lld MiB, ", entry->path, mebibytes(entry));
+	printf("%s\n  %lld MiB, ", quote_string(path, sizeof(path), entry->path), mebibytes(entry));
 	if (entry->good)
-		printf("%s at %#" PRIx64 "\n", entry->kernel.landmarks.banner.release, entry->kernel.base);
+		printf("%s at %#" PRIx64 "\n", quote(release, sizeof(release), banner->release, sizeof(banner->release)),
+		       entry->kernel.base);
 	else
 		puts("of no use to this build of xray86");
 	return NULL;
@@ -163,12 +169,14 @@ static struct error *print_entry(const struct cache_options *options, const stru
 static struct error *prune_entry(const struct cache_options *options, const struct entry *entry)
 {
 	bool whole = has_cache_suffix(entry->path);
+	char path[PATH_MAX];
 
 	if (!options->all && (entry->good || (!whole && time(NULL) - entry->status.st_mtime < UNFINISHED_SECONDS)))
 		return NULL;
+	quote_string(path, sizeof(path), entry->path);
 	if (unlink(entry->path) && errno != ENOENT)
-		return error_create("%s: %s", entry->path, strerror(errno));
-	printf("deleted %s (%lld MiB)\n", entry->path, mebibytes(entry));
+		return error_create("%s: %s", path, strerror(errno));
+	printf("deleted %s (%lld MiB)\n", path, mebibytes(entry));
 	return NULL;
 }
 

@@ -12,9 +12,20 @@
 
 #include "emu/peek.h"
 
-enum { INPUT_WAIT_MS = 10, CHUNK = 65536, CLOCK_OFFSETS = 64 };
+enum { INPUT_WAIT_MS = 10, CLOCK_OFFSETS = 64 };
 
-enum stage { STAGE_DIRECTORIES, STAGE_FILES, STAGE_PID, STAGE_CLOCKS, STAGE_VARIABLES, STAGE_ARGUMENTS, STAGE_RUN, STAGE_DONE };
+enum stage {
+	STAGE_DIRECTORIES,
+	STAGE_FILES,
+	STAGE_PID,
+	STAGE_CLOCKS,
+	STAGE_VARIABLES,
+	STAGE_EACH_VARIABLE,
+	STAGE_ARGUMENTS,
+	STAGE_EACH_ARGUMENT,
+	STAGE_RUN,
+	STAGE_DONE
+};
 
 static struct cpu *cpu_of(const struct courier *courier)
 {
@@ -138,6 +149,16 @@ static bool next_file(struct courier *courier, struct message *message)
 	return true;
 }
 
+/* How many strings are to come, and their size. */
+static void begin_list(struct message *message, enum message_kind kind, char *const *list)
+{
+	begin_message(message, kind, 0, "");
+	for (; *list; list++) {
+		message->mode++;
+		message->size += strlen(*list) + 1;
+	}
+}
+
 static bool next_text(struct courier *courier, struct message *message, enum message_kind kind, char *const *list)
 {
 	if (!list[courier->index])
@@ -177,8 +198,14 @@ static bool next_of_stage(struct courier *courier, struct message *message)
 		begin_message(message, MESSAGE_CLOCKS, 0, clock_offsets(courier, offsets));
 		return once(courier);
 	case STAGE_VARIABLES:
+		begin_list(message, MESSAGE_VARIABLES, courier->environment);
+		return once(courier);
+	case STAGE_EACH_VARIABLE:
 		return next_text(courier, message, MESSAGE_VARIABLE, courier->environment);
 	case STAGE_ARGUMENTS:
+		begin_list(message, MESSAGE_ARGUMENTS, courier->argument);
+		return once(courier);
+	case STAGE_EACH_ARGUMENT:
 		return next_text(courier, message, MESSAGE_ARGUMENT, courier->argument);
 	case STAGE_RUN:
 		begin_message(message, MESSAGE_RUN, 0, courier->program->path);
@@ -217,28 +244,26 @@ static int64_t send_data(struct courier *courier, uint64_t to, uint64_t size)
 
 static int64_t take_output(struct courier *courier, uint64_t stream, uint64_t from, uint64_t size)
 {
-	uint8_t bytes[CHUNK];
-	size_t n = cpu_peek(cpu_of(courier), from, bytes, size < CHUNK ? size : CHUNK);
-	int fd = stream == 2 ? STDERR_FILENO : STDOUT_FILENO;
+	struct output *output = stream == 2 ? &courier->err : &courier->out;
+	size_t n = cpu_peek(cpu_of(courier), from, courier->bytes, size < sizeof(courier->bytes) ? size : sizeof(courier->bytes));
 
-	for (size_t done = 0; done < n;) {
-		ssize_t written = write(fd, bytes + done, n - done);
+	if (output_write(output, courier->bytes, n))
+		return n;
+	fail(courier, error_create("writing the command's output: %s", strerror(output->error)));
+	return -1;
+}
 
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0 && errno == EAGAIN) { /* whoever shares the stream with us has made it so */
-			struct pollfd room = {.fd = fd, .events = POLLOUT};
+static void end_output(struct courier *courier, struct output *output)
+{
+	if (!output_end(output))
+		fail(courier, error_create("writing the command's output: %s", strerror(output->error)));
+}
 
-			poll(&room, 1, -1);
-			continue;
-		}
-		if (written < 0) {
-			fail(courier, error_create("writing the command's output: %s", strerror(errno)));
-			return -1;
-		}
-		done += written;
-	}
-	return n;
+/* The command has an empty input then. EBADF: whoever started us has closed it, or opened it for writing alone as nohup(1) does. */
+static void note_no_input(int error)
+{
+	if (error != EBADF)
+		fprintf(stderr, "xray86: note: standard input cannot be read, the command gets an empty one: %s\n", strerror(error));
 }
 
 /* If the machine has been idle since it asked last, nothing but input can make it go on: then the host may wait a little. */
@@ -246,16 +271,44 @@ static int64_t give_input(struct courier *courier, uint64_t to, uint64_t size)
 {
 	struct pollfd poll_in = {.fd = STDIN_FILENO, .events = POLLIN};
 	bool idle = courier->machine->idle != courier->idle;
-	uint8_t bytes[CHUNK];
 	ssize_t n;
 
 	courier->idle = courier->machine->idle;
 	if (poll(&poll_in, 1, idle ? INPUT_WAIT_MS : 0) <= 0)
 		return -1;
-	n = read(STDIN_FILENO, bytes, size < CHUNK ? size : CHUNK);
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN ? -1 : 0;
-	return cpu_poke(cpu_of(courier), to, bytes, n) ? n : 0;
+	n = read(STDIN_FILENO, courier->bytes, size < sizeof(courier->bytes) ? size : sizeof(courier->bytes));
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return -1;
+	if (n < 0) {
+		note_no_input(errno);
+		return 0;
+	}
+	return cpu_poke(cpu_of(courier), to, courier->bytes, n) ? n : 0;
+}
+
+/* -- what the agent cannot do -- */
+
+static const char *const failures[] = {
+	[AGENT_FILE] = "making a file that the command needs", [AGENT_STRINGS] = "keeping the command's arguments and environment",
+	[AGENT_PROCESS] = "making a process for the command",  [AGENT_EXEC] = "executing the command",
+	[AGENT_ORDER] = "getting a command from the host",
+};
+
+static struct error *describe_failure(const struct courier *courier, uint64_t failure, int number)
+{
+	const char *reason = number ? strerror(number) : "no reason is known";
+	struct error *err;
+
+	if (failure == AGENT_EXEC)
+		return error_create_code(number == ENOENT ? ERROR_NOT_FOUND : ERROR_CANNOT_EXECUTE, "%s: %s", courier->program->path,
+					 reason);
+	if (failure >= sizeof(failures) / sizeof(failures[0]) || !failures[failure])
+		return error_create("the trusted VM's agent failed in an unknown way");
+	err = error_create("%s failed in the trusted VM: %s%s", failures[failure], reason,
+			   number == ENOSPC || number == ENOMEM ? ": give it more with --memory" : "");
+	if (failure == AGENT_FILE && courier->stage == STAGE_FILES && courier->index)
+		err = error_prefix(err, "%s", courier->program->file[courier->index - 1].path);
+	return err;
 }
 
 /* -- calls -- */
@@ -288,7 +341,12 @@ static void on_call(void *opaque, uint32_t function)
 		break;
 	case HYPERCALL_EXIT:
 		courier->status = a;
+		end_output(courier, &courier->out);
+		end_output(courier, &courier->err);
 		wish(courier, COURIER_EXIT);
+		break;
+	case HYPERCALL_FAIL:
+		fail(courier, describe_failure(courier, a, b));
 		break;
 	default:
 		result = -1;

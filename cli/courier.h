@@ -5,6 +5,7 @@
 #ifndef XRAY86_CLI_COURIER_H
 #define XRAY86_CLI_COURIER_H
 
+#include "cli/output.h"
 #include "emu/machine.h"
 #include "guest/protocol.h"
 #include "loader/file.h"
@@ -24,12 +25,13 @@ struct courier {
 	char *const *environment; /* ended by NULL */
 	const char *directory;
 	const char *folders[2]; /* in PATH's form: to be made, for programs and libraries that are delivered later */
+	struct output out, err; /* the command's; opened by the caller */
 	uint32_t first_pid;
 	uint64_t uptime; /* of the snapshot, seconds */
 
 	enum courier_wish wish; /* why machine_run() came back with CPU_EXIT_CLIENT; for the caller to clear */
 	int status;             /* as wait4() tells it */
-	struct error *failure;  /* of the host: a file that cannot be read, output that cannot be written */
+	struct error *failure;  /* a file that cannot be read, output that cannot be written, or what the agent cannot do */
 
 	/* where in the conversation */
 	unsigned stage;
@@ -39,6 +41,7 @@ struct courier {
 	uint64_t agent; /* the agent's address space, by CR3; 0: it has not called yet */
 	uint64_t idle;  /* the machine's idle time at the last request for input */
 	struct message message;
+	uint8_t bytes[65536]; /* of a stream, on their way */
 };
 
 /* Connects to the machine's xray86 port. The courier must outlive the machine's runs. */

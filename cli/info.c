@@ -1,5 +1,4 @@
 /* xray86 info: what a snapshot is, and which kernel is in it. */
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -11,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/target.h"
+#include "util/json_text.h"
 
 struct info_options {
 	const char *snapshot;
@@ -192,12 +192,13 @@ static json_t *json_kernel(const struct target *target)
 
 	if (!target->found)
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:s?}", "banner", product->banner.text, "release",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o}", "banner", product->banner.text, "release",
 			 product->banner.release, "version", product->banner.version, "architecture", architecture(product), "paging",
 			 paging_name(product->paging.mode), "page_table_root", json_hex(product->paging.root), "virtual_base",
 			 product->based ? json_hex(product->vbase) : json_null(), "physical_base",
 			 product->based ? json_hex(product->pbase) : json_null(), "kaslr_offset",
-			 target->kernel_path ? json_hex(kaslr_offset(target)) : json_null(), "image", target->kernel_path);
+			 target->kernel_path ? json_hex(kaslr_offset(target)) : json_null(), "image",
+			 target->kernel_path ? json_text(target->kernel_path) : json_null());
 }
 
 static struct error *print_json(const struct target *target)
@@ -210,7 +211,7 @@ static struct error *print_json(const struct target *target)
 				 complete ? json_integer(product->cpus) : json_null(), "per_cpu_base",
 				 complete ? json_per_cpu_bases(product) : json_null(), "uptime_seconds",
 				 complete ? json_real(product->uptime_ms / 1000.0) : json_null());
-	bool printed = json && json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) == 0;
+	bool printed = json && json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12) | JSON_ENSURE_ASCII) == 0;
 
 	json_decref(json);
 	if (!printed)
@@ -227,8 +228,6 @@ static struct error *print(const struct target *target, bool json)
 		err = print_json(target);
 	else
 		print_text(target);
-	if (!err && (fflush(stdout) != 0 || ferror(stdout)))
-		err = error_create("standard output: %s", strerror(errno));
 	return err;
 }
 

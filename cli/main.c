@@ -1,9 +1,12 @@
 /* xray86: the command line. Finds the command, and is the one place where errors end: one line on stderr, and an exit status. */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/stack.h"
 
 static const struct command {
 	const char *name;
@@ -56,15 +59,44 @@ static int status_of(const struct error *err)
 	return err->code == ERROR_NOT_FOUND ? EXIT_NOT_FOUND : err->code == ERROR_CANNOT_EXECUTE ? EXIT_CANNOT_RUN : EXIT_XRAY86;
 }
 
-int main(int argc, char **argv)
+/* Takes err. */
+static int tell(struct error *err)
 {
-	int status;
-	struct error *err = run(argc, argv, &status);
+	int status = status_of(err);
 
-	if (!err)
-		return status;
 	fprintf(stderr, "xray86: %s\n", err->message);
-	status = status_of(err);
 	error_destroy(err);
 	return status;
+}
+
+struct call {
+	int argc;
+	char **argv;
+	int status;
+};
+
+static void call_run(void *opaque)
+{
+	struct call *call = opaque;
+	struct error *err = run(call->argc, call->argv, &call->status);
+
+	if (err)
+		call->status = tell(err);
+}
+
+int main(int argc, char **argv)
+{
+	struct call call = {.argc = argc, .argv = argv};
+	struct streams streams;
+	int failure;
+
+	streams_complete();
+	signal(SIGXFSZ, SIG_IGN); /* write() says EFBIG then, which is told */
+	streams_open(&streams);
+	if (!stack_call(call_run, &call))
+		call.status = tell(error_create("no memory for a stack"));
+	failure = streams_finish(&streams);
+	if (failure)
+		call.status = tell(error_create("standard output: %s", strerror(failure)));
+	return streams.err.error ? EXIT_XRAY86 : call.status;
 }

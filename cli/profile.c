@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "loader/symbols.h"
+#include "util/quote.h"
 
 enum { SHOWN = 25 };
 
@@ -74,6 +75,7 @@ struct error *profile_print(struct profile *profile, const struct kernel *kernel
 	double total = profile->samples + profile->user;
 	struct function *functions = calloc(profile->samples + 1, sizeof(*functions));
 	struct symbols symbols = {0};
+	char quoted[QUOTE_NAME];
 	struct symbol symbol;
 	struct error *err;
 	size_t count;
@@ -89,7 +91,9 @@ struct error *profile_print(struct profile *profile, const struct kernel *kernel
 		print_line(profile->user, total, "(user mode)");
 		for (size_t i = 0; i < count && i < SHOWN; i++)
 			print_line(functions[i].samples, total,
-				   symbols_nearest(&symbols, functions[i].address, &symbol) ? symbol.name : "?");
+				   symbols_nearest(&symbols, functions[i].address, &symbol)
+					   ? quote_string(quoted, sizeof(quoted), symbol.name)
+					   : "?");
 	}
 	symbols_close(&symbols);
 	free(functions);

@@ -8,7 +8,6 @@
 
 /* Short work shows nothing. */
 enum { FIRST_MS = 300, INTERVAL_MS = 100, MILLION = 1000000 };
-#define CLEAR_LINE "\r\033[K"
 
 static uint64_t now_ms(void)
 {
@@ -36,17 +35,15 @@ void progress_tick(struct progress *progress)
 	now = now_ms();
 	if (now < progress->next)
 		return;
-	fprintf(stderr, CLEAR_LINE "xray86: %s: %" PRIu64 " M instructions", progress->what,
-		cpu_instructions(progress->machine->cpu) / MILLION);
-	fflush(stderr);
-	progress->shown = true;
+	progress->shown = fprintf(stderr, "\rxray86: %s: %" PRIu64 " M instructions", progress->what,
+				  cpu_instructions(progress->machine->cpu) / MILLION);
 	progress->next = now + INTERVAL_MS;
 }
 
 void progress_clear(struct progress *progress)
 {
 	if (progress->shown)
-		fputs(CLEAR_LINE, stderr);
+		fprintf(stderr, "\r%*s\r", progress->shown, "");
 	progress->machine = NULL;
-	progress->shown = false;
+	progress->shown = 0;
 }

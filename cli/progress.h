@@ -13,8 +13,8 @@
 struct progress {
 	const struct machine *machine; /* NULL: off */
 	const char *what;              /* "booting vmlinuz" */
-	bool shown;
-	uint64_t next; /* when to draw it anew, in milliseconds of the host's clock */
+	int shown;                     /* how many characters are */
+	uint64_t next;                 /* when to draw it anew, in milliseconds of the host's clock */
 };
 
 void progress_start(struct progress *progress, const struct machine *machine, const char *what);

@@ -17,6 +17,7 @@
 #include "cli/trace.h"
 #include "cli/trusted_vm.h"
 #include "redirect/redirect.h"
+#include "util/quote.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -117,6 +118,7 @@ static bool is_wanted(void *opaque, struct redirect *redirect, const char *path)
 	struct session *session = opaque;
 	struct program *program = &session->program;
 	size_t before = program->files;
+	char quoted[QUOTE_NAME];
 	struct error *err;
 
 	if (!is_in_search_path(search_path(session), path) || !program_exists(session->options->root, path))
@@ -129,7 +131,7 @@ static bool is_wanted(void *opaque, struct redirect *redirect, const char *path)
 	if (!err)
 		err = deliver_files(redirect, program, before);
 	if (err)
-		fprintf(stderr, "xray86: note: %s: %s\n", path, err->message);
+		fprintf(stderr, "xray86: note: %s: %s\n", quote_string(quoted, sizeof(quoted), path), err->message);
 	error_destroy(err);
 	return true;
 }
@@ -258,9 +260,14 @@ static struct error *close_trace(struct session *session)
 {
 	const char *path = session->options->trace;
 
+	bool failed;
+
 	if (!session->trace.to || session->trace.to == stderr)
 		return NULL;
-	return fclose(session->trace.to) ? error_create("%s: %s", path, strerror(errno)) : NULL;
+	errno = 0;
+	failed = fflush(session->trace.to) || ferror(session->trace.to); /* what failed before has been dropped, and errno with it */
+	failed |= fclose(session->trace.to) != 0;
+	return failed ? error_create("%s: %s", path, errno ? strerror(errno) : "it could not be written") : NULL;
 }
 
 /* Before the snapshot is looked into: what no kernel of either architecture could run need not wait for that. */
@@ -371,11 +378,33 @@ static void tell_losses(struct session *session, int *ret_status)
 		*ret_status = EXIT_XRAY86;
 }
 
+static struct error *run_session(struct session *session, int *ret_status)
+{
+	struct error *err = run(session, ret_status), *close_error;
+
+	check_file(session);
+	tell_losses(session, ret_status);
+	close_error = close_trace(session);
+	if (!err)
+		err = close_error;
+	else
+		error_destroy(close_error);
+	redirect_destroy(session->redirect);
+	policy_deinit(&session->policy);
+	courier_deinit(&session->courier);
+	trusted_vm_close(&session->vm);
+	supply_deinit(&session->supply);
+	program_deinit(&session->program);
+	target_close(&session->target);
+	environment_free(session->environment);
+	return err;
+}
+
 struct error *run_command(int argc, char **argv, int *ret_status)
 {
 	struct run_options options;
-	struct session session = {.options = &options};
-	struct error *err, *close_error;
+	struct session *session;
+	struct error *err;
 	bool help;
 
 	err = run_parse_arguments(argc, argv, &options, &help);
@@ -385,22 +414,16 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 		run_options_deinit(&options);
 		return err;
 	}
-	err = run(&session, ret_status);
-	check_file(&session);
-	tell_losses(&session, ret_status);
-	close_error = close_trace(&session);
-	if (!err)
-		err = close_error;
-	else
-		error_destroy(close_error);
-	redirect_destroy(session.redirect);
-	policy_deinit(&session.policy);
-	courier_deinit(&session.courier);
-	trusted_vm_close(&session.vm);
-	supply_deinit(&session.supply);
-	program_deinit(&session.program);
-	target_close(&session.target);
-	environment_free(session.environment);
+	session = calloc(1, sizeof(*session)); /* buffers are in it, too large for small stacks */
+	if (session) {
+		session->options = &options;
+		output_open(&session->courier.out, STDOUT_FILENO, options.raw);
+		output_open(&session->courier.err, STDERR_FILENO, options.raw);
+		err = run_session(session, ret_status);
+		free(session);
+	} else {
+		err = error_create("out of memory");
+	}
 	run_options_deinit(&options);
 	return err;
 }

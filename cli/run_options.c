@@ -99,6 +99,8 @@ static const struct option_spec option_specs[] = {
 	{"strict", NULL, "fail (status 125) if the answer may be incomplete, which the last line on stderr tells", NULL,
 	 offsetof(struct run_options, strict)},
 	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", NULL, offsetof(struct run_options, no_cache)},
+	{"raw", NULL, "on a terminal, too, write what COMMAND writes as it is: the snapshot may steer the terminal then", NULL,
+	 offsetof(struct run_options, raw)},
 	{"trace", "[=FILE]", "a line for each system call that went to the snapshot, to FILE or stderr", set_trace, 0},
 	{"stats", NULL, "at the end, print counters to stderr", NULL, offsetof(struct run_options, stats)},
 	{"json", NULL, "both as JSON, an object a line", NULL, offsetof(struct run_options, json)},

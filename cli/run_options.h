@@ -20,6 +20,7 @@ struct run_options {
 	unsigned timeout; /* seconds of the trusted VM's CPU */
 	bool no_redirect, tracing, stats, json, no_cache, product_code;
 	bool strict; /* a loss is a failure */
+	bool raw;    /* output is not escaped on a terminal */
 };
 
 /* *ret_help: help is wanted, and nothing else is sure to be set. The strings are those of argv. */

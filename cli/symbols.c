@@ -12,6 +12,7 @@
 #include "loader/image.h"
 #include "loader/kernel.h"
 #include "loader/symbols.h"
+#include "util/quote.h"
 
 enum { EXIT_NO_SYMBOL = 1 };
 
@@ -104,7 +105,9 @@ struct printer {
 
 static void print(const struct printer *printer, uint64_t address, const struct symbol *symbol)
 {
-	printf("%0*" PRIx64 " %c %s", printer->width, address, symbol->type, symbol->name);
+	char name[QUOTE_BYTE * KSYM_NAME_LEN];
+
+	printf("%0*" PRIx64 " %c %s", printer->width, address, symbol->type, quote_string(name, sizeof(name), symbol->name));
 	if (address != symbol->address)
 		printf("+%#" PRIx64, address - symbol->address);
 	putchar('\n');
@@ -220,7 +223,5 @@ struct error *symbols_command(int argc, char **argv, int *ret_status)
 		return err;
 	err = run(&options, &file, ret_status);
 	file_close(&file);
-	if (!err && fflush(stdout) != 0)
-		err = error_create("standard output: %s", strerror(errno));
 	return err;
 }

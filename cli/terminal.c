@@ -33,7 +33,8 @@ static void flush(struct terminal *terminal)
 		} else if (errno == EAGAIN) {
 			poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
 		} else if (errno != EINTR) {
-			terminal->signal = SIGPIPE;
+			terminal->signal = errno == EPIPE ? SIGPIPE : 0;
+			terminal->error = errno == EPIPE ? 0 : errno;
 			terminal->quit = true;
 		}
 	}

@@ -29,7 +29,8 @@ struct terminal {
 	sigset_t saved_signals;
 	int signal_fd;
 	int signal;  /* one that came, or 0; SIGPIPE: nobody reads stdout any more */
-	bool quit;   /* Ctrl-A x, or a signal */
+	int error;   /* errno of writing to stdout, other than EPIPE, or 0 */
+	bool quit;   /* Ctrl-A x, a signal, or stdout cannot be written */
 	bool eof;    /* stdin is at its end */
 	bool escape; /* Ctrl-A was the last key */
 	char out[TERMINAL_OUT];

@@ -5,6 +5,9 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "util/json_text.h"
+#include "util/quote.h"
+
 enum { SMALL = 1 << 20 };
 
 /* -- calls -- */
@@ -22,15 +25,11 @@ static void format_number(uint64_t value, char *to, size_t size)
 
 static void print_quoted(FILE *to, const char *text)
 {
+	char piece[QUOTE_BYTE];
+
 	putc('"', to);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fprintf(to, "\\%c", *text);
-		else if (*text < 32 || *text > 126)
-			fprintf(to, "\\%03o", (uint8_t)*text);
-		else
-			putc(*text, to);
-	}
+	for (; *text; text++)
+		fwrite(piece, 1, quote_byte(*text, piece), to);
 	putc('"', to);
 }
 
@@ -77,9 +76,7 @@ static json_t *to_json(const struct redirect_call *call)
 	json_t *arguments = json_array();
 
 	for (unsigned i = 0; i < REDIRECT_ARGUMENTS; i++) {
-		json_t *path = call->path[i] ? json_string(call->path[i]) : NULL; /* NULL: it is no UTF-8 */
-
-		json_array_append_new(arguments, path ? path : json_sprintf("%#" PRIx64, call->argument[i]));
+		json_array_append_new(arguments, call->path[i] ? json_text(call->path[i]) : json_sprintf("%#" PRIx64, call->argument[i]));
 	}
 	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s?, s:o}", "call", call->name, "arguments", arguments, "result",
 			 (json_int_t)call->result, "instructions", (json_int_t)call->instructions, "loads", (json_int_t)call->traffic.loads,
@@ -89,7 +86,7 @@ static json_t *to_json(const struct redirect_call *call)
 
 static void print_json(FILE *to, json_t *object)
 {
-	json_dumpf(object, to, JSON_COMPACT);
+	json_dumpf(object, to, JSON_COMPACT | JSON_ENSURE_ASCII);
 	putc('\n', to);
 	json_decref(object);
 }

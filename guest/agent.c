@@ -16,23 +16,32 @@ enum {
 	POLLERR = 8,
 	POLLHUP = 16,
 	SIGCHLD = 17,
+	RLIMIT_STACK = 3,
+	F_DUPFD_CLOEXEC = 1030,
 	WNOHANG = 1,
 	CLONE_NEWTIME = 0x80,
 	EINTR = 4,
 	EAGAIN = 11,
+	ENOMEM = 12,
 };
 
-enum { ARGUMENTS = 4096, STRINGS = 4 << 20, BUFFER = 65536, INPUT_INTERVAL_MS = 10 };
+enum { BUFFER = 65536, INPUT_INTERVAL_MS = 10 };
 
 struct pollfd {
 	int fd;
 	short events, revents;
 };
 
+/* For execve(): pointers, the last of them 0, and behind them what they point to. */
+struct list {
+	char **string;
+	unsigned count;
+	char *next;
+	unsigned long size; /* of it all */
+};
+
 static struct message message;
-static char strings[STRINGS], *next_string = strings;
-static char *arguments[ARGUMENTS], *variables[ARGUMENTS];
-static unsigned argument_count, variable_count;
+static struct list arguments, variables;
 static char buffer[BUFFER];
 
 /* The compiler calls these for loops of its own. */
@@ -72,18 +81,11 @@ static void touch(char *at, unsigned long size)
 	((volatile char *)at)[size - 1] = 0;
 }
 
-static void say(const char *text)
+/* `result` is that of the system call that failed. */
+__attribute__((noreturn)) static void fail(enum agent_failure failure, long result)
 {
-	SYSTEM(write, 2, text, length(text));
-}
-
-__attribute__((noreturn)) static void fail(const char *text)
-{
-	say("xray86 agent: ");
-	say(text);
-	say("\n");
 	for (;;)
-		hypercall(HYPERCALL_EXIT, 125 << 8, 0, 0);
+		hypercall(HYPERCALL_FAIL, failure, result < 0 ? -result : 0, 0);
 }
 
 /* -- files -- */
@@ -96,7 +98,7 @@ static void write_all(int fd, const char *from, long size)
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
-			fail("no room for the command's files: give the trusted VM more memory");
+			fail(AGENT_FILE, n);
 		from += n;
 		size -= n;
 	}
@@ -109,7 +111,7 @@ static void make_file(void)
 	SYSTEM(unlink, message.text);
 	fd = SYSTEM(open, message.text, O_WRONLY | O_CREAT, message.mode);
 	if (fd < 0)
-		fail("a file of the command cannot be made");
+		fail(AGENT_FILE, fd);
 	while ((n = hypercall(HYPERCALL_DATA, (long)buffer, BUFFER, 0)) > 0)
 		write_all(fd, buffer, n);
 	SYSTEM(fchmod, fd, message.mode);
@@ -118,23 +120,49 @@ static void make_file(void)
 
 /* -- the command -- */
 
-static char *keep(const char *text)
+/* Memory of zeros, behind what the program has. */
+static void *more_memory(unsigned long size)
 {
-	char *kept = next_string;
-	unsigned size = length(text) + 1;
+	unsigned long start = (SYSTEM(brk, 0) + 15) & ~15ul, end = SYSTEM(brk, start + size);
 
-	if (size > (unsigned)(strings + STRINGS - next_string))
-		fail("the command's arguments are too long");
-	memcpy(kept, text, size);
-	next_string += size;
-	return kept;
+	if (end < start + size)
+		fail(AGENT_STRINGS, -ENOMEM);
+	return (void *)start;
 }
 
-static void add(char **list, unsigned *count)
+static void make_list(struct list *list)
 {
-	if (*count == ARGUMENTS - 1)
-		fail("the command has too many arguments");
-	list[(*count)++] = keep(message.text);
+	unsigned long pointers = (message.mode + 1) * sizeof(*list->string);
+
+	list->size = pointers + message.size;
+	list->string = more_memory(list->size);
+	list->next = (char *)list->string + pointers;
+}
+
+static void add(struct list *list)
+{
+	unsigned size = length(message.text) + 1;
+
+	memcpy(list->next, message.text, size);
+	list->string[list->count++] = list->next;
+	list->next += size;
+}
+
+/*
+ * The kernel gives a quarter of the stack to arguments and environment. Whoever gave xray86 more than fits there had a larger limit, so the
+ * command has one, too.
+ */
+static void make_stack_suffice(void)
+{
+	struct {
+		unsigned long long soft, hard;
+	} limit;
+	unsigned long long needed = 4ull * (arguments.size + variables.size + sizeof(message));
+
+	if (SYSTEM(prlimit64, 0, RLIMIT_STACK, 0, &limit) == 0 && limit.soft < needed) {
+		limit.soft = needed;
+		SYSTEM(prlimit64, 0, RLIMIT_STACK, &limit, 0);
+	}
 }
 
 static void write_number(const char *path, unsigned number)
@@ -167,19 +195,23 @@ static void set_process_numbers(void)
 	write_number("/proc/sys/kernel/ns_last_pid", message.size);
 }
 
-__attribute__((noreturn)) static void become_command(int in, int out, int err)
+/* `report`, which a successful execve() closes, is told why one fails. */
+__attribute__((noreturn)) static void become_command(int in, int out, int err, int report)
 {
 	const char *program = message.text, *directory = message.text + length(message.text) + 1;
 	long result;
 
+	report = SYSTEM(fcntl, report, F_DUPFD_CLOEXEC, 3);
 	SYSTEM(dup2, in, 0);
 	SYSTEM(dup2, out, 1);
 	SYSTEM(dup2, err, 2);
-	SYSTEM(close_range, 3, ~0u, 0);
+	SYSTEM(close_range, 3, report - 1, 0);
+	SYSTEM(close_range, report + 1, ~0u, 0);
 	SYSTEM(setsid);
 	SYSTEM(chdir, directory);
-	result = SYSTEM(execve, program, arguments, variables);
-	SYSTEM(exit_group, result == -2 ? 127 : 126);
+	result = SYSTEM(execve, program, arguments.string, variables.string);
+	SYSTEM(write, report, &result, sizeof(result));
+	SYSTEM(exit_group, 126);
 	for (;;)
 		;
 }
@@ -234,23 +266,28 @@ static void wait_for(long child, int in, int out, int err)
 
 static void run(void)
 {
-	int in[2] = {0}, out[2] = {0}, err[2] = {0};
-	long child;
+	int in[2] = {0}, out[2] = {0}, err[2] = {0}, report[2] = {0};
+	long child, result;
 
-	if (SYSTEM(pipe, in) || SYSTEM(pipe, out) || SYSTEM(pipe, err))
-		fail("no pipes");
+	make_stack_suffice();
+	if (SYSTEM(pipe, report) || SYSTEM(pipe, in) || SYSTEM(pipe, out) || SYSTEM(pipe, err))
+		fail(AGENT_PROCESS, 0);
 	if (hypercall(HYPERCALL_BEGIN, 0, 0, 0))
-		fail("introspection did not begin");
+		fail(AGENT_ORDER, 0);
 	SYSTEM(iopl, 0); /* the child would inherit it, and what the child executes, too */
 	child = SYSTEM(fork);
 	if (child == 0)
-		become_command(in[0], out[1], err[1]);
+		become_command(in[0], out[1], err[1], report[1]);
 	SYSTEM(iopl, 3);
 	if (child < 0)
-		fail("no process for the command");
+		fail(AGENT_PROCESS, child);
 	SYSTEM(close, in[0]);
 	SYSTEM(close, out[1]);
 	SYSTEM(close, err[1]);
+	SYSTEM(close, report[1]);
+	if (SYSTEM(read, report[0], &result, sizeof(result)) == sizeof(result))
+		fail(AGENT_EXEC, result);
+	SYSTEM(close, report[0]);
 	wait_for(child, in[1], out[0], err[0]);
 }
 
@@ -268,11 +305,17 @@ static void obey(void)
 	case MESSAGE_LINK:
 		SYSTEM(symlink, message.text + length(message.text) + 1, message.text);
 		break;
+	case MESSAGE_ARGUMENTS:
+		make_list(&arguments);
+		break;
 	case MESSAGE_ARGUMENT:
-		add(arguments, &argument_count);
+		add(&arguments);
+		break;
+	case MESSAGE_VARIABLES:
+		make_list(&variables);
 		break;
 	case MESSAGE_VARIABLE:
-		add(variables, &variable_count);
+		add(&variables);
 		break;
 	case MESSAGE_PID:
 		set_process_numbers();
@@ -305,11 +348,11 @@ void agent(void)
 	touch((char *)&message, sizeof(message));
 	touch(buffer, sizeof(buffer));
 	if (SYSTEM(iopl, 3))
-		fail("the kernel denies access to ports");
+		SYSTEM(exit_group, 1); /* the kernel panics without its init, which the host sees */
 	hypercall(HYPERCALL_READY, 0, 0, 0);
 	while (hypercall(HYPERCALL_NEXT, (long)&message, 0, 0) == 0)
 		obey();
-	fail("no command");
+	fail(AGENT_ORDER, 0);
 }
 
 /* The kernel enters with a stack pointer that a function does not expect. */

@@ -15,6 +15,15 @@ enum hypercall {
 	HYPERCALL_OUTPUT = 5, /* (1 or 2, buffer, size): output of the command */
 	HYPERCALL_INPUT = 6,  /* (buffer, size): the command's input; how many bytes, 0 at the end, -1 if there are none now */
 	HYPERCALL_EXIT = 7,   /* (status): as wait4() tells it. Does not return */
+	HYPERCALL_FAIL = 8,   /* (enum agent_failure, error number): the host tells the user. Does not return */
+};
+
+enum agent_failure {
+	AGENT_FILE = 1,    /* the file of the last MESSAGE_FILE cannot be made */
+	AGENT_STRINGS = 2, /* no memory for arguments and environment */
+	AGENT_PROCESS = 3, /* no process for the command, or no pipes to it */
+	AGENT_EXEC = 4,    /* execve() of the command failed */
+	AGENT_ORDER = 5,   /* the host's messages ended without a command, or introspection did not begin */
 };
 
 enum message_kind {
@@ -26,6 +35,8 @@ enum message_kind {
 	MESSAGE_PID = 6,       /* size: tools' process numbers are greater */
 	MESSAGE_CLOCKS = 7,    /* text: of /proc/self/timens_offsets, for the command (time_namespaces(7)) */
 	MESSAGE_RUN = 8,       /* text: path of the program, working directory */
+	MESSAGE_ARGUMENTS = 9, /* before them. mode: how many there are; size: their bytes, each with its 0 */
+	MESSAGE_VARIABLES = 10 /* the same of the environment */
 };
 
 enum { MESSAGE_TEXT = 131072 + 4096 /* the longest string of an argv, MAX_ARG_STRLEN, and a path */ };

@@ -8,6 +8,7 @@
 
 #include "loader/file.h"
 #include "loader/kernel.h"
+#include "util/quote.h"
 
 enum verdict { NOT_THERE, UNREADABLE, OTHER_BUILD, RIGHT };
 
@@ -28,19 +29,18 @@ static enum verdict judge_content(const struct file *file, const struct banner *
 	return strcmp(is, should_be) == 0 ? RIGHT : OTHER_BUILD;
 }
 
-static enum verdict judge(const char *path, const struct banner *wanted)
+/* *ret_error, of what is UNREADABLE: the caller's. */
+static enum verdict judge(const char *path, const struct banner *wanted, struct error **ret_error)
 {
 	struct file file;
-	struct error *err;
 	enum verdict verdict;
 
+	*ret_error = NULL;
 	if (access(path, F_OK) != 0)
 		return NOT_THERE;
-	err = file_open(path, &file);
-	if (err) {
-		error_destroy(err);
+	*ret_error = file_open(path, &file);
+	if (*ret_error)
 		return UNREADABLE;
-	}
 	verdict = judge_content(&file, wanted);
 	file_close(&file);
 	return verdict;
@@ -48,15 +48,18 @@ static enum verdict judge(const char *path, const struct banner *wanted)
 
 bool kernel_fits(const char *path, const struct banner *banner)
 {
-	return judge(path, banner) == RIGHT;
+	struct error *err;
+	bool fits = judge(path, banner, &err) == RIGHT;
+
+	error_destroy(err);
+	return fits;
 }
 
 /* What was seen on the way: the reason to give when nothing fits. */
 struct search {
 	const struct banner *banner;
 	char *found;
-	char *passed_over; /* a file of the right name that is not it */
-	enum verdict reason;
+	struct error *passed_over; /* why a file of the right name is not it */
 };
 
 /* Where a kernel may be in a directory: as in /boot, and as in Debian's packages unpacked (the last: from 6.19 on). */
@@ -71,17 +74,21 @@ static const struct {
 /* Takes path over. false: go on. */
 static bool try_file(struct search *search, char *path)
 {
-	enum verdict verdict = judge(path, search->banner);
+	struct error *err;
+	enum verdict verdict = judge(path, search->banner, &err);
 
 	if (verdict == RIGHT) {
 		search->found = path;
-	} else if (verdict != NOT_THERE && !search->passed_over) {
-		search->passed_over = path;
-		search->reason = verdict;
-	} else {
-		free(path);
+		return true;
 	}
-	return verdict == RIGHT;
+	if (verdict == OTHER_BUILD)
+		err = error_create("%s is a kernel of another build", path);
+	free(path);
+	if (search->passed_over)
+		error_destroy(err);
+	else
+		search->passed_over = err;
+	return false;
 }
 
 static bool try_directory(struct search *search, const char *directory, size_t length)
@@ -140,17 +147,18 @@ static const char *architecture(const char *release)
 /* The build, and how to get it. To be freed; NULL without memory. */
 static char *describe_wanted(const struct banner *banner)
 {
-	char package[BANNER_MAX], version[BANNER_MAX], *text;
+	char package[BANNER_MAX], version[BANNER_MAX], by[QUOTE_NAME], full[QUOTE_NAME], *text;
 	int length;
 
 	if (banner_debian_package(banner, package, version))
 		length = asprintf(&text,
 				  "Linux %s, %s: get Debian's package with `apt-get download %s%s=%s` (older ones: snapshot.debian.org), "
 				  "unpack it with `dpkg -x %s_*.deb DIR`, and give --kernel-path DIR",
-				  banner->release, banner->version, package, architecture(banner->release), version, package);
+				  banner->release, quote_string(full, sizeof(full), banner->version), package,
+				  architecture(banner->release), version, package);
 	else
 		length = asprintf(&text, "Linux %s (%s), %s: give the file by --kernel, or its directory by --kernel-path", banner->release,
-				  banner->builder, banner->version);
+				  quote_string(by, sizeof(by), banner->builder), quote_string(full, sizeof(full), banner->version));
 	return length < 0 ? NULL : text;
 }
 
@@ -160,10 +168,7 @@ static struct error *explain(const struct search *search)
 	struct error *err = error_create("the kernel of the snapshot is not here; needed is %s", wanted ? wanted : search->banner->release);
 
 	free(wanted);
-	if (search->passed_over)
-		return error_prefix(err, "%s %s", search->passed_over,
-				    search->reason == UNREADABLE ? "cannot be read" : "is a kernel of another build");
-	return err;
+	return search->passed_over ? error_prefix(err, "%s", search->passed_over->message) : err;
 }
 
 static struct error *check_file(const char *path, const struct banner *banner, char **ret_path)
@@ -197,6 +202,6 @@ struct error *kernel_find(const struct banner *banner, const struct kernel_sourc
 		*ret_path = search.found;
 	else
 		err = explain(&search);
-	free(search.passed_over);
+	error_destroy(search.passed_over);
 	return err;
 }

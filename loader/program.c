@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "loader/file.h"
+#include "util/quote.h"
 
 enum { MAX_FILES = 4096, MAX_DEPTH = 4 /* of interpreters of interpreters */, SHEBANG = 256 };
 
@@ -32,8 +33,11 @@ struct collection {
 /* -- files -- */
 
 /* What it means that one of the command's files cannot be opened: short memory or descriptors are no property of the command. */
-static struct error *unusable(const char *path, int number)
+static struct error *unusable(const char *name, int number)
 {
+	char path[QUOTE_LINE];
+
+	quote_string(path, sizeof(path), name);
 	switch (number) {
 	case ENOENT:
 	case ENOTDIR:
@@ -255,13 +259,15 @@ static struct error *collect_needed(struct collection *collection, Elf *elf, con
 	size_t from = 0;
 
 	while (!err && (name = text_of(elf, dynamic, DT_NEEDED, &from))) {
+		char quoted[QUOTE_NAME];
 		char *library = find_library(collection, name, search, path, gelf_getclass(elf));
 		bool fresh;
 
 		if (!library && collection->problem)
 			return error_prefix(unusable(name, collection->problem), "%s: its library", path);
 		if (!library)
-			return error_create_code(ERROR_CANNOT_EXECUTE, "%s: its library %s is not found on this machine", path, name);
+			return error_create_code(ERROR_CANNOT_EXECUTE, "%s: its library %s is not found on this machine", path,
+						 quote_string(quoted, sizeof(quoted), name));
 		err = add(collection, library, PROGRAM_LIBRARY, &fresh);
 		if (!err && fresh)
 			err = collect_elf(collection, library, rpath ? rpath : inherited);

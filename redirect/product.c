@@ -8,6 +8,7 @@
 #include "redirect/product_search.h"
 
 #include "mmu/physmem.h"
+#include "util/quote.h"
 
 /* -- memory -- */
 
@@ -119,9 +120,11 @@ static struct error *complete_uptime(struct product *product, const struct landm
 static struct error *complete_base(struct product *product, const struct landmarks *landmarks)
 {
 	uint64_t before_banner = landmarks->banner_at - landmarks->link_base, banner_vaddr, pbase, paddr;
+	char quoted[QUOTE_LINE];
 
 	if (!banner_same(&product->banner, &landmarks->banner) || product->x86_64 != landmarks->x86_64)
-		return error_create("the kernel image is another build than the snapshot's: %s", landmarks->banner.text);
+		return error_create("the kernel image is another build than the snapshot's: %s",
+				    quote_string(quoted, sizeof(quoted), landmarks->banner.text));
 	pbase = product->banner_paddr - before_banner;
 	if (!product->based) {
 		product->pbase = pbase;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/quote.h"
+
 enum { CHUNK = 1 << 20 };
 
 /*
@@ -125,8 +127,11 @@ static bool look_everywhere(struct search *search)
 
 static struct error *not_found(const struct search *search)
 {
+	char quoted[QUOTE_LINE];
+
 	if (search->landmarks)
-		return error_create("no running kernel of this build is in it: %s", search->landmarks->banner.text);
+		return error_create("no running kernel of this build is in it: %s",
+				    quote_string(quoted, sizeof(quoted), search->landmarks->banner.text));
 	if (!search->candidates)
 		return error_create("no Linux kernel is in it: give the physical memory of a machine that runs Linux");
 	return error_create("no running Linux kernel is in it, although %u banners are: was the snapshot made in early boot?",

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "redirect/session.h"
+#include "util/quote.h"
 
 uint64_t find_symbol(const struct redirect *redirect, const char *name)
 {
@@ -25,10 +26,12 @@ struct error *for_each_function(struct redirect *redirect, struct error *(*fn)(s
 
 const char *symbol_near(const struct redirect *redirect, uint64_t address, char to[KSYM_NAME_LEN + 20])
 {
+	char name[QUOTE_NAME];
 	struct symbol symbol;
 
 	if (!symbols_nearest(redirect->config.symbols, address, &symbol))
 		return "?";
-	snprintf(to, KSYM_NAME_LEN + 20, "%s+%#llx", symbol.name, (unsigned long long)(address - symbol.address));
+	snprintf(to, KSYM_NAME_LEN + 20, "%s+%#llx", quote_string(name, sizeof(name), symbol.name),
+		 (unsigned long long)(address - symbol.address));
 	return to;
 }

@@ -8,7 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { QUOTE_BYTE = 4 /* the most that a byte takes between quotation marks */, QUOTE_NAME = 128 /* a size of `to` that suits names */ };
+enum {
+	QUOTE_BYTE = 4 /* the most that a byte takes between quotation marks */,
+	QUOTE_NAME = 128,
+	QUOTE_LINE = 512 /* sizes of `to` that suit */
+};
 
 /*
  * Writes a byte as it stands between quotation marks, without a 0 at the end: printable ASCII as it is, quotation mark and backslash after

@@ -200,7 +200,7 @@ static void says_which_kernel_is_needed(void **state)
 	assert_not_found(&banner, &sources, "No such file");
 	banner = parsed("Linux version 6.1.0-none (me@home) (gcc) #12 SMP Tue Nov 24 2026\n");
 	sources.file = NULL;
-	assert_not_found(&banner, &sources, "Linux 6.1.0-none (me@home), #12 SMP Tue Nov 24 2026: give the file by --kernel");
+	assert_not_found(&banner, &sources, "Linux 6.1.0-none (me@home), \"#12 SMP Tue Nov 24 2026\": give the file by --kernel");
 	remove_place(&place);
 }
 

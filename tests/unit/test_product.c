@@ -342,7 +342,7 @@ static void refuses_memory_without_a_kernel(void **state)
 
 	(void)state;
 	assert_not_found(new_file(MEMORY), NULL, "no Linux kernel is in it");
-	assert_not_found(new_file(MEMORY), &marks, "no running kernel of this build is in it: Linux version 6.1.0-1-test");
+	assert_not_found(new_file(MEMORY), &marks, "no running kernel of this build is in it: \"Linux version 6.1.0-1-test");
 	fd = new_file(MEMORY);
 	put(fd, 0x1a00000 + BANNER, TEXT, strlen(TEXT));
 	put(fd, 0x2000000 + BANNER, TEXT, strlen(TEXT));
