@@ -60,7 +60,8 @@ struct instruction {
 
 struct test_case {
 	uint64_t number;
-	uint8_t code_size; /* 4 or 8 */
+	uint8_t code_size; /* 2, 4 or 8 */
+	bool segmented;    /* with segments of the LDT (segments.h); 16-bit code always is */
 	uint8_t count;     /* instructions */
 	uint16_t offset;   /* of the code in its pages */
 	uint16_t length;   /* of the code, the final jump included */
@@ -105,7 +106,7 @@ void outcome_collect(struct outcome *outcome, const struct data_region *region, 
 
 static inline uint64_t exit_address(const struct test_case *test)
 {
-	return test->code_size == 8 ? EXIT64 : EXIT32;
+	return test->code_size == 8 || test->segmented ? EXIT64 : EXIT32;
 }
 
 #endif

@@ -15,6 +15,8 @@
 #include "emu/cpu.h"
 #include "emu/exception.h"
 #include "emu/x87.h"
+#include "tests/differential/prepare.h"
+#include "tests/differential/segments.h"
 #include "tests/differential/undefined.h"
 
 static bool same_bytes(const struct outcome *a, const struct outcome *b, unsigned at, unsigned size)
@@ -32,6 +34,19 @@ static enum op faulting_op(const struct test_case *test, const struct outcome *o
 			return isa_rows[test->instruction[i].row].op;
 	}
 	return OP_none;
+}
+
+/* A fault of one of several accesses to the stack: a page's, or at the limit. */
+static bool is_stack_fault(const struct outcome *outcome)
+{
+	return outcome->kind == OUTCOME_FAULT && (outcome->vector == VECTOR_PF || outcome->vector == VECTOR_SS);
+}
+
+static bool is_near_call(const struct test_case *test, const struct outcome *outcome)
+{
+	enum op op = faulting_op(test, outcome);
+
+	return op == OP_CALL || op == OP_CALL_INDIRECT;
 }
 
 static unsigned status_difference(const struct outcome *a, const struct outcome *b)
@@ -125,7 +140,7 @@ static uint64_t compare_registers(const struct host *host, const struct test_cas
 		if (wide ? difference : (uint32_t)difference)
 			differs |= DIFFERS_GPR(i);
 	}
-	if (host && a->vector == VECTOR_PF && faulting_op(test, a) == OP_POPA)
+	if (host && is_stack_fault(a) && faulting_op(test, a) == OP_POPA)
 		differs &= DIFFERS_GPR(RSP); /* AMD's keep what they popped before the fault, in all but rSP, which is as it was */
 	if (a->after.rip != b->after.rip)
 		differs |= DIFFERS_RIP;
@@ -159,19 +174,20 @@ static uint64_t compare_registers(const struct host *host, const struct test_cas
  * to it:
  * - 32-bit code: a segment's end, where the emulator's address wraps around at 4 GiB and meets an absent page (SDM vol. 3A 5.3);
  * - 64-bit code: an offset that is not canonical, though the sum with the segment base is: AMD's check both;
- * - an indirect CALL to a non-canonical address with a stack that cannot be written: AMD's push first.
+ * - a near CALL to a non-canonical address, or beyond the code segment's limit, with a stack that cannot be written: AMD's push first.
  */
-static bool is_ambiguous(const struct test_case *test, const struct outcome *native, const struct outcome *emulated)
+static bool is_ambiguous(const struct host *host, const struct test_case *test, const struct outcome *native,
+			 const struct outcome *emulated)
 {
-	const uint64_t bases[] = {0, test->before.fs_base, test->before.gs_base};
+	bool wide = test->code_size == 8;
 	bool general = native->vector == VECTOR_GP || native->vector == VECTOR_SS;
 
-	if (emulated->vector == VECTOR_GP && isa_rows[test->instruction[test->count - 1].row].op == OP_CALL_INDIRECT)
+	if (emulated->vector == VECTOR_GP && is_near_call(test, emulated) && (wide || !host_does(host, TRAIT_CALL_ORDER)))
 		return native->vector == VECTOR_SS || native->vector == VECTOR_PF || native->vector == VECTOR_AC;
-	for (unsigned i = 0; general && emulated->vector == VECTOR_PF && i < 3; i++) {
-		uint64_t offset = emulated->cr2 - bases[i];
+	for (unsigned i = 0; general && emulated->vector == VECTOR_PF && i < 6; i++) {
+		uint64_t offset = emulated->cr2 - segment_base(test, i);
 
-		if (test->code_size == 4 ? (uint32_t)(offset + 0x200) < 0x400 : (uint64_t)((int64_t)(offset << 16) >> 16) != offset)
+		if (wide ? (uint64_t)((int64_t)(offset << 16) >> 16) != offset : (uint32_t)(offset + 0x200) < 0x400)
 			return true;
 	}
 	return false;
@@ -228,7 +244,7 @@ static uint64_t compare_faults(const struct host *host, const struct test_case *
 	uint64_t differs = 0, distance = native->cr2 - emulated->cr2;
 	uint32_t codes = native->error_code ^ emulated->error_code;
 
-	if (host && (is_ambiguous(test, native, emulated) || is_second_operand(host, test, native) ||
+	if (host && (is_ambiguous(host, test, native, emulated) || is_second_operand(host, test, native) ||
 		     is_pending_order(host, native, emulated) || is_supervisor(host, native, emulated)))
 		return 0;
 	if (in_parts && at_canonical_edge(native, emulated))
@@ -322,7 +338,7 @@ static uint64_t stored_at(const struct test_case *test)
 {
 	const struct instruction *insn = &test->instruction[0];
 
-	return isa_rows[insn->row].op == OP_PUSH_SREG ? test->before.gpr[RSP] - insn->operand_size : test->operand;
+	return isa_rows[insn->row].op == OP_PUSH_SREG ? prepare_stack_address(test, -(int64_t)insn->operand_size) : test->operand;
 }
 
 /* Clears in *difference the bytes of the word at address that are not compared. */
@@ -437,7 +453,10 @@ static bool is_partly_stored(const struct host *host, const struct test_case *te
 	if (native->kind != OUTCOME_FAULT)
 		return false;
 	if (op == OP_PUSHA)
-		return native->vector == VECTOR_PF; /* AMD's have pushed what they could */
+		return is_stack_fault(native); /* AMD's have pushed what they could */
+	if (is_near_call(test, native))
+		return (native->vector == VECTOR_GP && !host_does(host, TRAIT_CALL_LIMIT)) ||
+		       (native->vector == VECTOR_SS && !host_does(host, TRAIT_CALL_STACK));
 	if (op == OP_ENTER)
 		return !host_does(host, TRAIT_ENTER_FAULT);
 	return !host_does(host, TRAIT_IMAGE_FAULT) && (op == OP_FXSAVE || op == OP_FXSAVE64 || op == OP_FNSAVE || op == OP_FNSTENV);

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #include "emu/cpu.h"
-#include "emu/exception.h"
+#include "emu/segment.h"
+#include "tests/differential/segments.h"
 
 enum { RUNAWAY = 100000 };
 
@@ -20,9 +21,17 @@ enum { TABLES = 0x1000, TABLES_END = 0x20000, KERNEL = 0x20000, KERNEL_PAGES = 5
 
 /* The supervisor's pages, by offset from KERNEL_BASE. */
 #define KERNEL_BASE 0xffff800000000000
-enum { IDT = 0, GDT = 0x1000, TSS = 0x1800, STUBS = 0x2000, STACK = 0x3000, STACK_TOP = 0x5000, STUB_SIZE = 16 };
+enum { IDT = 0, GDT = 0x1000, LDT = 0x1400, TSS = 0x1800, STUBS = 0x2000, STACK = 0x3000, STACK_TOP = 0x5000, STUB_SIZE = 16 };
 
-enum { SELECTOR_KERNEL_CODE = 0x10, SELECTOR_TSS = 0x40, GDT_LIMIT = 0x7f, TSS_LIMIT = 0x67, HLT = 0xf4 };
+enum {
+	SELECTOR_KERNEL_CODE = 0x10,
+	SELECTOR_TSS = 0x40,
+	SELECTOR_LDT = 0x50,
+	LDT_LIMIT = 8 * SEGMENT_ROWS - 1,
+	GDT_LIMIT = 0x7f,
+	TSS_LIMIT = 0x67,
+	HLT = 0xf4
+};
 
 /* Linux's GDT, as far as user space may see into it. */
 static const uint64_t gdt[] = {
@@ -35,6 +44,7 @@ struct emulator {
 	uint64_t next_table;
 	uint8_t *data[DATA_REGIONS];
 	const uint8_t *image;
+	uint64_t ldt[SEGMENT_ROWS];
 };
 
 /* -- building the machine -- */
@@ -114,6 +124,8 @@ static void build_kernel(struct emulator *emulator, uint32_t cpu_limit, bool cod
 	put(emulator, KERNEL + GDT + SELECTOR_TSS + 8, tss >> 32);
 	put(emulator, KERNEL + TSS + 4, KERNEL_BASE + STACK_TOP);
 	put(emulator, KERNEL + GDT + (SELECTOR_CPU & ~7), 0x0040f50000000000 | (cpu_limit & 0xffff) | (uint64_t)(cpu_limit >> 16) << 48);
+	for (unsigned i = 0; i < SEGMENT_ROWS; i++)
+		put(emulator, KERNEL + LDT + 8 * i, emulator->ldt[i]);
 	physmem_write(&emulator->mem, KERNEL + TSS + 0x66, TSS_LIMIT + 1, 2); /* no I/O bitmap */
 	for (unsigned vector = 0; vector < 256; vector++)
 		build_gate(emulator, vector);
@@ -128,11 +140,11 @@ static void start_long_mode(struct cpu *cpu)
 	cpu->gdtr = (struct table_register){KERNEL_BASE + GDT, GDT_LIMIT};
 	cpu->idtr = (struct table_register){KERNEL_BASE + IDT, 0xfff};
 	cpu->seg[SEG_TR] = (struct segment){KERNEL_BASE + TSS, TSS_LIMIT, 0x8b, SELECTOR_TSS};
-	cpu->seg[SEG_LDTR] = (struct segment){0, 0, 0, 0};
+	cpu->seg[SEG_LDTR] = (struct segment){KERNEL_BASE + LDT, LDT_LIMIT, SEGMENT_P | TYPE_LDT, SELECTOR_LDT};
 	cpu_update_paging(cpu);
 }
 
-struct error *emulator_create(bool tagged, uint32_t cpu_limit, bool code32, struct emulator **ret)
+struct error *emulator_create(bool tagged, uint32_t cpu_limit, bool code32, const uint64_t *ldt, struct emulator **ret)
 {
 	struct emulator *emulator = calloc(1, sizeof(*emulator));
 	struct error *err;
@@ -149,6 +161,7 @@ struct error *emulator_create(bool tagged, uint32_t cpu_limit, bool code32, stru
 		return err;
 	}
 	emulator->next_table = TABLES + 4096;
+	memcpy(emulator->ldt, ldt, sizeof(emulator->ldt));
 	build_user(emulator);
 	build_kernel(emulator, cpu_limit, code32);
 	if (tagged)
@@ -178,11 +191,18 @@ void emulator_load(struct emulator *emulator, const uint8_t *image)
 
 /* -- state in and out -- */
 
-static struct segment user_segment(uint16_t selector, uint64_t base)
+/* Segments of the LDT have bases of their own. */
+static struct segment user_segment(const struct emulator *emulator, uint16_t selector, uint64_t base)
 {
-	uint64_t descriptor = gdt[selector >> 3];
+	bool local = selector & SELECTOR_TI;
+	struct segment segment =
+		segment_of(&(struct descriptor){.low = (local ? emulator->ldt : gdt)[selector >> 3], .selector = selector});
 
-	return (struct segment){base, 0xffffffff, descriptor >> 40 & 0xf0ff, selector};
+	if (selector_null(selector))
+		segment = (struct segment){.selector = selector};
+	if (!local)
+		segment.base = base;
+	return segment;
 }
 
 static void load_fx(struct cpu *cpu, const uint8_t *fx)
@@ -223,13 +243,15 @@ static void store_fx(const struct cpu *cpu, uint8_t *fx)
 	memcpy(fx + FX_XMM, cpu->xmm, sizeof(cpu->xmm));
 }
 
-static void load_state(struct cpu *cpu, const struct state *state)
+static void load_state(const struct emulator *emulator, const struct state *state)
 {
+	struct cpu *cpu = emulator->cpu;
+
 	memcpy(cpu->gpr, state->gpr, sizeof(cpu->gpr));
 	cpu->rip = state->rip;
 	cpu->cpl = 3;
 	for (unsigned i = 0; i < 6; i++)
-		cpu->seg[i] = user_segment(state->selector[i], i == SEG_FS ? state->fs_base : i == SEG_GS ? state->gs_base : 0);
+		cpu->seg[i] = user_segment(emulator, state->selector[i], i == SEG_FS ? state->fs_base : i == SEG_GS ? state->gs_base : 0);
 	load_fx(cpu, state->fx);
 	cpu->halted = cpu->interrupt_shadow = cpu->debug_shadow = false;
 	cpu->pending_debug = 0;
@@ -304,7 +326,7 @@ void emulator_run(struct emulator *emulator, const struct test_case *test, struc
 	put_code(emulator, test, test->code);
 	put_patches(emulator, test);
 	memset(outcome, 0, offsetof(struct outcome, change));
-	load_state(cpu, &test->before);
+	load_state(emulator, &test->before);
 	why = cpu_run(cpu, cpu_instructions(cpu) + RUNAWAY);
 	put_code(emulator, test, breakpoints);
 	if (why == CPU_EXIT_HALT) {
@@ -314,6 +336,7 @@ void emulator_run(struct emulator *emulator, const struct test_case *test, struc
 			outcome->kind = OUTCOME_END;
 			outcome->vector = 0;
 			outcome->after.rip--;
+			outcome->after.selector[SEG_CS] = test->before.selector[SEG_CS]; /* left for the exit, maybe */
 		}
 	} else {
 		outcome->kind = why == CPU_EXIT_DEADLINE ? OUTCOME_RUNAWAY : OUTCOME_DIED;

@@ -10,8 +10,8 @@
 #include "util/error.h"
 
 struct emulator;
-/* cpu_limit: of the segment SELECTOR_CPU. code32: whether there is the segment SELECTOR_CODE32. */
-struct error *emulator_create(bool tagged, uint32_t cpu_limit, bool code32, struct emulator **ret);
+/* cpu_limit: of the segment SELECTOR_CPU. code32: whether there is the segment SELECTOR_CODE32. ldt: SEGMENT_ROWS descriptors. */
+struct error *emulator_create(bool tagged, uint32_t cpu_limit, bool code32, const uint64_t *ldt, struct emulator **ret);
 void emulator_destroy(struct emulator *emulator);
 /* The image that following cases start from; must stay valid. */
 void emulator_load(struct emulator *emulator, const uint8_t *image);

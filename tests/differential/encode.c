@@ -74,15 +74,22 @@ static unsigned pick_register(struct encoder *e)
 	return n;
 }
 
+/* Addresses of 16 bits. */
+static bool has_short_address(const struct encoder *e)
+{
+	return e->options->code_size == (e->address_prefix ? 4 : 2);
+}
+
 static void choose_mandatory_prefix(struct encoder *e)
 {
 	static const uint8_t byte[] = {[P_66] = 0x66, [P_F3] = 0xf3, [P_F2] = 0xf2};
 	uint32_t attributes = e->row->attributes;
 	bool any = e->row->prefix == P_ANY;
+	uint32_t other_size = e->options->code_size == 2 ? A_O32 : A_O16; /* than the code's own */
 
 	if (!any && e->row->prefix != P_NP)
 		add_prefix(e, byte[e->row->prefix]);
-	if (attributes & A_O16 || (any && !(attributes & (A_O32 | A_O64)) && percent(e, 20)))
+	if (attributes & other_size || (any && !(attributes & (A_O16 | A_O32 | A_O64)) && percent(e, 20)))
 		add_prefix(e, 0x66);
 	else if ((e->row->prefix == P_F3 || e->row->prefix == P_F2) && percent(e, 10)) /* 66 with another: operand size */
 		add_prefix(e, 0x66);
@@ -132,13 +139,13 @@ static void choose_modrm(struct encoder *e)
 		e->reg = below(e, 6);
 }
 
-/* 32- and 64-bit addressing; with 16-bit there is no more to choose than rm. */
+/* 32- and 64-bit addressing; with 16-bit there is no more to choose than rm: in sequences, one pointer. */
 static void choose_address(struct encoder *e)
 {
 	bool wide = e->options->code_size == 8;
 
-	if (!wide && e->address_prefix) {
-		e->rm &= 7;
+	if (has_short_address(e)) {
+		e->rm = e->options->in_sequence ? 4 + below(e, 4) : e->rm & 7;
 		return;
 	}
 	if (e->locked && e->options->in_sequence) { /* where prepare_displacement() says, aligned */
@@ -224,7 +231,7 @@ static void emit_displacement(struct encoder *e, unsigned size)
 
 static void emit_modrm(struct encoder *e)
 {
-	bool short_address = e->options->code_size == 4 && e->address_prefix;
+	bool short_address = has_short_address(e);
 	unsigned size;
 
 	emit(e, e->mod << 6 | (e->reg & 7) << 3 | (e->rm & 7));
@@ -246,7 +253,7 @@ static void emit_moffs(struct encoder *e)
 {
 	unsigned size = e->options->code_size;
 
-	emit_displacement(e, e->address_prefix ? size / 2 : size);
+	emit_displacement(e, !e->address_prefix ? size : size == 4 ? 2 : 4);
 }
 
 void encode_random(struct random *random, const struct isa_row *row, const struct encode_options *options, struct encoding *ret)

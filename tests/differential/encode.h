@@ -13,7 +13,7 @@ struct encoding {
 
 /* What the encoder may choose. */
 struct encode_options {
-	unsigned code_size; /* 4 or 8 */
+	unsigned code_size; /* 2, 4 or 8 */
 	bool in_sequence;   /* registers that sequences use as pointers are not operands, and pointers are only those */
 };
 

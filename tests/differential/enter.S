@@ -70,7 +70,7 @@ native_enter:
 	je 4f
 	movw SELECTOR(5), %gs
 4:
-	movq $(CONTEXT + CONTEXT_IRET), %rsp
+	movq CONTEXT + CONTEXT_FRAME, %rsp
 	movq GPR(0), %rax
 	movq GPR(1), %rcx
 	movq GPR(2), %rdx
@@ -121,6 +121,8 @@ native_exit:
 	get_base rdfsbase, ARCH_GET_FS, CONTEXT + STATE_FS_BASE
 	get_base rdgsbase, ARCH_GET_GS, CONTEXT + STATE_GS_BASE
 	set_base wrfsbase, ARCH_SET_FS, CONTEXT + CONTEXT_HOST_FS
+	movl $SELECTOR_DATA, %eax
+	movw %ax, %ss
 	fninit
 	ldmxcsr CONTEXT + CONTEXT_MXCSR
 	movq CONTEXT + CONTEXT_HOST_RSP, %rsp

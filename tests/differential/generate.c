@@ -14,6 +14,7 @@
 #include "emu/cpu.h"
 #include "tests/differential/encode.h"
 #include "tests/differential/prepare.h"
+#include "tests/differential/segments.h"
 #include "tests/differential/undefined.h"
 #include "util/error.h"
 
@@ -23,7 +24,7 @@ static bool is_eligible(const struct generator *generator, const struct isa_row 
 {
 	const struct exempt_row *exempt = exempt_find(row);
 
-	if (!wide && !host_does(&generator->host, TRAIT_CODE32))
+	if (!wide && !host_does(&generator->host, TRAIT_CODE32) && !host_does(&generator->host, TRAIT_SEGMENTS))
 		return false;
 	if (row->attributes & (wide ? A_NO64 : A_ONLY64))
 		return false;
@@ -40,6 +41,8 @@ struct error *generator_init(struct generator *generator)
 {
 	if (!host_does(&generator->host, TRAIT_CODE32) && generator->mode == 32)
 		return error_create("this host's kernel gives programs no 32-bit code segment");
+	if (generator->mode == 16 && !host_does(&generator->host, TRAIT_SEGMENTS))
+		return error_create("this host's kernel gives programs no 16-bit code segment");
 	for (unsigned wide = 0; wide < 2; wide++) {
 		generator->eligible[wide] = calloc(isa_row_count, sizeof(uint16_t));
 		if (!generator->eligible[wide])
@@ -68,13 +71,17 @@ void generate_image(const struct generator *generator, uint64_t batch, uint8_t *
 	prepare_image(&random, image);
 }
 
-static unsigned choose_code_size(const struct generator *generator, struct random *random)
+static void choose_mode(const struct generator *generator, struct random *random, struct test_case *test)
 {
 	bool wide = generator->mode == 64 || (generator->mode == 0 && random_percent(random, 60));
+	bool segmented = generator->mode == 16 ||
+			 (generator->mode == 0 && host_does(&generator->host, TRAIT_SEGMENTS) && random_percent(random, 20));
 
+	wide = (wide && !segmented) || !(segmented || host_does(&generator->host, TRAIT_CODE32));
 	if (generator->eligible_count[wide] == 0)
 		wide = !wide;
-	return wide ? 8 : 4;
+	test->segmented = !wide && segmented;
+	test->code_size = wide ? 8 : segmented && random_percent(random, 70) ? 2 : 4;
 }
 
 static const struct isa_row *choose_row(const struct generator *generator, struct random *random, unsigned code_size)
@@ -115,11 +122,27 @@ static void choose_offset(struct random *random, struct test_case *test, unsigne
 		test->offset = 0x100 + random_below(random, CODE_SIZE - 0x200 - MAX_CODE);
 }
 
+/* The jump to the exit: far with segments of the LDT, whose code cannot reach it otherwise. */
+static void add_exit(struct test_case *test)
+{
+	static const uint8_t far[] = {0x66, 0xea, EXIT64 & 0xff, EXIT64 >> 8 & 0xff, EXIT64 >> 16 & 0xff, EXIT64 >> 24, SELECTOR_CODE64, 0};
+	unsigned prefix = test->code_size == 2 ? 0 : 1;
+	int32_t distance;
+
+	if (test->segmented) {
+		memcpy(test->code + test->length, far + prefix, sizeof(far) - prefix);
+		test->length += sizeof(far) - prefix;
+		return;
+	}
+	test->code[test->length++] = 0xe9;
+	distance = exit_address(test) - (CODE_BASE + test->offset + test->length + 4);
+	memcpy(test->code + test->length, &distance, 4);
+	test->length += 4;
+}
+
 void generate_assemble(struct test_case *test)
 {
 	uint16_t start[MAX_INSTRUCTIONS + 1];
-	uint64_t at = CODE_BASE + test->offset;
-	int32_t to_exit;
 
 	test->length = 0;
 	for (unsigned i = 0; i < test->count; i++) {
@@ -135,10 +158,7 @@ void generate_assemble(struct test_case *test)
 		if (insn->relative)
 			memcpy(test->code + start[i + 1] - insn->relative, &distance, insn->relative);
 	}
-	test->code[test->length++] = 0xe9;
-	to_exit = exit_address(test) - (at + test->length + 4);
-	memcpy(test->code + test->length, &to_exit, 4);
-	test->length += 4;
+	add_exit(test);
 	if (test->offset + test->length > CODE_SIZE)
 		test->length = CODE_SIZE - test->offset;
 }
@@ -176,7 +196,7 @@ static void limit_bases(const struct generator *generator, struct test_case *tes
 {
 	struct state *state = &test->before;
 
-	if (host_does(&generator->host, TRAIT_FSGSBASE))
+	if (host_does(&generator->host, TRAIT_FSGSBASE) || test->segmented)
 		return;
 	if (test->code_size == 8)
 		state->selector[SEG_FS] = state->selector[SEG_GS] = 0;
@@ -223,12 +243,13 @@ static void generate_single(const struct generator *generator, struct random *ra
 		test->offset &= 0xeff;
 	prepare_registers(random, test, false);
 	limit_bases(generator, test);
+	segment_fit_code(random, test, decoded.length);
 	if (is_accessed_in_parts(decoded.row) || decoded.row->op == OP_BOUND || !host_checks_alignment(&generator->host, decoded.row))
 		test->before.rflags &= ~(uint64_t)FLAG_AC;
 	if ((decoded.row->op == OP_PUSH_SREG && !host_does(&generator->host, TRAIT_PUSH_SEGMENT)) ||
 	    (decoded.row->op == OP_POP_SREG && !host_does(&generator->host, TRAIT_POP_SEGMENT)))
 		test->before.gpr[RSP] &= ~7ull;
-	test->before.rip = CODE_BASE + test->offset;
+	test->before.rip = CODE_BASE + test->offset - segment_base(test, SEG_CS);
 	p.decoded = &decoded;
 	p.bytes = insn->bytes;
 	prepare_memory(&p, &encoding, test->before.rip);
@@ -237,6 +258,7 @@ static void generate_single(const struct generator *generator, struct random *ra
 		test->before.gpr[RSI] &= 0xffff;
 		test->before.gpr[RDI] &= 0xffff;
 	}
+	segment_fit_stack(test);
 	aim_branch(random, test, insn, branch_bytes(&decoded));
 	generate_assemble(test);
 	decode(generator->isa, test->code_size, insn->bytes, insn->length, &decoded);
@@ -287,7 +309,7 @@ static bool add_instruction(const struct generator *generator, struct random *ra
 	    (decoded.base < 16 || decoded.index < 16 || decoded.segment == SEG_FS || decoded.segment == SEG_GS))
 		return false;
 	align_displacement(&decoded, &encoding);
-	prepare_displacement(random, &decoded, &encoding, encoding.bytes, *at);
+	prepare_displacement(random, test, &decoded, &encoding, encoding.bytes, *at);
 	set_instruction(insn, &encoding, &decoded);
 	if (!undefined_fits(&generator->host, test, insn) || is_miscopied(&decoded))
 		return false;
@@ -318,9 +340,9 @@ static void add_fixed(const struct generator *generator, struct test_case *test,
 /* CALL f; JMP after; f: ...; RET; after: */
 static void add_function(const struct generator *generator, struct random *random, struct test_case *test, uint64_t *at)
 {
-	unsigned call = test->count, body = 1 + random_below(random, 4), tries = 0;
+	unsigned call = test->count, body = 1 + random_below(random, 4), tries = 0, relative = test->code_size == 2 ? 2 : 4;
 
-	add_fixed(generator, test, "\xe8\0\0\0", 5, 4, call + 2, at);
+	add_fixed(generator, test, "\xe8\0\0\0", 1 + relative, relative, call + 2, at);
 	add_fixed(generator, test, "\xeb", 2, 1, call + 3 + body, at);
 	while (test->count < call + 2 + body && ++tries < ATTEMPTS)
 		add_instruction(generator, random, test, at);
@@ -348,7 +370,7 @@ static void generate_sequence(const struct generator *generator, struct random *
 	}
 	prepare_registers(random, test, true);
 	limit_bases(generator, test);
-	test->before.rip = CODE_BASE + test->offset;
+	test->before.rip = CODE_BASE + test->offset - segment_base(test, SEG_CS);
 	if (test->count)
 		generate_assemble(test);
 }
@@ -363,7 +385,7 @@ void generate_case(const struct generator *generator, uint64_t number, struct te
 	ret->patches = 0;
 	ret->operand = 0;
 	ret->skip = false;
-	ret->code_size = choose_code_size(generator, &random);
+	choose_mode(generator, &random, ret);
 	if (random_percent(&random, generator->sequences))
 		generate_sequence(generator, &random, ret);
 	else

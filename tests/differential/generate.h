@@ -10,10 +10,10 @@ struct generator {
 	const struct isa *isa;
 	struct host host;
 	uint64_t seed;
-	unsigned mode;         /* 32, 64, or 0: both */
+	unsigned mode;         /* 16 (the segmented one), 32, 64, or 0: all */
 	unsigned sequences;    /* percent of the cases */
 	const char *name;      /* only rows of this operation; NULL: all */
-	uint16_t *eligible[2]; /* rows for 32- and 64-bit code */
+	uint16_t *eligible[2]; /* rows for 16- and 32-bit code, and for 64-bit code */
 	unsigned eligible_count[2];
 };
 

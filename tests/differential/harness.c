@@ -31,7 +31,7 @@ struct error *harness_init(struct harness *harness, bool plain, bool tagged)
 		if (!wanted[i])
 			continue;
 		err = emulator_create(i == 1, native_batch(harness->native)->cpu_limit, host_does(&harness->generator.host, TRAIT_CODE32),
-				      &harness->emulator[i]);
+				      native_batch(harness->native)->ldt, &harness->emulator[i]);
 		harness->outcome[i] = calloc(BATCH, sizeof(struct outcome));
 		if (!err && !harness->outcome[i])
 			err = error_create("out of memory");

@@ -10,7 +10,7 @@
 /* -- hosts by name -- */
 
 /* Traits from here on are the processor's ways; those before are extensions, which no name changes. */
-enum { FIRST_WAY = TRAIT_REP_BSF, NAMED_TRAITS = 20 };
+enum { FIRST_WAY = TRAIT_REP_BSF, NAMED_TRAITS = 24 };
 
 /*
  * What is known of them, or imagined: they do as the emulator but for these. The sets are for trying what compare does with such a host;
@@ -30,6 +30,7 @@ static const struct {
 	{TRAIT_REP_BSF, OTHER}, {TRAIT_REP_BSR, OTHER}, {TRAIT_BRANCH_66, OTHER}, {TRAIT_REP_LOOP, OTHER}, {TRAIT_FAR_64, OTHER},          \
 		{TRAIT_MOVSXD_66, OTHER}, {TRAIT_NOP_0D, OTHER}, {TRAIT_SYSRET_32, OTHER}, {TRAIT_SYSEXIT, OTHER},                         \
 		{TRAIT_IDLE_FOP, OTHER}, {TRAIT_IDLE_FIP, OTHER}, {TRAIT_IDLE_FDP, OTHER}, {TRAIT_POINTERS_64, OTHER},                     \
+		{TRAIT_CALL_LIMIT, OTHER}, {TRAIT_CALL_ORDER, OTHER}, {TRAIT_CALL_STACK, UNKNOWN},                                         \
 	{                                                                                                                                  \
 		TRAIT_MMX_FAULT, OTHER                                                                                                     \
 	}
@@ -309,7 +310,7 @@ bool host_lacks(const struct host *host, const struct isa_row *row)
 	};
 	unsigned extension = extension_of(row);
 
-	if (row->attributes & A_NO64 && !host_does(host, TRAIT_CODE32))
+	if (row->attributes & A_NO64 && !host_does(host, TRAIT_CODE32) && !host_does(host, TRAIT_SEGMENTS))
 		return true;
 	if (row->op == OP_POP_SREG && row->map == MAP_0F && !host_does(host, TRAIT_NULL_BASE))
 		return true;

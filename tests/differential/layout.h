@@ -25,6 +25,17 @@
 #define EXIT32 (SUPPORT_BASE + 0x800) /* ... or, in compatibility mode, here */
 #define CONTEXT (SUPPORT_BASE + 0x1000)
 
+/*
+ * Where IRET takes its frame from, if it goes to a 16-bit stack: it loads SP alone, and the upper half of ESP stays that of the address of
+ * the frame. So there is a page for each upper half that cases start with; they are above what cases reach.
+ */
+#define IRET_BASE 0x7d5100000000
+#define IRET_PAGES 8
+#define IRET_UPPER_HALVES                                                                                                                  \
+	{                                                                                                                                  \
+		0x0000, 0x0001, 0x1234, 0x5678, 0x7fff, 0x8000, 0xfffe, 0xffff                                                             \
+	}
+
 /* Offsets in struct state and struct native_context, for the assembler; native.c asserts them. */
 #define STATE_GPR 0
 #define STATE_RFLAGS 136
@@ -38,6 +49,7 @@
 #define CONTEXT_MXCSR (STATE_SIZE + 16)
 #define CONTEXT_FSGSBASE (STATE_SIZE + 20)
 #define CONTEXT_IRET (STATE_SIZE + 24)
+#define CONTEXT_FRAME (CONTEXT_IRET + 40)
 #define CONTEXT_STACK_TOP 0x1000 /* the rest of the page */
 
 /* Linux's user selectors. */

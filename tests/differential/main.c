@@ -20,10 +20,11 @@ struct arguments {
 };
 
 static const char usage[] =
-	"usage: differential [--cases N] [--seed S] [--row NAME] [--mode 32|64] [--sequences PERCENT] [--engine plain|tagged|both]\n"
+	"usage: differential [--cases N] [--seed S] [--row NAME] [--mode 16|32|64] [--sequences PERCENT] [--engine plain|tagged|both]\n"
 	"                    [--replay SEED:CASE] [--show MISMATCHES] [--exempt]\n"
 	"                    [--host none|zen3|zen4|zen5|intel] [--traits]\n"
 	"  --row        only instructions of this operation (a name of emu/isa/*.ops)\n"
+	"  --mode       only code of that size; 16: also 32-bit code with segments of the LDT (16-bit stacks, limits, expand-down)\n"
 	"  --sequences  how many of 100 cases are sequences of 8 to 32 instructions (10)\n"
 	"  --replay     one case of an earlier run, with the other options as they were then\n"
 	"  --show       how many mismatches to print in full (10)\n"
@@ -97,7 +98,7 @@ static bool parse(int argc, char **argv, struct arguments *args, int *ret_status
 			return false;
 		}
 	}
-	if (optind < argc || (args->mode && args->mode != 32 && args->mode != 64) || args->sequences > 100) {
+	if (optind < argc || (args->mode && args->mode != 16 && args->mode != 32 && args->mode != 64) || args->sequences > 100) {
 		fputs(usage, stderr);
 		return false;
 	}
@@ -200,6 +201,9 @@ static int finish(const struct harness *harness, const struct arguments *args)
 		never = show_unexecuted(harness);
 	printf("seed %" PRIu64 ": %" PRIu64 " not made, %" PRIu64 " not comparable, %" PRIu64 " not repeatable on the host\n", args->seed,
 	       harness->not_made, harness->not_compared, harness->unstable);
+	if (!args->replay && !args->mode && !host_does(&harness->generator.host, TRAIT_SEGMENTS))
+		printf("not run: 16-bit code and stacks, limits, segments that expand down (no modify_ldt, CONFIG_X86_16BIT or LDT "
+		       "here)\n");
 	printf("differential: %" PRIu64 " cases, %" PRIu64 " mismatches, %u rows never executed\n", harness->cases, harness->mismatches,
 	       never);
 	return harness->mismatches || never;

@@ -11,7 +11,7 @@ enum { ATTEMPTS = 3 };
 struct measurement {
 	measure_run run;
 	void *with;
-	bool fsgsbase, code32;
+	bool fsgsbase, code32, segments;
 };
 
 static struct error *ask(const struct measurement *m, const struct probe *probe, enum answer *ret)
@@ -21,7 +21,7 @@ static struct error *ask(const struct measurement *m, const struct probe *probe,
 	struct error *err = NULL;
 
 	*ret = UNKNOWN;
-	if (probe->code32 && !m->code32)
+	if ((probe->code32 && !m->code32) || (probe->segmented && !m->segments))
 		return NULL;
 	probe_prepare(probe, m->fsgsbase, &test);
 	for (unsigned i = 0; i < ATTEMPTS && !err && *ret != EMULATED; i++) {
@@ -76,9 +76,9 @@ static struct error *measure_flags(const struct measurement *m, struct host *hos
 	return NULL;
 }
 
-struct error *measure(measure_run run, void *with, bool fsgsbase, bool code32, struct host *ret)
+struct error *measure(measure_run run, void *with, bool fsgsbase, bool code32, bool segments, struct host *ret)
 {
-	struct measurement m = {run, with, fsgsbase, code32};
+	struct measurement m = {run, with, fsgsbase, code32, segments};
 	struct error *err;
 
 	memset(ret, 0, sizeof(*ret));
@@ -117,5 +117,5 @@ static bool has_segment(uint32_t selector)
 struct error *measure_host(struct native *native, struct host *ret)
 {
 	memset(native_batch(native)->image, 0, IMAGE_SIZE);
-	return measure(run_natively, native, native_has_fsgsbase(), has_segment(SELECTOR_CODE32), ret);
+	return measure(run_natively, native, native_has_fsgsbase(), has_segment(SELECTOR_CODE32), native_batch(native)->has_ldt, ret);
 }

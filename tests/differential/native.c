@@ -6,6 +6,8 @@
  */
 #include "tests/differential/native.h"
 
+#include "tests/differential/native_segments.h"
+
 #include <fcntl.h>
 #include <asm/prctl.h>
 #include <linux/audit.h>
@@ -39,7 +41,7 @@ struct native_context {
 	uint32_t host_mxcsr, fsgsbase;
 	struct {
 		uint64_t rip, cs, rflags, rsp, ss;
-	} iret;
+	} iret, *frame; /* frame: where IRET takes it from */
 	/* the child's own; enter.S does not know them */
 	struct batch *batch;
 	uint8_t *code; /* the code pages, to be written */
@@ -53,7 +55,7 @@ _Static_assert(offsetof(struct native_context, host_rsp) == CONTEXT_HOST_RSP &&
 		       offsetof(struct native_context, host_fs) == CONTEXT_HOST_FS &&
 		       offsetof(struct native_context, host_mxcsr) == CONTEXT_MXCSR &&
 		       offsetof(struct native_context, fsgsbase) == CONTEXT_FSGSBASE &&
-		       offsetof(struct native_context, iret) == CONTEXT_IRET,
+		       offsetof(struct native_context, iret) == CONTEXT_IRET && offsetof(struct native_context, frame) == CONTEXT_FRAME,
 	       "enter.S relies on these");
 
 void native_enter(void);
@@ -114,6 +116,7 @@ static void run_case(struct batch *batch, const struct test_case *test, struct o
 	now->iret.rflags = test->before.rflags;
 	now->iret.rsp = test->before.gpr[4];
 	now->iret.ss = test->before.selector[2];
+	now->frame = native_frame(test, &now->iret, sizeof(now->iret));
 	now->signalled = false;
 	outcome->kind = OUTCOME_NONE;
 	outcome->vector = 0;
@@ -164,7 +167,7 @@ static uint8_t *map_code(void)
 static bool map_everything(void)
 {
 	uint8_t *code = map_code();
-	bool ok = code && map_at(SUPPORT_BASE, SUPPORT_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
+	bool ok = code && map_at(SUPPORT_BASE, SUPPORT_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC) && native_map_frames();
 
 	for (unsigned i = 0; i < DATA_REGIONS; i++)
 		ok = ok && map_at(data_regions[i].base, data_regions[i].pages * 4096, PROT_READ | PROT_WRITE);
@@ -260,7 +263,10 @@ static void serve(struct batch *batch, int in, int out)
 	struct native_context *now;
 	char byte = 0;
 
-	if (!bind_to_cpu(batch) || !map_everything() || !take_signals() || !forbid_system_calls())
+	if (!bind_to_cpu(batch) || !map_everything() || !take_signals())
+		_exit(2);
+	batch->has_ldt = native_install_ldt(batch->ldt);
+	if (!forbid_system_calls())
 		_exit(2);
 	now = context();
 	now->batch = batch;

@@ -9,6 +9,7 @@
 #define XRAY86_TESTS_DIFFERENTIAL_NATIVE_H
 
 #include "tests/differential/case.h"
+#include "tests/differential/segments.h"
 #include "util/error.h"
 
 enum { BATCH = 1024 };
@@ -16,6 +17,8 @@ enum { BATCH = 1024 };
 /* What parent and child share. */
 struct batch {
 	uint8_t image[IMAGE_SIZE];
+	bool has_ldt; /* the child has the segments of segments.h: ldt[] is what its kernel made of them */
+	uint64_t ldt[SEGMENT_ROWS];
 	uint32_t cpu_limit; /* of SELECTOR_CPU's segment on the CPU that the child is bound to */
 	uint32_t count;
 	volatile uint32_t next; /* case being run */

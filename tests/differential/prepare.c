@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "emu/cpu.h"
+#include "tests/differential/segments.h"
 
 static const uint64_t user_top = 1ull << 47;
 
@@ -100,14 +101,12 @@ static uint64_t random_flags(struct random *random)
 	return flags;
 }
 
-void prepare_registers(struct random *random, struct test_case *test, bool gentle)
+/* The flat segments of 32- and 64-bit code, and pointers into them. */
+static void prepare_flat(struct random *random, struct test_case *test, bool gentle)
 {
 	struct state *state = &test->before;
 	bool wide = test->code_size == 8;
 
-	memset(state, 0, sizeof(*state));
-	for (unsigned i = 0; i < 16; i++)
-		state->gpr[i] = wide ? random_integer(random) : i < 8 ? (uint32_t)random_integer(random) : 0;
 	state->gpr[RSP] = STACK_BASE + 0x400 + random_below(random, 0x1800);
 	if (gentle || random_percent(random, 60))
 		state->gpr[RSP] &= ~15ull;
@@ -121,16 +120,68 @@ void prepare_registers(struct random *random, struct test_case *test, bool gentl
 	} else if (random_percent(random, 1)) {
 		state->gpr[RSP] = wide ? random_integer(random) : (uint32_t)random_integer(random);
 	}
-	state->rflags = random_flags(random);
-	if (gentle)
-		state->rflags &= ~(uint64_t)(FLAG_TF | FLAG_NT | FLAG_AC);
 	state->fs_base = random_segment_base(random, test->code_size);
 	state->gs_base = random_segment_base(random, test->code_size);
 	for (unsigned i = 0; i < 6; i++)
 		state->selector[i] = SELECTOR_DATA;
 	state->selector[SEG_CS] = wide ? SELECTOR_CODE64 : SELECTOR_CODE32;
+}
+
+/* A null selector comes with a base of 0. */
+static uint16_t random_data_selector(struct random *random, bool gentle)
+{
+	if (!gentle && random_percent(random, 2))
+		return random_below(random, 4);
+	return segment_choose(random, PURPOSE_DATA, gentle);
+}
+
+/* Segments of the LDT, and pointers into them. */
+static void prepare_segments(struct random *random, struct test_case *test, bool gentle)
+{
+	struct state *state = &test->before;
+	const struct segment_row *stack;
+	uint32_t pointer;
+
+	for (unsigned i = 0; i < 6; i++)
+		state->selector[i] = random_data_selector(random, gentle);
+	state->selector[SEG_CS] = segment_choose(random, test->code_size == 2 ? PURPOSE_CODE16 : PURPOSE_CODE32, gentle);
+	state->selector[SEG_SS] = segment_choose(random, PURPOSE_STACK, gentle);
+	state->fs_base = segment_base(test, SEG_FS);
+	state->gs_base = segment_base(test, SEG_GS);
+	stack = segment_find(state->selector[SEG_SS]);
+	pointer = stack->live + 0x200 + random_below(random, stack->live_size - 0x400);
+	if (gentle || random_percent(random, 60))
+		pointer &= ~15u;
+	if (!gentle && random_percent(random, 20))
+		pointer = segment_offset(random, stack, 16, stack->wide ? 0xffffffff : 0xffff);
+	if (!stack->wide)
+		pointer = segment_stack_pointer(random, pointer);
+	state->gpr[RSP] = pointer;
+	if (!gentle)
+		return;
+	for (unsigned i = 0; i < POINTER_REGISTERS; i++)
+		state->gpr[pointer_registers[i]] = 0x200 + (random_below(random, 0x1c00) & ~15u);
+	if (random_percent(random, 50))
+		state->gpr[RCX] = random_below(random, 16);
+}
+
+void prepare_registers(struct random *random, struct test_case *test, bool gentle)
+{
+	struct state *state = &test->before;
+	bool wide = test->code_size == 8;
+
+	memset(state, 0, sizeof(*state));
+	for (unsigned i = 0; i < 16; i++)
+		state->gpr[i] = wide ? random_integer(random) : i < 8 ? (uint32_t)random_integer(random) : 0;
+	state->rflags = random_flags(random);
+	if (gentle)
+		state->rflags &= ~(uint64_t)(FLAG_TF | FLAG_NT | FLAG_AC);
 	prepare_fpu(random, state->fx, gentle);
 	prepare_sse(random, state->fx, gentle);
+	if (test->segmented)
+		prepare_segments(random, test, gentle);
+	else
+		prepare_flat(random, test, gentle);
 }
 
 void prepare_image(struct random *random, uint8_t *image)
@@ -180,11 +231,25 @@ uint64_t prepare_target(struct random *random, unsigned size, unsigned address_s
 
 uint64_t prepare_segment_base(const struct test_case *test, const struct decoded *decoded)
 {
-	if (decoded->segment == SEG_FS)
-		return test->before.fs_base;
-	if (decoded->segment == SEG_GS)
-		return test->before.gs_base;
-	return 0;
+	return test->code_size == 8 && decoded->segment < SEG_FS ? 0 : segment_base(test, decoded->segment);
+}
+
+uint64_t prepare_offset(struct random *random, const struct test_case *test, unsigned segment, unsigned size, unsigned address_size)
+{
+	const struct segment_row *row = test->segmented ? segment_find(test->before.selector[segment]) : NULL;
+
+	if (row)
+		return segment_offset(random, row, size, address_size == 2 ? 0xffff : 0xffffffff);
+	return prepare_target(random, size, address_size) - segment_base(test, segment);
+}
+
+uint64_t prepare_stack_address(const struct test_case *test, int64_t above)
+{
+	uint64_t pointer = test->before.gpr[RSP] + above;
+
+	if (test->code_size == 8)
+		return pointer;
+	return (uint32_t)(segment_base(test, SEG_SS) + (segment_stack16(test) ? pointer & 0xffff : pointer));
 }
 
 void prepare_patch(struct test_case *test, uint64_t address, const void *bytes, unsigned size)
@@ -282,12 +347,11 @@ void prepare_memory(struct preparation *p, const struct encoding *encoding, uint
 	uint64_t base = prepare_segment_base(p->test, d), mask = address_mask(d),
 		 linear_mask = p->test->code_size == 8 ? ~0ull : 0xffffffff;
 	bool any_memory = encoding->displacement_size || d->base != NO_REGISTER || d->index != NO_REGISTER;
-	uint64_t target, offset;
+	uint64_t offset;
 
 	if (!any_memory || (d->base != RIP_REGISTER && random_percent(p->random, 2))) /* anywhere, but not in the code itself */
 		return;
-	target = prepare_target(p->random, memory_size(d), d->address_size);
-	offset = (target - base) & mask;
+	offset = prepare_offset(p->random, p->test, d->segment, memory_size(d), d->address_size) & mask;
 	if (d->base == RIP_REGISTER) {
 		if (!set_displacement(encoding, p->bytes, offset - (at + d->length), mask))
 			return;
@@ -301,11 +365,14 @@ void prepare_memory(struct preparation *p, const struct encoding *encoding, uint
 	p->has_target = is_mapped(p->target);
 }
 
-void prepare_displacement(struct random *random, const struct decoded *d, const struct encoding *encoding, uint8_t *bytes, uint64_t at)
+void prepare_displacement(struct random *random, const struct test_case *test, const struct decoded *d, const struct encoding *encoding,
+			  uint8_t *bytes, uint64_t at)
 {
 	uint64_t target = DATA_BASE + (random_below(random, DATA_WRITABLE - 64) & ~15u), base = 0;
 
-	if (d->address_size == 2)
+	if (test->segmented) /* plain segments, which start with the pages */
+		target -= DATA_BASE;
+	else if (d->address_size == 2)
 		target = LOW_BASE + (random_below(random, 4096 - 64) & ~15u);
 	if (d->base == RIP_REGISTER)
 		base = at + d->length;
@@ -336,8 +403,13 @@ uint64_t prepare_operand(const struct test_case *test, const struct decoded *d)
 	return test->code_size == 8 ? linear : (uint32_t)linear;
 }
 
-static bool near_wrap(uint64_t offset)
+/* Whether an offset of the segment is near the end of 4 GiB, where the segment has one. */
+static bool near_wrap(const struct test_case *test, unsigned segment, uint64_t offset)
 {
+	const struct segment_row *row = test->segmented ? segment_find(test->before.selector[segment]) : NULL;
+
+	if (test->segmented && !(row && segment_reaches_top(row)))
+		return false;
 	return (uint32_t)(offset + 0x200) < 0x400;
 }
 
@@ -369,11 +441,11 @@ bool prepare_wraps(const struct test_case *test, const struct decoded *d)
 		return d->row->attributes & A_STACK && gpr[RSP] + 0x200 < 0x400;
 	for (unsigned i = 0; i < 4; i++)
 		string |= isa_operands[d->row->operand[i]].method == METHOD_X || isa_operands[d->row->operand[i]].method == METHOD_Y;
-	if (d->row->attributes & A_STACK && (near_wrap(gpr[RSP]) || near_wrap(gpr[RBP])))
+	if (d->row->attributes & A_STACK && (near_wrap(test, SEG_SS, gpr[RSP]) || near_wrap(test, SEG_SS, gpr[RBP])))
 		return true;
 	if (string)
-		return d->address_size == 4 && (near_wrap(gpr[RSI]) || near_wrap(gpr[RDI]));
+		return d->address_size == 4 && (near_wrap(test, d->segment, gpr[RSI]) || near_wrap(test, SEG_ES, gpr[RDI]));
 	if (!d->has_modrm && isa_operands[d->row->operand[0]].method != METHOD_O && isa_operands[d->row->operand[1]].method != METHOD_O)
 		return false;
-	return d->mod != 3 && d->address_size == 4 && near_wrap(operand_offset(test, d));
+	return d->mod != 3 && d->address_size == 4 && near_wrap(test, d->segment, operand_offset(test, d));
 }

@@ -30,8 +30,8 @@ void prepare_image(struct random *random, uint8_t *image);
  */
 void prepare_memory(struct preparation *p, const struct encoding *encoding, uint64_t at);
 /* The same by the displacement alone, for sequences. */
-void prepare_displacement(struct random *random, const struct decoded *decoded, const struct encoding *encoding, uint8_t *bytes,
-			  uint64_t at);
+void prepare_displacement(struct random *random, const struct test_case *test, const struct decoded *decoded,
+			  const struct encoding *encoding, uint8_t *bytes, uint64_t at);
 /* The linear address of the memory operand of an instruction (decoded again, now that it is as it stays). */
 uint64_t prepare_operand(const struct test_case *test, const struct decoded *decoded);
 /* What the operation needs. */
@@ -52,8 +52,15 @@ bool prepare_splits_lock(const struct test_case *test, const struct decoded *dec
 
 /* An address for size bytes of data: mostly in the writable pages, else at their edges, on the read-only page, or nowhere. */
 uint64_t prepare_target(struct random *random, unsigned size, unsigned address_size);
+/*
+ * An offset in a segment (SEG_*) for size bytes of data at such an address: what prepare_target() says or, in the segmented mode, the
+ * segment's own edges as well.
+ */
+uint64_t prepare_offset(struct random *random, const struct test_case *test, unsigned segment, unsigned size, unsigned address_size);
 /* Base of the segment that the operand uses. */
 uint64_t prepare_segment_base(const struct test_case *test, const struct decoded *decoded);
+/* The linear address of what is `above` bytes above the stack pointer (or below, if negative). */
+uint64_t prepare_stack_address(const struct test_case *test, int64_t above);
 /* Bytes put at address before the case starts. Dropped if there is no such memory. */
 void prepare_patch(struct test_case *test, uint64_t address, const void *bytes, unsigned size);
 

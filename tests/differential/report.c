@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "emu/cpu.h"
+#include "tests/differential/segments.h"
 #include "tests/differential/compare.h"
 #include "tests/differential/undefined.h"
 
@@ -19,7 +20,9 @@ static void show_code(const struct test_case *test)
 	csh handle;
 	uint64_t at = CODE_BASE + test->offset;
 
-	if (cs_open(CS_ARCH_X86, test->code_size == 8 ? CS_MODE_64 : CS_MODE_32, &handle) != CS_ERR_OK)
+	cs_mode mode = test->code_size == 8 ? CS_MODE_64 : test->code_size == 4 ? CS_MODE_32 : CS_MODE_16;
+
+	if (cs_open(CS_ARCH_X86, mode, &handle) != CS_ERR_OK)
 		return;
 	for (unsigned i = 0, offset = 0; i < test->count; i++) {
 		const struct instruction *one = &test->instruction[i];
@@ -134,6 +137,17 @@ static void show_memory(const char *name, const struct test_case *test, const ui
 		       before_word(test, image, outcome->change[i].address), outcome->change[i].value);
 }
 
+static void show_segments(const struct test_case *test)
+{
+	static const char *const names[] = {"es", "cs", "ss", "ds", "fs", "gs"};
+
+	for (unsigned i = 0; test->segmented && i < 6; i++) {
+		const struct segment_row *row = segment_find(test->before.selector[i]);
+
+		printf("          %s=%x (%s)\n", names[i], test->before.selector[i], row ? row->name : "null");
+	}
+}
+
 static void show_before(const struct test_case *test, const uint8_t *image)
 {
 	const struct state *state = &test->before;
@@ -145,6 +159,7 @@ static void show_before(const struct test_case *test, const uint8_t *image)
 	       "\n",
 	       state->rflags, state->fs_base, state->gs_base, fx_field(state, FX_FCW, 2), fx_field(state, FX_FSW, 2),
 	       fx_field(state, FX_FTW, 1), fx_field(state, FX_MXCSR, 4));
+	show_segments(test);
 	if (test->operand)
 		printf("          memory operand at %" PRIx64 ": %016" PRIx64 " %016" PRIx64 "\n", test->operand,
 		       before_word(test, image, test->operand), before_word(test, image, test->operand + 8));

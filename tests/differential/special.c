@@ -7,6 +7,7 @@
 
 #include "emu/cpu.h"
 #include "tests/differential/prepare.h"
+#include "tests/differential/segments.h"
 
 static uint64_t *gpr(struct preparation *p, unsigned n)
 {
@@ -21,20 +22,20 @@ static void patch_target(struct preparation *p, const void *bytes, unsigned size
 
 static void patch_stack(struct preparation *p, unsigned offset, const void *bytes, unsigned size)
 {
-	prepare_patch(p->test, *gpr(p, RSP) + offset, bytes, size);
+	prepare_patch(p->test, prepare_stack_address(p->test, offset), bytes, size);
 }
 
-/* Somewhere in the code pages that holds INT3s. */
+/* The offset in CS of somewhere in the code pages that holds INT3s. */
 static uint64_t landing(struct preparation *p)
 {
 	unsigned offset = random_below(p->random, CODE_SIZE);
 
 	if (offset + 1 >= p->test->offset && offset < p->test->offset + 32u)
 		offset = p->test->offset > 0x800 ? 8 : 0x1800;
-	return CODE_BASE + offset;
+	return CODE_BASE + offset - segment_base(p->test, SEG_CS);
 }
 
-static uint16_t random_selector(struct random *random)
+static uint16_t random_selector(const struct preparation *p)
 {
 	static const uint16_t selectors[] = {SELECTOR_DATA,
 					     SELECTOR_DATA,
@@ -52,7 +53,9 @@ static uint16_t random_selector(struct random *random)
 					     0xfff8,
 					     0x2f};
 
-	return selectors[random_below(random, sizeof(selectors) / sizeof(selectors[0]))];
+	if (p->test->segmented && random_percent(p->random, 70))
+		return segment_any(p->random);
+	return selectors[random_below(p->random, sizeof(selectors) / sizeof(selectors[0]))];
 }
 
 /* -- integer -- */
@@ -125,10 +128,8 @@ static void string(struct preparation *p)
 	uint64_t few = random_below(p->random, 20);
 
 	for (unsigned i = 0; i < 2; i++) {
-		uint64_t target = prepare_target(p->random, 8, d->address_size);
+		uint64_t target = prepare_offset(p->random, p->test, i == 0 ? d->segment : SEG_ES, 8, d->address_size);
 
-		if (pointers[i] == RSI)
-			target -= prepare_segment_base(p->test, d);
 		if (!random_percent(p->random, 2))
 			memcpy(gpr(p, pointers[i]), &target, d->address_size);
 	}
@@ -142,7 +143,7 @@ static void string(struct preparation *p)
 static void translate(struct preparation *p)
 {
 	uint64_t target =
-		prepare_target(p->random, 1, p->decoded->address_size) - prepare_segment_base(p->test, p->decoded) - (*gpr(p, RAX) & 0xff);
+		prepare_offset(p->random, p->test, p->decoded->segment, 1, p->decoded->address_size) - (*gpr(p, RAX) & 0xff);
 
 	memcpy(gpr(p, RBX), &target, p->decoded->address_size);
 }
@@ -172,10 +173,10 @@ static void return_near(struct preparation *p)
 
 static void jump_indirect(struct preparation *p)
 {
-	uint64_t to = landing(p);
+	uint64_t to = landing(p), stack = prepare_stack_address(p->test, 0);
 
 	/* not where the stack may fault too: which of the two comes first is each processor's own */
-	if (random_percent(p->random, 3) && *gpr(p, RSP) >= STACK_BASE + 16 && *gpr(p, RSP) < STACK_BASE + STACK_SIZE)
+	if (random_percent(p->random, 3) && stack >= STACK_BASE + 16 && stack < STACK_BASE + STACK_SIZE)
 		return;
 	if (p->decoded->mod == 3)
 		*gpr(p, p->decoded->rm) = to;
@@ -186,8 +187,12 @@ static void jump_indirect(struct preparation *p)
 /* RSP itself may be the register that addresses memory: leave it then. */
 static void frame(struct preparation *p)
 {
-	if (random_percent(p->random, 95))
-		*gpr(p, RBP) = STACK_BASE + 0x200 + random_below(p->random, STACK_SIZE - 0x400);
+	const struct segment_row *row = p->test->segmented ? segment_find(p->test->before.selector[SEG_SS]) : NULL;
+	uint32_t start = row ? row->live : STACK_BASE, pointer = start + 0x200 + random_below(p->random, STACK_SIZE - 0x400);
+
+	if (random_percent(p->random, 5))
+		return;
+	*gpr(p, RBP) = segment_stack16(p->test) ? (*gpr(p, RBP) & 0xffff0000) | (pointer & 0xffff) : pointer;
 }
 
 static void enter_frame(struct preparation *p)
@@ -214,7 +219,7 @@ static void pop_flags(struct preparation *p)
 
 static void selector_operand(struct preparation *p)
 {
-	uint16_t selector = random_selector(p->random);
+	uint16_t selector = random_selector(p);
 
 	if (p->decoded->mod == 3)
 		memcpy(gpr(p, p->decoded->rm), &selector, 2);
@@ -224,14 +229,14 @@ static void selector_operand(struct preparation *p)
 
 static void selector_on_stack(struct preparation *p)
 {
-	uint16_t selector = random_selector(p->random);
+	uint16_t selector = random_selector(p);
 
 	patch_stack(p, 0, &selector, 2);
 }
 
 static void far_pointer(struct preparation *p)
 {
-	uint16_t selector = random_selector(p->random);
+	uint16_t selector = random_selector(p);
 
 	if (p->has_target)
 		prepare_patch(p->test, p->target + p->decoded->operand_size, &selector, 2);
@@ -271,10 +276,11 @@ static void load_bcd(struct preparation *p)
 /* Where bytes that are not stored would fault, processors differ: so all of the operand is there. */
 static void mask_move(struct preparation *p)
 {
+	const struct segment_row *row = p->test->segmented ? segment_find(p->test->before.selector[p->decoded->segment]) : NULL;
 	uint64_t target = p->decoded->address_size == 2 ? LOW_BASE + random_below(p->random, 4096 - 16)
 							: DATA_BASE + random_below(p->random, DATA_WRITABLE - 16);
 
-	target -= prepare_segment_base(p->test, p->decoded);
+	target = row ? row->live + random_below(p->random, row->live_size - 16) : target - prepare_segment_base(p->test, p->decoded);
 	memcpy(gpr(p, RDI), &target, p->decoded->address_size);
 }
 

@@ -6,6 +6,7 @@
 #include "emu/cpu.h"
 #include "emu/exception.h"
 #include "tests/differential/generate.h"
+#include "tests/differential/segments.h"
 
 const struct trait_info traits[TRAITS] = {
 	[TRAIT_SSSE3] = {"ssse3", "has it", "lacks it", "rows are not run"},
@@ -18,6 +19,8 @@ const struct trait_info traits[TRAITS] = {
 	[TRAIT_LAHF] = {"lahf", "is there in 64-bit code", "is not there in 64-bit code", "not made in 64-bit code"},
 	[TRAIT_FSGSBASE] = {"fsgsbase", "is there for programs", "is not there", "rows are not run, bases set by arch_prctl()"},
 	[TRAIT_CODE32] = {"code32", "there is a segment of 32-bit code", "there is none", "all cases are of 64-bit code"},
+	[TRAIT_SEGMENTS] = {"segments", "there is an LDT, 16-bit segments too",
+			    "there is none (modify_ldt, CONFIG_X86_16BIT, the hypervisor)", "the segmented mode is not run"},
 	[TRAIT_REP_BSF] = {"rep-bsf", "is BSF", "is TZCNT", "not made"},
 	[TRAIT_REP_BSR] = {"rep-bsr", "is BSR", "is LZCNT", "not made"},
 	[TRAIT_BRANCH_66] = {"branch-66", "near branches of 64-bit code ignore 66", "they are 16 bits wide with it", "not made"},
@@ -74,6 +77,12 @@ const struct trait_info traits[TRAITS] = {
 			       "memory and x87 state are not compared then"},
 	[TRAIT_CANONICAL_48] = {"canonical-48", "linear addresses have 48 bits", "they have 57", "what lies between is not compared"},
 	[TRAIT_SUPERVISOR] = {"supervisor", "an access to a supervisor's address is #PF", "it is #GP", "either is right"},
+	[TRAIT_CALL_LIMIT] = {"call-limit", "a near CALL beyond the segment's limit has pushed nothing", "it has pushed",
+			      "memory is not compared then"},
+	[TRAIT_CALL_ORDER] = {"call-order", "a near CALL sees that its target is beyond the limit first",
+			      "it sees a fault of its push first", "either is right"},
+	[TRAIT_CALL_STACK] = {"call-stack", "a near CALL whose push is half beyond the limit has stored nothing",
+			      "it has stored the other half", "memory is not compared then"},
 };
 
 #define RSI_DEFAULT (DATA_BASE + 0x100)
@@ -86,6 +95,7 @@ const struct trait_info traits[TRAITS] = {
 #define DATA_END (DATA_BASE + DATA_PAGES * 4096)
 
 #define CODE(bytes) .length = sizeof(bytes) - 1, .code = (bytes)
+#define SEGMENTED(stack, bytes) .segmented = (stack), CODE(bytes)
 #define CODE32(bytes) .code32 = true, CODE(bytes)
 
 /* An instruction that is there, or #UD. */
@@ -113,6 +123,16 @@ const struct probe probes[] = {
 	{TRAIT_INVPCID, CODE("\x66\x0f\x38\x82\x06"), .emulated = {VECTOR_GP}, .other = {VECTOR_UD}},
 	EXTENSION(TRAIT_LAHF, "\x9f"),
 	EXTENSION(TRAIT_FSGSBASE, "\xf3\x0f\xae\xc0"),
+	{TRAIT_SEGMENTS, SEGMENTED(STACK16, "\x90"), .emulated = {ENDS}, .other = {VECTOR_GP}},
+	/* CALL by 1000H, and CALL EAX, beyond the limit; with SP beyond the limit of the stack, too; CALL with a push half within it. */
+	{TRAIT_CALL_LIMIT, SEGMENTED(STACK16, "\xe8\x00\x10\x00\x00"), .rsp = 0x800, .emulated = {VECTOR_GP, 0}, .other = {VECTOR_GP, 1},
+	 .watch = WATCH_CHANGES},
+	{TRAIT_CALL_LIMIT, SEGMENTED(STACK16, "\xff\xd0"), .rax = 0x1000, .rsp = 0x800, .emulated = {VECTOR_GP, 0}, .other = {VECTOR_GP, 1},
+	 .watch = WATCH_CHANGES},
+	{TRAIT_CALL_ORDER, SEGMENTED(STACK16, "\xe8\x00\x10\x00\x00"), .rsp = 2, .emulated = {VECTOR_GP}, .other = {VECTOR_SS}},
+	{TRAIT_CALL_ORDER, SEGMENTED(STACK16, "\xff\xd0"), .rax = 0x1000, .rsp = 2, .emulated = {VECTOR_GP}, .other = {VECTOR_SS}},
+	{TRAIT_CALL_STACK, SEGMENTED(STACK16_TOP, "\xe8\x00\x00\x00\x00"), .rsp = 2, .emulated = {VECTOR_SS, 0}, .other = {VECTOR_SS, 1},
+	 .watch = WATCH_CHANGES},
 	{TRAIT_CODE32, CODE32("\x90"), .emulated = {ENDS}, .other = {VECTOR_GP}},
 
 	/* Of 1: BSF clears ZF, TZCNT sets it. SETE AL. */
@@ -165,6 +185,8 @@ const struct probe probes[] = {
 	 .other = {ENDS, 0xffffffffffff}, .watch = WATCH_MEMORY, .watch_at = RSP_DEFAULT - 6},
 	{TRAIT_PUSH_SEGMENT, CODE("\x0f\xa8"), .patch_at = RSP_DEFAULT - 8, .patch = ~0ull, .emulated = {ENDS, 0},
 	 .other = {ENDS, 0xffffffffffff}, .watch = WATCH_MEMORY, .watch_at = RSP_DEFAULT - 6},
+	{TRAIT_PUSH_SEGMENT, CODE32("\x1e"), .patch_at = RSP_DEFAULT - 8, .patch = ~0ull, .emulated = {ENDS, SELECTOR_DATA},
+	 .other = {ENDS, 0xffff0000 | SELECTOR_DATA}, .watch = WATCH_MEMORY, .watch_at = RSP_DEFAULT - 4},
 	{TRAIT_POP_SEGMENT, CODE("\x0f\xa1"), .rsp = STACK_BASE + STACK_SIZE - 2, .emulated = {VECTOR_PF}, .other = {ENDS}},
 	{TRAIT_NULL_BASE, CODE("\x8e\xe0"), .emulated = {ENDS, 0}, .other = {ENDS, 0x1000}, .watch = WATCH_FS_BASE},
 	/* FADD, FLD1, FABS, F2XM1, FSCALE, FILD, FISTP, FXCH, FINCSTP, FFREE, FNCLEX, FNOP. What faults the emulator leaves to the host. */
@@ -312,9 +334,11 @@ void probe_prepare(const struct probe *probe, bool fsgsbase, struct test_case *r
 {
 	struct state *state = &ret->before;
 	uint64_t *gpr = state->gpr;
+	bool narrow = probe->code32 || probe->segmented;
 
 	memset(ret, 0, sizeof(*ret));
-	ret->code_size = probe->code32 ? 4 : 8;
+	ret->code_size = narrow ? 4 : 8;
+	ret->segmented = probe->segmented;
 	ret->count = 1;
 	ret->offset = CODE_AT - CODE_BASE;
 	memcpy(ret->instruction[0].bytes, probe->code, probe->length);
@@ -332,9 +356,15 @@ void probe_prepare(const struct probe *probe, bool fsgsbase, struct test_case *r
 	for (unsigned i = 0; i < 6; i++)
 		state->selector[i] = SELECTOR_DATA;
 	state->selector[SEG_CS] = probe->code32 ? SELECTOR_CODE32 : SELECTOR_CODE64;
-	state->fs_base = probe->code32 && !fsgsbase ? 0 : 0x1000;
-	if (!fsgsbase && !probe->code32)
+	state->fs_base = narrow && !fsgsbase ? 0 : 0x1000;
+	if (!fsgsbase && !narrow)
 		state->selector[SEG_FS] = state->selector[SEG_GS] = 0;
+	if (probe->segmented) {
+		for (unsigned i = 0; i < 6; i++)
+			state->selector[i] = segment_selector(i == SEG_CS ? CODE32_CUT : i == SEG_SS ? probe->segmented : DATA16);
+		state->rip = CODE_AT - CODE_BASE;
+		state->fs_base = state->gs_base = segment_base(ret, SEG_FS);
+	}
 	prepare_fx(probe, state->fx);
 	if (probe->patch_at) {
 		ret->patches = 1;

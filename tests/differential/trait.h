@@ -19,6 +19,7 @@ enum trait {
 	TRAIT_LAHF,
 	TRAIT_FSGSBASE,
 	TRAIT_CODE32,
+	TRAIT_SEGMENTS,
 	/* Encodings. */
 	TRAIT_REP_BSF,
 	TRAIT_REP_BSR,
@@ -60,6 +61,9 @@ enum trait {
 	TRAIT_IMAGE_FAULT,
 	TRAIT_CANONICAL_48,
 	TRAIT_SUPERVISOR,
+	TRAIT_CALL_LIMIT,
+	TRAIT_CALL_ORDER,
+	TRAIT_CALL_STACK,
 	TRAITS
 };
 
@@ -106,7 +110,8 @@ struct finding {
  */
 struct probe {
 	uint8_t trait;
-	uint8_t code32; /* 32-bit code */
+	uint8_t code32;    /* 32-bit code */
+	uint8_t segmented; /* 32-bit code in CODE32_CUT, with this entry of the LDT as its stack */
 	uint8_t length;
 	const char *code;
 	struct finding emulated, other;
