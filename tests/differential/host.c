@@ -13,8 +13,8 @@
 enum { FIRST_WAY = TRAIT_REP_BSF, NAMED_TRAITS = 24 };
 
 /*
- * What is known of them, or imagined: they do as the emulator but for these. The sets are for trying what compare does with such a host;
- * a run measures its own.
+ * What is known of them, or imagined: in what they are not as the emulator. The sets are for trying what is made of such a host; a run
+ * measures its own.
  */
 static const struct {
 	const char *name;
@@ -64,16 +64,6 @@ static void take_nothing(struct host *host)
 	memset(host->flags, 0, sizeof(host->flags));
 }
 
-static void take_emulated(struct host *host)
-{
-	for (unsigned trait = FIRST_WAY; trait < TRAITS; trait++)
-		host->answer[trait] = EMULATED;
-	for (unsigned group = 0; group < FLAG_GROUPS; group++) {
-		host->flags[group].emulated = FLAGS_ARITHMETIC;
-		host->flags[group].kept = 0;
-	}
-}
-
 bool host_pretend(struct host *host, const char *name)
 {
 	if (strcmp(name, "none") == 0) {
@@ -83,7 +73,6 @@ bool host_pretend(struct host *host, const char *name)
 	for (unsigned i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
 		if (strcmp(name, named[i].name) != 0)
 			continue;
-		take_emulated(host);
 		for (unsigned n = 0; n < NAMED_TRAITS && named[i].but[n].trait; n++)
 			host->answer[named[i].but[n].trait] = named[i].but[n].answer;
 		for (unsigned n = 0; n < 4 && named[i].flags[n].unlike; n++) {

@@ -21,8 +21,9 @@ static inline bool host_does(const struct host *host, enum trait trait)
 }
 
 /*
- * Takes it as another one, by name: `none` (nothing is known of it: what the SDM leaves undefined is not compared), or processors as they
- * are known or imagined (zen3, zen4, zen5, intel). Extensions and the kernel's part stay as measured. False: there is none such.
+ * Takes it as another one, by name: `none` (nothing is known of it: what the SDM leaves undefined is not compared), or a processor as it is
+ * known or imagined (zen3, zen4, zen5, intel): what that does not do as the emulator is added to what this one does not. Extensions and the
+ * kernel's part stay as measured. False: there is none such.
  */
 bool host_pretend(struct host *host, const char *name);
 /* What was measured, for people, in a line; writes at most size bytes. */

@@ -28,7 +28,7 @@ static const char usage[] =
 	"  --sequences  how many of 100 cases are sequences of 8 to 32 instructions (10)\n"
 	"  --replay     one case of an earlier run, with the other options as they were then\n"
 	"  --show       how many mismatches to print in full (10)\n"
-	"  --host       takes the host as this one, not as it was measured; none: only what the SDM defines is compared\n"
+	"  --host       excuses what this one does in its own way, too; none: only what the SDM defines is compared\n"
 	"  --traits     lists what was measured of the host, and what follows from it\n"
 	"  --exempt     lists the rows that are not compared, and why\n";
 
