@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -17,9 +18,10 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "cli/trusted_vm.h"
+#include "cli/trusted_kernel.h"
 #include "loader/checkpoint.h"
 #include "util/build_id.h"
+#include "util/owned.h"
 #include "util/quote.h"
 
 /* mkdir -p, but for the root. */
@@ -34,24 +36,47 @@ static bool make_directories(char *path)
 	return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-char *cache_directory(struct error **ret_error)
+static struct error *name_directory(char **ret)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	char *directory = NULL;
 	int length = -1;
 
-	*ret_error = NULL;
+	*ret = NULL;
 	if (cache && cache[0] == '/')
-		length = asprintf(&directory, "%s/xray86/checkpoints", cache);
+		length = asprintf(ret, "%s/xray86/checkpoints", cache);
 	else if (home && home[0] == '/')
-		length = asprintf(&directory, "%s/.cache/xray86/checkpoints", home);
-	if (length >= 0 && make_directories(directory))
-		return directory;
-	*ret_error = length < 0 ? error_create("no cache directory: neither XDG_CACHE_HOME nor HOME is set")
-				: error_create("%s: %s", directory, strerror(errno));
+		length = asprintf(ret, "%s/.cache/xray86/checkpoints", home);
+	else
+		return error_create("neither XDG_CACHE_HOME nor HOME is set");
 	if (length >= 0)
-		free(directory);
-	return NULL;
+		return NULL;
+	*ret = NULL;
+	return error_create("out of memory");
+}
+
+struct error *cache_open(struct cache *ret)
+{
+	struct error *err;
+
+	*ret = (struct cache){.directory = -1};
+	err = name_directory(&ret->path);
+	if (!err && !make_directories(ret->path))
+		err = error_create("%s: %s", ret->path, strerror(errno));
+	if (!err)
+		err = owned_directory_open(ret->path, &ret->directory);
+	if (!err)
+		return NULL;
+	free(ret->path);
+	ret->path = NULL;
+	return err;
+}
+
+void cache_close(struct cache *cache)
+{
+	if (cache->directory >= 0)
+		close(cache->directory);
+	free(cache->path);
+	*cache = (struct cache){.directory = -1};
 }
 
 bool has_cache_suffix(const char *name)
@@ -61,14 +86,38 @@ bool has_cache_suffix(const char *name)
 	return length > suffix && strcmp(name + length - suffix, CACHE_SUFFIX) == 0;
 }
 
-char *cache_file(const char *directory, const char *key)
+char *cache_file(const char *key)
 {
 	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a; the file has the whole key */
-	char *path;
+	char *name;
 
 	for (const char *at = key; *at; at++)
 		hash = (hash ^ (uint8_t)*at) * 0x100000001b3;
-	return asprintf(&path, "%s/%016" PRIx64 CACHE_SUFFIX, directory, hash) < 0 ? NULL : path;
+	return asprintf(&name, "%016" PRIx64 CACHE_SUFFIX, hash) < 0 ? NULL : name;
+}
+
+static bool is_ours(const char *name)
+{
+	return strstr(name, CACHE_SUFFIX ".") || has_cache_suffix(name);
+}
+
+struct error *cache_for_each(const struct cache *cache, struct error *(*fn)(void *opaque, const char *name, bool *ret_enough), void *opaque)
+{
+	int copy = openat(cache->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = copy < 0 ? NULL : fdopendir(copy);
+	struct error *err = stream ? NULL : error_create("%s: %s", cache->path, strerror(errno));
+	struct dirent *file;
+	bool enough = false;
+
+	while (!err && !enough && (file = readdir(stream))) {
+		if (is_ours(file->d_name))
+			err = fn(opaque, file->d_name, &enough);
+	}
+	if (stream)
+		closedir(stream);
+	else if (copy >= 0)
+		close(copy);
+	return err;
 }
 
 void cache_program(char ret[CACHE_PROGRAM_MAX])
@@ -102,89 +151,104 @@ static void print_help(void)
 	options_help(option_specs);
 }
 
-static bool is_ours(const char *name)
-{
-	return strstr(name, CACHE_SUFFIX ".") || has_cache_suffix(name);
-}
-
 struct entry {
-	const char *path;
+	const char *name;
 	struct stat status;
-	bool good; /* for this build */
+	const char *foreign; /* why it must not be looked into, or NULL */
+	bool good;           /* for this build */
 	struct trusted_kernel kernel;
 };
-
-static struct error *for_each(const char *directory, const struct cache_options *options,
-			      struct error *(*fn)(const struct cache_options *options, const struct entry *entry))
-{
-	DIR *stream = opendir(directory);
-	struct dirent *file;
-	struct error *err = NULL;
-	char program[CACHE_PROGRAM_MAX];
-
-	if (!stream)
-		return error_create("%s: %s", directory, strerror(errno));
-	cache_program(program);
-	while (!err && (file = readdir(stream))) {
-		struct entry entry = {0};
-		char *path = NULL, *key = NULL;
-
-		if (!is_ours(file->d_name))
-			continue;
-		if (asprintf(&path, "%s/%s", directory, file->d_name) < 0) {
-			err = error_create("out of memory");
-		} else if (stat(path, &entry.status) == 0) {
-			entry.path = path;
-			entry.good = checkpoint_peek(path, &entry.kernel, sizeof(entry.kernel), &key) &&
-				     strncmp(key, program, strlen(program)) == 0 && key[strlen(program)] == '\n';
-			err = fn(options, &entry);
-		}
-		free(key);
-		free(path);
-	}
-	closedir(stream);
-	return err;
-}
 
 static long long mebibytes(const struct entry *entry)
 {
 	return (long long)entry->status.st_blocks * 512 >> 20;
 }
 
-static struct error *print_entry(const struct cache_options *options, const struct entry *entry)
+/* As it may stand in a message. */
+static const char *entry_path(const struct cache *cache, const struct entry *entry, char ret[PATH_MAX])
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", cache->path, entry->name);
+	return quote_string(ret, PATH_MAX, path);
+}
+
+static struct error *print_entry(const struct cache *cache, const struct cache_options *options, const struct entry *entry)
 {
 	const struct banner *banner = &entry->kernel.landmarks.banner;
 	char path[PATH_MAX], release[QUOTE_NAME];
 
 	(void)options;
-	printf("%s\n  %lld MiB, ", quote_string(path, sizeof(path), entry->path), mebibytes(entry));
+	printf("%s\n  %lld MiB, ", entry_path(cache, entry, path), mebibytes(entry));
 	if (entry->good)
 		printf("%s at %#" PRIx64 "\n", quote(release, sizeof(release), banner->release, sizeof(banner->release)),
 		       entry->kernel.base);
+	else if (entry->foreign)
+		printf("not used: %s\n", entry->foreign);
 	else
 		puts("of no use to this build of xray86");
 	return NULL;
 }
 
-static struct error *prune_entry(const struct cache_options *options, const struct entry *entry)
+static struct error *prune_entry(const struct cache *cache, const struct cache_options *options, const struct entry *entry)
 {
-	bool whole = has_cache_suffix(entry->path);
+	bool whole = has_cache_suffix(entry->name);
 	char path[PATH_MAX];
 
 	if (!options->all && (entry->good || (!whole && time(NULL) - entry->status.st_mtime < UNFINISHED_SECONDS)))
 		return NULL;
-	quote_string(path, sizeof(path), entry->path);
-	if (unlink(entry->path) && errno != ENOENT)
+	entry_path(cache, entry, path);
+	if (unlinkat(cache->directory, entry->name, 0) && errno != ENOENT)
 		return error_create("%s: %s", path, strerror(errno));
 	printf("deleted %s (%lld MiB)\n", path, mebibytes(entry));
 	return NULL;
+}
+
+struct visit {
+	const struct cache *cache;
+	const struct cache_options *options;
+	struct error *(*fn)(const struct cache *cache, const struct cache_options *options, const struct entry *entry);
+	char program[CACHE_PROGRAM_MAX];
+};
+
+static struct error *visit(void *opaque, const char *name, bool *ret_enough)
+{
+	const struct visit *visit = opaque;
+	struct entry entry = {.name = name};
+	struct checkpoint *checkpoint;
+	struct error *foreign, *err;
+	size_t length = strlen(visit->program);
+
+	(void)ret_enough;
+	if (fstatat(visit->cache->directory, name, &entry.status, AT_SYMLINK_NOFOLLOW) != 0)
+		return NULL; /* another run has renamed or deleted it */
+	foreign = checkpoint_open(visit->cache->directory, name, sizeof(entry.kernel), &checkpoint);
+	entry.foreign = foreign ? foreign->message : NULL;
+	entry.good = checkpoint && trusted_kernel_read(checkpoint, &entry.kernel) &&
+		     strncmp(checkpoint_key(checkpoint), visit->program, length) == 0 && checkpoint_key(checkpoint)[length] == '\n';
+	err = visit->fn(visit->cache, visit->options, &entry);
+	checkpoint_close(checkpoint);
+	error_destroy(foreign);
+	return err;
+}
+
+static struct error *visit_all(const struct cache_options *options, bool list)
+{
+	struct cache cache;
+	struct visit all = {.cache = &cache, .options = options, .fn = list ? print_entry : prune_entry};
+	struct error *err = cache_open(&cache);
+
+	cache_program(all.program);
+	if (!err)
+		err = cache_for_each(&cache, visit, &all);
+	cache_close(&cache);
+	return err;
 }
 
 struct error *cache_command(int argc, char **argv, int *ret_status)
 {
 	struct cache_options options = {0};
 	struct error *err;
-	char *directory;
 	int others, help;
 
 	(void)ret_status;
@@ -197,9 +261,5 @@ struct error *cache_command(int argc, char **argv, int *ret_status)
 	}
 	if (others != 1 || (strcmp(argv[1], "list") != 0 && strcmp(argv[1], "prune") != 0))
 		return error_create("cache needs list or prune: see xray86 cache --help");
-	directory = cache_directory(&err);
-	if (!err)
-		err = for_each(directory, &options, strcmp(argv[1], "list") == 0 ? print_entry : prune_entry);
-	free(directory);
-	return err;
+	return visit_all(&options, strcmp(argv[1], "list") == 0);
 }

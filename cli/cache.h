@@ -6,10 +6,18 @@
 
 #include "util/error.h"
 
-/* The directory of checkpoints, made if it is not there; NULL, *ret_error set: there can be none. To be freed. */
-char *cache_directory(struct error **ret_error);
-/* The file for a key. To be freed; NULL: out of memory. */
-char *cache_file(const char *directory, const char *key);
+struct cache {
+	int directory; /* of checkpoints; -1: there is none */
+	char *path;    /* its name */
+};
+
+/* Opens the directory, and makes it if it is not there. The error says why there can be none; *ret is then an empty cache. */
+struct error *cache_open(struct cache *ret);
+/* An empty one is allowed. */
+void cache_close(struct cache *cache);
+
+/* The name, in the directory, of the file for a key. To be freed; NULL: out of memory. */
+char *cache_file(const char *key);
 
 /* This very build of xray86, as keys begin. */
 enum { CACHE_PROGRAM_MAX = 96 };
@@ -17,6 +25,13 @@ void cache_program(char ret[CACHE_PROGRAM_MAX]);
 
 /* Whether a file of that name is a checkpoint, and finished. */
 bool has_cache_suffix(const char *name);
+
+/*
+ * Calls fn with the names of all checkpoints in the directory, unfinished ones too, until it returns an error or says that it has seen
+ * enough.
+ */
+struct error *cache_for_each(const struct cache *cache, struct error *(*fn)(void *opaque, const char *name, bool *ret_enough),
+			     void *opaque);
 
 #define CACHE_SUFFIX ".checkpoint"
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/bus_error.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/stack.h"
@@ -91,6 +92,7 @@ int main(int argc, char **argv)
 	int failure;
 
 	streams_complete();
+	bus_error_catch();
 	signal(SIGXFSZ, SIG_IGN); /* write() says EFBIG then, which is told */
 	streams_open(&streams);
 	if (!stack_call(call_run, &call))

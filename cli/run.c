@@ -28,6 +28,7 @@ enum { CALL_BUDGET = 100000000, FIRST_PID = 30000, FIRST_PID_64 = 4100000 };
 struct session {
 	const struct run_options *options;
 	struct target target;
+	struct cache cache;
 	struct program program;
 	struct supply supply;
 	char **environment; /* the command's */
@@ -270,6 +271,19 @@ static struct error *close_trace(struct session *session)
 	return failed ? error_create("%s: %s", path, errno ? strerror(errno) : "it could not be written") : NULL;
 }
 
+/* Without a cache, every run boots the trusted kernel: slow, but right. */
+static void open_cache(struct session *session)
+{
+	struct error *err = session->options->no_cache ? NULL : cache_open(&session->cache);
+
+	if (err)
+		fprintf(stderr,
+			"xray86: note: booted kernels are not kept, and every run boots one: %s (XDG_CACHE_HOME=DIR takes another folder,"
+			" --no-cache none)\n",
+			err->message);
+	error_destroy(err);
+}
+
 /* Before the snapshot is looked into: what no kernel of either architecture could run need not wait for that. */
 static struct error *look_up_command(struct session *session)
 {
@@ -331,7 +345,7 @@ static struct error *run(struct session *session, int *ret_status)
 	const struct run_options *options = session->options;
 	const struct trusted_vm_options vm_options = {
 		.memory = options->memory,
-		.use_cache = !options->no_cache,
+		.cache = &session->cache,
 		.identified = collect,
 		.opaque = session,
 	};
@@ -345,6 +359,8 @@ static struct error *run(struct session *session, int *ret_status)
 		err = environment_build(environ, &options->env, &session->environment);
 	if (!err)
 		err = look_up_command(session);
+	if (!err)
+		open_cache(session);
 	if (!err)
 		err = trusted_vm_open(&session->target, options->snapshot, &options->sources, &vm_options, &session->courier, &session->vm);
 	return err ? err : run_in_vm(session, ret_status);
@@ -394,6 +410,7 @@ static struct error *run_session(struct session *session, int *ret_status)
 	courier_deinit(&session->courier);
 	trusted_vm_close(&session->vm);
 	supply_deinit(&session->supply);
+	cache_close(&session->cache);
 	program_deinit(&session->program);
 	target_close(&session->target);
 	environment_free(session->environment);
@@ -417,6 +434,7 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 	session = calloc(1, sizeof(*session)); /* buffers are in it, too large for small stacks */
 	if (session) {
 		session->options = &options;
+		session->cache.directory = -1;
 		output_open(&session->courier.out, STDOUT_FILENO, options.raw);
 		output_open(&session->courier.err, STDERR_FILENO, options.raw);
 		err = run_session(session, ret_status);

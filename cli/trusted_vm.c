@@ -1,14 +1,11 @@
 /* The trusted VM: trusted_vm.h. */
 #include "cli/trusted_vm.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cache.h"
-#include "cli/commands.h"
 #include "cli/progress.h"
 #include "emu/cpuid.h"
 #include "guest/agents.h"
@@ -19,23 +16,6 @@
 
 enum { BOOT_STEP = 20000000 /* instructions between looks at the clock */ };
 static const uint64_t BOOT_LIMIT = 60000000000; /* instructions, idle time included: far more than any boot */
-
-/* -- keys -- */
-
-/* All that a checkpoint depends on. To be freed. */
-static char *make_key(const struct trusted_kernel *kernel)
-{
-	enum kernel_arch arch = kernel->landmarks.x86_64 ? KERNEL_X86_64 : KERNEL_I386;
-	char program[CACHE_PROGRAM_MAX], *parameters = trusted_command_line(arch, ""), *key = NULL;
-
-	cache_program(program);
-	if (parameters &&
-	    asprintf(&key, "%s\n%s\nbase %#" PRIx64 "\nmemory %" PRIu64 " MiB%s\n%s\n", program, kernel->landmarks.banner.text,
-		     kernel->base, kernel->memory >> 20, kernel->five_level ? ", 5-level paging" : "", parameters) < 0)
-		key = NULL;
-	free(parameters);
-	return key;
-}
 
 /* -- the machine -- */
 
@@ -49,26 +29,6 @@ static struct error *create_machine(const struct trusted_kernel *kernel, struct 
 	};
 
 	return machine_create(&config, &vm->machine);
-}
-
-/* The kernel's symbols, out of the machine's own memory. */
-static struct error *open_symbols(struct trusted_vm *vm)
-{
-	const struct trusted_kernel *kernel = &vm->kernel;
-	struct view view = {.pointer_size = kernel->landmarks.x86_64 ? 8 : 4, .base = kernel->base, .end = kernel->base};
-
-	for (unsigned i = 0; i < kernel->pieces; i++) {
-		uint64_t end = kernel->piece[i].vaddr + kernel->piece[i].size;
-
-		view.piece[view.pieces++] = (struct view_piece){
-			.vaddr = kernel->piece[i].vaddr,
-			.memory_size = kernel->piece[i].size,
-			.data = physmem_host(&vm->machine->mem, kernel->piece[i].paddr, false, true),
-			.size = kernel->piece[i].size,
-		};
-		view.end = end > view.end ? end : view.end;
-	}
-	return symbols_open(&view, &kernel->exports, 0, &vm->symbols);
 }
 
 /* i386 kernels have their place in physical memory by their virtual base. */
@@ -86,59 +46,85 @@ static uint64_t memory_size(const struct landmarks *landmarks, uint64_t base, ui
 
 /* -- from a checkpoint -- */
 
-/* Whether the file is for the kernel in the snapshot, at the place where it is, and for us; then everything is loaded. */
-static bool try_checkpoint(const char *path, struct target *target, const struct kernel_sources *sources,
-			   const struct trusted_vm_options *options, struct trusted_vm *vm)
+/* Whether it is for us, and for a kernel and a machine as they are wanted. */
+static bool is_wanted(const struct checkpoint *checkpoint, const struct kernel_sources *sources, const struct trusted_vm_options *options,
+		      struct trusted_kernel *ret)
 {
-	char *key = NULL, *wanted = NULL;
-	struct error *err = NULL;
-	bool good = checkpoint_peek(path, &vm->kernel, sizeof(vm->kernel), &key);
+	char *wanted = trusted_kernel_read(checkpoint, ret) ? trusted_kernel_key(ret) : NULL;
+	bool good = wanted && strcmp(checkpoint_key(checkpoint), wanted) == 0 &&
+		    memory_size(&ret->landmarks, ret->base, options->memory) == ret->memory &&
+		    (!sources->file || kernel_fits(sources->file, &ret->landmarks.banner));
 
-	good = good && (wanted = make_key(&vm->kernel)) && strcmp(key, wanted) == 0 &&
-	       memory_size(&vm->kernel.landmarks, vm->kernel.base, options->memory) == vm->kernel.memory &&
-	       (!sources->file || kernel_fits(sources->file, &vm->kernel.landmarks.banner));
-	if (good) {
-		err = product_find(target->snapshot, &vm->kernel.landmarks, &target->product);
-		target->found = !err;
-	}
-	if (good && !err)
-		err = product_complete(&target->product, &vm->kernel.landmarks);
-	good = good && !err && target->product.vbase == vm->kernel.base &&
-	       (target->product.paging.mode == PAGING_5LEVEL) == vm->kernel.five_level;
-	if (good)
-		err = create_machine(&vm->kernel, vm);
-	good = good && !err && checkpoint_load(path, wanted, vm->machine, &vm->kernel, sizeof(vm->kernel));
-	if (!good) {
-		machine_destroy(vm->machine);
-		vm->machine = NULL;
-		if (target->found)
-			product_deinit(&target->product);
-		target->found = false;
-	}
-	error_destroy(err);
-	free(key);
 	free(wanted);
 	return good;
 }
 
-static bool find_checkpoint(const char *directory, struct target *target, const struct kernel_sources *sources,
-			    const struct trusted_vm_options *options, struct trusted_vm *vm)
+/* Whether the kernel is the one in the snapshot, at the place where it is; then target->product is filled in. */
+static bool is_in_snapshot(struct target *target, const struct trusted_kernel *kernel)
 {
-	DIR *stream = opendir(directory);
-	struct dirent *entry;
-	bool found = false;
+	struct error *err = product_find(target->snapshot, &kernel->landmarks, &target->product);
 
-	while (!found && stream && (entry = readdir(stream))) {
-		char *path;
+	target->found = !err;
+	if (!err)
+		err = product_complete(&target->product, &kernel->landmarks);
+	if (!err && target->product.vbase == kernel->base && (target->product.paging.mode == PAGING_5LEVEL) == kernel->five_level)
+		return true;
+	error_destroy(err);
+	if (target->found)
+		product_deinit(&target->product);
+	target->found = false;
+	return false;
+}
 
-		if (!has_cache_suffix(entry->d_name) || asprintf(&path, "%s/%s", directory, entry->d_name) < 0)
-			continue;
-		found = try_checkpoint(path, target, sources, options, vm);
-		free(path);
-	}
-	if (stream)
-		closedir(stream);
-	return found;
+static bool load_machine(const struct checkpoint *checkpoint, struct trusted_vm *vm)
+{
+	struct error *err = create_machine(&vm->kernel, vm);
+
+	if (!err && checkpoint_load(checkpoint, vm->machine) && !(err = trusted_kernel_symbols(&vm->kernel, vm->machine, &vm->symbols)))
+		return true;
+	error_destroy(err);
+	machine_destroy(vm->machine);
+	vm->machine = NULL;
+	return false;
+}
+
+struct search {
+	struct target *target;
+	const struct kernel_sources *sources;
+	const struct trusted_vm_options *options;
+	struct trusted_vm *vm;
+};
+
+static bool try_checkpoint(const struct search *search, const struct checkpoint *checkpoint)
+{
+	return is_wanted(checkpoint, search->sources, search->options, &search->vm->kernel) &&
+	       is_in_snapshot(search->target, &search->vm->kernel) && load_machine(checkpoint, search->vm);
+}
+
+static struct error *visit(void *opaque, const char *name, bool *ret_enough)
+{
+	const struct search *search = opaque;
+	struct checkpoint *checkpoint;
+	struct error *err;
+
+	if (!has_cache_suffix(name))
+		return NULL;
+	err = checkpoint_open(search->options->cache->directory, name, sizeof(struct trusted_kernel), &checkpoint);
+	if (err)
+		fprintf(stderr, "xray86: note: a booted kernel is not used: in %s, %s\n", search->options->cache->path, err->message);
+	error_destroy(err);
+	*ret_enough = checkpoint && try_checkpoint(search, checkpoint);
+	checkpoint_close(checkpoint);
+	return NULL;
+}
+
+static bool find_checkpoint(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
+			    struct trusted_vm *vm)
+{
+	struct search search = {target, sources, options, vm};
+
+	error_destroy(cache_for_each(options->cache, visit, &search)); /* then there is none */
+	return vm->machine;
 }
 
 /* -- by booting -- */
@@ -230,15 +216,15 @@ static struct error *run_to_agent(struct trusted_vm *vm)
 }
 
 /* Not having a checkpoint is no reason to fail: the next run will be as slow as this one. */
-static void keep(const char *directory, const struct trusted_vm *vm)
+static void keep(const struct cache *cache, const struct trusted_vm *vm)
 {
-	char *key = make_key(&vm->kernel), *path = key ? cache_file(directory, key) : NULL;
-	struct error *err = path ? checkpoint_save(path, key, vm->machine, &vm->kernel, sizeof(vm->kernel)) : NULL;
+	char *key = trusted_kernel_key(&vm->kernel), *name = key ? cache_file(key) : NULL;
+	struct error *err = name ? checkpoint_save(cache->directory, name, key, vm->machine, &vm->kernel, sizeof(vm->kernel)) : NULL;
 
 	if (err)
-		fprintf(stderr, "xray86: note: the booted kernel is not kept for later runs: %s\n", err->message);
+		fprintf(stderr, "xray86: note: the booted kernel is not kept for later runs: %s: %s\n", cache->path, err->message);
 	error_destroy(err);
-	free(path);
+	free(name);
 	free(key);
 }
 
@@ -264,26 +250,19 @@ static struct error *boot(struct target *target, const char *snapshot_name, cons
 struct error *trusted_vm_open(struct target *target, const char *snapshot_name, const struct kernel_sources *sources,
 			      const struct trusted_vm_options *options, struct courier *courier, struct trusted_vm *ret)
 {
-	struct error *err = NULL, *no_cache = NULL;
-	char *directory = options->use_cache ? cache_directory(&no_cache) : NULL;
+	bool cached = options->cache->directory >= 0;
+	struct error *err;
 
 	*ret = (struct trusted_vm){.courier = courier};
-	if (no_cache)
-		fprintf(stderr, "xray86: note: %s\n", no_cache->message);
-	error_destroy(no_cache);
-	if (directory && find_checkpoint(directory, target, sources, options, ret)) {
+	if (cached && find_checkpoint(target, sources, options, ret)) {
 		ret->from_checkpoint = true;
 		courier_init(courier, ret->machine);
-		err = options->identified(options->opaque, &target->product);
-	} else {
-		err = boot(target, snapshot_name, sources, options, ret);
-		if (!err && directory)
-			keep(directory, ret);
+		return options->identified(options->opaque, &target->product);
 	}
-	if (!err)
-		err = open_symbols(ret);
-	free(directory);
-	return err;
+	err = boot(target, snapshot_name, sources, options, ret);
+	if (!err && cached)
+		keep(options->cache, ret);
+	return err ? err : trusted_kernel_symbols(&ret->kernel, ret->machine, &ret->symbols);
 }
 
 void trusted_vm_close(struct trusted_vm *vm)

@@ -5,21 +5,10 @@
 #ifndef XRAY86_CLI_TRUSTED_VM_H
 #define XRAY86_CLI_TRUSTED_VM_H
 
+#include "cli/cache.h"
 #include "cli/courier.h"
 #include "cli/target.h"
-#include "loader/symbols.h"
-
-/* All about the kernel that is needed once it runs: plain data, kept in the checkpoint, so that the image need not be opened again. */
-struct trusted_kernel {
-	struct landmarks landmarks;
-	uint64_t base, memory;
-	bool five_level; /* its processor has 5-level paging; the kernel's code is patched for it, so this must be as in the snapshot */
-	uint32_t pieces;
-	struct {
-		uint64_t vaddr, paddr, size;
-	} piece[KERNEL_MAX_SEGMENTS];
-	struct export_ranges exports; /* at that base */
-};
+#include "cli/trusted_kernel.h"
 
 struct trusted_vm {
 	struct trusted_kernel kernel;
@@ -30,8 +19,8 @@ struct trusted_vm {
 };
 
 struct trusted_vm_options {
-	uint64_t memory; /* bytes; 0: as the kernel needs */
-	bool use_cache;
+	uint64_t memory;           /* bytes; 0: as the kernel needs */
+	const struct cache *cache; /* an empty one: neither look for a checkpoint nor leave one */
 	/* Asked when the snapshot's kernel is known and nothing has been booted for it: an error ends trusted_vm_open(). */
 	struct error *(*identified)(void *opaque, const struct product *product);
 	void *opaque;

@@ -93,22 +93,60 @@ void cpu_pack(const struct cpu *cpu, uint8_t *to)
 	}
 }
 
-void cpu_unpack(struct cpu *cpu, const uint8_t *from)
+static void copy_packed(struct cpu *cpu, const uint8_t *from)
 {
-	bool interrupt_line = cpu->interrupt_line;
-	uint64_t a20_mask = cpu->a20_mask;
-
 	for (unsigned i = 0; i < RANGES; i++) {
 		size_t size = state_ranges[i].to - state_ranges[i].from;
 
 		memcpy((uint8_t *)cpu + state_ranges[i].from, from, size);
 		from += size;
 	}
+}
+
+void cpu_unpack(struct cpu *cpu, const uint8_t *from)
+{
+	bool interrupt_line = cpu->interrupt_line;
+	uint64_t a20_mask = cpu->a20_mask;
+
+	copy_packed(cpu, from);
 	cpu->interrupt_line = interrupt_line;
 	cpu->a20_mask = a20_mask;
 	x87_host_forget(cpu);
 	cpu_update_paging(cpu);
 	cpu_update_mode(cpu);
+}
+
+/* A bool of the state. */
+static bool is_flag(const bool *flag)
+{
+	return *(const unsigned char *)flag <= 1;
+}
+
+static bool tags_are_sound(const tag_t *tags, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (tags[i] & ~(TAG_STACK | TAG_PRODUCT))
+			return false;
+	}
+	return true;
+}
+
+bool cpu_packed_is_sound(const uint8_t *from)
+{
+	struct cpu cpu;
+	const bool *const flag[] = {
+		&cpu.interrupt_line, &cpu.nmi_pending, &cpu.nmi_blocked,     &cpu.interrupt_shadow,        &cpu.debug_shadow,
+		&cpu.step_inhibited, &cpu.halted,      &cpu.delivery.active, &cpu.delivery.has_error_code,
+	};
+
+	copy_packed(&cpu, from);
+	for (size_t i = 0; i < sizeof(flag) / sizeof(flag[0]); i++) {
+		if (!is_flag(flag[i]))
+			return false;
+	}
+	return !cpu.zero && cpu.bias == CPU_BIAS && cpu.flags.kind <= FLAGS_RESULT && cpu.cpl <= 3 && cpu.fpu.top < 8 &&
+	       cpu.delivery.source <= EVENT_INT1 && tags_are_sound(cpu.gpr_tag, sizeof(cpu.gpr_tag)) &&
+	       tags_are_sound(cpu.xmm_tag, sizeof(cpu.xmm_tag)) && tags_are_sound(cpu.fpu_tag, sizeof(cpu.fpu_tag));
 }
 
 void cpu_state_destroy(struct cpu_state *state)

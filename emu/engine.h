@@ -36,6 +36,9 @@ void cpu_state_destroy(struct cpu_state *state);
 size_t cpu_packed_size(void);
 void cpu_pack(const struct cpu *cpu, uint8_t *to);
 void cpu_unpack(struct cpu *cpu, const uint8_t *from);
+/* Whether bytes that may come from a file are a state that a CPU can be in, as far as the engine relies on it: indexes, constants, bools.
+ */
+bool cpu_packed_is_sound(const uint8_t *from);
 
 /*
  * Runs the guest function at `function` with the CPU as it stands but for rip, a stack that begins at `stack_top` and a return address of

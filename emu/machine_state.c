@@ -71,19 +71,46 @@ void machine_state_save(const struct machine *machine, uint8_t *to)
 	}
 }
 
-void machine_state_load(struct machine *machine, const uint8_t *from)
+static void unpack_devices(struct machine *machine, const uint8_t *from)
 {
-	struct rest rest;
-
-	memcpy(&rest, from, sizeof(rest));
-	from += sizeof(rest);
-	cpu_unpack(machine->cpu, from);
-	from += cpu_packed_size();
 	for (unsigned i = 0; i < RANGES; i++) {
 		memcpy((uint8_t *)machine + ranges[i].offset, from, ranges[i].size);
 		from += ranges[i].size;
 	}
+}
+
+/* Half of all times are left to the future, so that sums with them do not wrap. */
+static const uint64_t LATEST = 1ull << 62;
+
+static bool devices_are_sound(const struct machine *machine)
+{
+	return uart_is_sound(&machine->uart) && pic_is_sound(&machine->pic) && pit_is_sound(&machine->pit) && rtc_is_sound(&machine->rtc) &&
+	       i8042_is_sound(&machine->i8042) && lapic_is_sound(&machine->lapic) && is_bool(&machine->debug.posted) &&
+	       is_bool(&machine->pic_intr) && is_bool(&machine->a20);
+}
+
+/* The wiring of the machine itself stands in the copy, for what is saved of it to be looked at. */
+static bool is_sound(const struct machine *machine, const struct rest *rest, const uint8_t *cpu, const uint8_t *devices)
+{
+	struct machine copy = *machine;
+
+	unpack_devices(&copy, devices);
+	return is_bool(&rest->interrupt_line) && rest->instructions <= LATEST && copy.idle <= rest->instructions &&
+	       devices_are_sound(&copy) && copy.lapic.maxphyaddr_mask == machine->lapic.maxphyaddr_mask && cpu_packed_is_sound(cpu);
+}
+
+bool machine_state_load(struct machine *machine, const uint8_t *from)
+{
+	const uint8_t *cpu = from + sizeof(struct rest), *devices = cpu + cpu_packed_size();
+	struct rest rest;
+
+	memcpy(&rest, from, sizeof(rest));
+	if (!is_sound(machine, &rest, cpu, devices))
+		return false;
+	cpu_unpack(machine->cpu, cpu);
+	unpack_devices(machine, devices);
 	cpu_skip_time(machine->cpu, rest.instructions - cpu_instructions(machine->cpu));
 	cpu_set_a20(machine->cpu, machine->a20);
 	cpu_set_interrupt_line(machine->cpu, rest.interrupt_line);
+	return true;
 }

@@ -10,7 +10,10 @@
 size_t machine_state_size(void);
 /* Between runs only. */
 void machine_state_save(const struct machine *machine, uint8_t *to);
-/* machine: one that has not run yet. Its memory must be in place. */
-void machine_state_load(struct machine *machine, const uint8_t *from);
+/*
+ * machine: one that has not run yet. Its memory must be in place. Every field is checked before the machine has it, since the engine and
+ * the devices index arrays and divide by some of them. False: some field is none that a machine can have; the machine is as it was.
+ */
+bool machine_state_load(struct machine *machine, const uint8_t *from);
 
 #endif

@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "emu/machine_state.h"
+#include "util/owned.h"
 
 static const char magic[8] = "xray86cp";
 
@@ -118,20 +121,48 @@ static bool write_all(int fd, const char *key, const struct machine *machine, co
 	return good;
 }
 
-struct error *checkpoint_save(const char *path, const char *key, const struct machine *machine, const void *extra, size_t extra_size)
+/* A name that no file has yet, and the new file. */
+static int create_temporary(int directory, const char *name, char **ret_temporary)
+{
+	for (unsigned tries = 0; tries < 16; tries++) {
+		uint32_t number;
+		int fd;
+
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			return -1;
+		if (asprintf(ret_temporary, "%s.%08" PRIx32, name, number) < 0) {
+			*ret_temporary = NULL;
+			return -1;
+		}
+		fd = openat(directory, *ret_temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+		if (fd >= 0 || errno != EEXIST)
+			return fd;
+		free(*ret_temporary);
+		*ret_temporary = NULL;
+	}
+	return -1;
+}
+
+/* The contents come before the name, or a power failure leaves a name without contents. Some file systems cannot sync folders. */
+static bool publish(int directory, int fd, const char *temporary, const char *name)
+{
+	if (fsync(fd) < 0 || renameat(directory, temporary, directory, name) < 0)
+		return false;
+	return fsync(directory) == 0 || errno == EINVAL;
+}
+
+struct error *checkpoint_save(int directory, const char *name, const char *key, const struct machine *machine, const void *extra,
+			      size_t extra_size)
 {
 	struct error *err = NULL;
-	char *temporary;
-	int fd;
+	char *temporary = NULL;
+	int fd = create_temporary(directory, name, &temporary);
 
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
-		return error_create("%s: out of memory", path);
-	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0) {
-		err = error_create("%s: %s", temporary, strerror(errno));
-	} else if (!write_all(fd, key, machine, extra, extra_size) || rename(temporary, path)) {
-		err = error_create("%s: %s", path, strerror(errno));
-		unlink(temporary);
+		err = error_create("%s: %s", name, strerror(errno));
+	} else if (!write_all(fd, key, machine, extra, extra_size) || !publish(directory, fd, temporary, name)) {
+		err = error_create("%s: %s", name, strerror(errno));
+		unlinkat(directory, temporary, 0);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -141,9 +172,10 @@ struct error *checkpoint_save(const char *path, const char *key, const struct ma
 
 /* -- loading -- */
 
-struct head {
+struct checkpoint {
+	int fd;
 	struct header header;
-	uint8_t *bytes; /* key, state, extra */
+	uint8_t *head; /* key, state, extra */
 };
 
 static bool read_at(int fd, void *to, size_t size, uint64_t offset)
@@ -175,20 +207,61 @@ static bool is_sound(const struct header *header, int fd, size_t extra_size)
 	       (uint64_t)status.st_size == header->file_size && header->file_size >= header->ram_offset;
 }
 
-/* On success ret->bytes is to be freed. */
-static bool read_head(int fd, size_t extra_size, struct head *ret)
+static bool read_head(struct checkpoint *checkpoint, size_t extra_size)
 {
+	struct header *header = &checkpoint->header;
 	size_t size;
 
-	if (!read_at(fd, &ret->header, sizeof(ret->header), 0) || !is_sound(&ret->header, fd, extra_size))
+	if (!read_at(checkpoint->fd, header, sizeof(*header), 0) || !is_sound(header, checkpoint->fd, extra_size))
 		return false;
-	size = ret->header.key_size + ret->header.state_size + ret->header.extra_size;
-	ret->bytes = malloc(size);
-	if (ret->bytes && read_at(fd, ret->bytes, size, sizeof(ret->header)) && checksum(ret->bytes, size) == ret->header.checksum &&
-	    ret->bytes[ret->header.key_size - 1] == 0)
-		return true;
-	free(ret->bytes);
-	return false;
+	size = header->key_size + header->state_size + header->extra_size;
+	checkpoint->head = malloc(size);
+	return checkpoint->head && read_at(checkpoint->fd, checkpoint->head, size, sizeof(*header)) &&
+	       checksum(checkpoint->head, size) == header->checksum &&
+	       memchr(checkpoint->head, 0, size) == checkpoint->head + header->key_size - 1;
+}
+
+struct checkpoint *checkpoint_open_fd(int fd, size_t extra_size)
+{
+	struct checkpoint *checkpoint = calloc(1, sizeof(*checkpoint));
+
+	if (!checkpoint) {
+		close(fd);
+		return NULL;
+	}
+	checkpoint->fd = fd;
+	if (read_head(checkpoint, extra_size))
+		return checkpoint;
+	checkpoint_close(checkpoint);
+	return NULL;
+}
+
+struct error *checkpoint_open(int directory, const char *name, size_t extra_size, struct checkpoint **ret)
+{
+	int fd;
+	struct error *err = owned_file_open(directory, name, &fd);
+
+	*ret = fd < 0 ? NULL : checkpoint_open_fd(fd, extra_size);
+	return err;
+}
+
+void checkpoint_close(struct checkpoint *checkpoint)
+{
+	if (!checkpoint)
+		return;
+	close(checkpoint->fd);
+	free(checkpoint->head);
+	free(checkpoint);
+}
+
+const char *checkpoint_key(const struct checkpoint *checkpoint)
+{
+	return (const char *)checkpoint->head;
+}
+
+const void *checkpoint_extra(const struct checkpoint *checkpoint)
+{
+	return checkpoint->head + checkpoint->header.key_size + checkpoint->header.state_size;
 }
 
 static bool map_ram(int fd, struct machine *machine, uint64_t offset)
@@ -209,39 +282,10 @@ static bool map_ram(int fd, struct machine *machine, uint64_t offset)
 	return true;
 }
 
-bool checkpoint_load(const char *path, const char *key, struct machine *machine, void *ret_extra, size_t extra_size)
+bool checkpoint_load(const struct checkpoint *checkpoint, struct machine *machine)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct head head;
-	bool good = fd >= 0 && read_head(fd, extra_size, &head);
+	const struct header *header = &checkpoint->header;
 
-	if (good) {
-		good = strcmp((const char *)head.bytes, key) == 0 && head.header.file_size - head.header.ram_offset == ram_size(machine) &&
-		       map_ram(fd, machine, head.header.ram_offset);
-		if (good) {
-			machine_state_load(machine, head.bytes + head.header.key_size);
-			memcpy(ret_extra, head.bytes + head.header.key_size + head.header.state_size, extra_size);
-		}
-		free(head.bytes);
-	}
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
-bool checkpoint_peek(const char *path, void *ret_extra, size_t extra_size, char **ret_key)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct head head;
-	bool good = fd >= 0 && read_head(fd, extra_size, &head);
-
-	if (good) {
-		memcpy(ret_extra, head.bytes + head.header.key_size + head.header.state_size, extra_size);
-		*ret_key = strdup((const char *)head.bytes);
-		good = *ret_key;
-		free(head.bytes);
-	}
-	if (fd >= 0)
-		close(fd);
-	return good;
+	return header->file_size - header->ram_offset == ram_size(machine) && map_ram(checkpoint->fd, machine, header->ram_offset) &&
+	       machine_state_load(machine, checkpoint->head + header->key_size);
 }

@@ -5,6 +5,10 @@
  * memory copy-on-write, so it costs what is touched, and the file never changes: it is written under another name and then renamed, so that
  * whoever uses an older one keeps it. A file that is stale, cut short or no checkpoint is told from a good one and not used.
  *
+ * Whose word it is: only files that nobody but this user can write are taken (util/owned.h). Key, state and extra bytes have a checksum
+ * against accidents, and every field of the state is checked before the machine has it (machine_state.h). The extra bytes are the owner's
+ * to check. RAM has no checksum, since reading all of it would cost what the mapping saves: only the guest relies on what is in it.
+ *
  * File: struct header, key, machine state, extra bytes; then, from a page boundary on, the regions of RAM one behind the other, with holes
  * for pages of zeros.
  */
@@ -13,16 +17,34 @@
 
 #include "emu/machine.h"
 
-/* extra: whatever the owner wants to find again. Nothing half-written is left behind. */
-struct error *checkpoint_save(const char *path, const char *key, const struct machine *machine, const void *extra, size_t extra_size);
+/*
+ * Writes `name` in a folder of this user's (owned_directory_open()). extra: whatever the owner wants to find again. Nothing half-written
+ * is left behind, not even if the host's power fails: the contents are on disk before the name is.
+ */
+struct error *checkpoint_save(int directory, const char *name, const char *key, const struct machine *machine, const void *extra,
+			      size_t extra_size);
+
+/* A good checkpoint whose head is in memory. */
+struct checkpoint;
 
 /*
- * Puts machine, new and of the configuration that was saved, in the state saved. False: there is no good checkpoint for this key; the
- * machine is as it was. extra_size must be that of the one saved.
+ * *ret is NULL without an error if there is no checkpoint of that name, or no good one, or not with so many extra bytes: a new one can be
+ * saved. The error says why the file is not even looked into: it is not this user's own.
  */
-bool checkpoint_load(const char *path, const char *key, struct machine *machine, void *ret_extra, size_t extra_size);
+struct error *checkpoint_open(int directory, const char *name, size_t extra_size, struct checkpoint **ret);
+/* The same of a file that the caller vouches for. Owns fd. */
+struct checkpoint *checkpoint_open_fd(int fd, size_t extra_size);
+/* NULL is allowed. Memory that was mapped stays. */
+void checkpoint_close(struct checkpoint *checkpoint);
 
-/* Reads the extra bytes and the key alone. False: no good checkpoint. *ret_key is to be freed. */
-bool checkpoint_peek(const char *path, void *ret_extra, size_t extra_size, char **ret_key);
+const char *checkpoint_key(const struct checkpoint *checkpoint);
+/* Not aligned. */
+const void *checkpoint_extra(const struct checkpoint *checkpoint);
+
+/*
+ * Puts machine, new and of the configuration that was saved, in the state saved. False: it is another machine's, or damaged; the machine's
+ * state is as it was, and its memory is good for nothing.
+ */
+bool checkpoint_load(const struct checkpoint *checkpoint, struct machine *machine);
 
 #endif

@@ -51,6 +51,17 @@ static inline uint64_t clock_time(uint64_t ticks, uint32_t hz)
 	return ns < NO_EVENT ? (uint64_t)ns : NO_EVENT;
 }
 
+/*
+ * A device's state may come out of a file (emu/machine_state.h). X_is_sound() says whether it is one that the device's own code can be in:
+ * whether what indexes arrays, divides or selects is within bounds.
+ */
+
+/* Whether a byte that a file put into a bool is one of its two values; the others must not be read as a bool. */
+static inline bool is_bool(const bool *flag)
+{
+	return *(const unsigned char *)flag <= 1;
+}
+
 /* Wires to the whole machine. */
 struct system_control {
 	void *opaque;

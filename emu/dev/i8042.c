@@ -189,3 +189,8 @@ void i8042_init(struct i8042 *kbc, struct irq_line keyboard_irq, struct irq_line
 	kbc->status = STATUS_UNLOCKED;
 	set_config(kbc, CONFIG_SYSTEM | CONFIG_TRANSLATE | CONFIG_AUX_OFF | CONFIG_KEYBOARD_OFF);
 }
+
+bool i8042_is_sound(const struct i8042 *kbc)
+{
+	return is_bool(&kbc->data_irq);
+}

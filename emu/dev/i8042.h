@@ -21,5 +21,7 @@ struct i8042 {
 extern const struct port_ops i8042_port_ops; /* 60h, 64h; not wide */
 
 void i8042_init(struct i8042 *kbc, struct irq_line keyboard_irq, struct irq_line aux_irq, const struct system_control *system);
+/* Of state from a file: device.h. */
+bool i8042_is_sound(const struct i8042 *kbc);
 
 #endif

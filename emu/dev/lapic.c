@@ -650,3 +650,8 @@ void lapic_init(struct lapic *lapic, struct guest_clock clock, const struct lapi
 	lapic->lvt[LVT_LINT0] = DELIVERY_EXTINT << LVT_MODE_SHIFT;
 	lapic->lvt[LVT_LINT1] = DELIVERY_NMI << LVT_MODE_SHIFT;
 }
+
+bool lapic_is_sound(const struct lapic *lapic)
+{
+	return is_bool(&lapic->lint[0]) && is_bool(&lapic->lint[1]);
+}

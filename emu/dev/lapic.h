@@ -67,6 +67,8 @@ struct lapic {
 extern const struct mmio_ops lapic_mmio_ops;
 
 void lapic_init(struct lapic *lapic, struct guest_clock clock, const struct lapic_host *host, unsigned maxphyaddr);
+/* Of state from a file: device.h. */
+bool lapic_is_sound(const struct lapic *lapic);
 
 /* The vector that it wants delivered now, or -1. Acknowledging moves it into service. */
 int lapic_pending(const struct lapic *lapic);

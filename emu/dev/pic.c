@@ -243,3 +243,15 @@ void pic_init(struct pic *pic, struct irq_line output)
 		pic->chip[i].imr = 0xff;
 	}
 }
+
+static bool chip_is_sound(const struct pic_chip *chip)
+{
+	return chip->lowest < 8 && chip->next_icw <= 4 && is_bool(&chip->needs_icw4) && is_bool(&chip->single) &&
+	       is_bool(&chip->rotate_on_aeoi) && is_bool(&chip->special_mask) && is_bool(&chip->poll) && is_bool(&chip->read_isr) &&
+	       is_bool(&chip->slave);
+}
+
+bool pic_is_sound(const struct pic *pic)
+{
+	return chip_is_sound(&pic->chip[0]) && chip_is_sound(&pic->chip[1]);
+}

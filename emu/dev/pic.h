@@ -32,6 +32,8 @@ struct pic {
 extern const struct port_ops pic_port_ops; /* 20h-21h, A0h-A1h, 4D0h-4D1h; not wide */
 
 void pic_init(struct pic *pic, struct irq_line output);
+/* Of state from a file: device.h. */
+bool pic_is_sound(const struct pic *pic);
 /* irq: 0..15; 2 is the cascade and ignored. */
 void pic_set_irq(struct pic *pic, unsigned irq, bool level);
 bool pic_output(const struct pic *pic);

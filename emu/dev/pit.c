@@ -381,3 +381,18 @@ void pit_run(struct pit *pit, uint64_t now)
 
 	irq_set(&pit->irq, output(&pit->counter[0], tick));
 }
+
+/* Counts are divided by; one that is not there yet is not. */
+static bool counter_is_sound(const struct pit_counter *counter)
+{
+	return counter->mode <= MODE_HARDWARE_STROBE && counter->access <= ACCESS_BOTH && is_bool(&counter->bcd) &&
+	       is_bool(&counter->gate) && is_bool(&counter->write_msb_next) && is_bool(&counter->read_msb_next) &&
+	       is_bool(&counter->armed) && is_bool(&counter->status_latched) && is_bool(&counter->count_latched) &&
+	       counter->count <= 65536 && counter->new_count <= 65536 && (counter->count || !counter->armed);
+}
+
+bool pit_is_sound(const struct pit *pit)
+{
+	return counter_is_sound(&pit->counter[0]) && counter_is_sound(&pit->counter[1]) && counter_is_sound(&pit->counter[2]) &&
+	       is_bool(&pit->speaker);
+}

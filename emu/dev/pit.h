@@ -41,6 +41,8 @@ extern const struct port_ops pit_port_ops;    /* 40h-43h; not wide */
 extern const struct port_ops port61_port_ops; /* 61h; not wide */
 
 void pit_init(struct pit *pit, struct guest_clock clock, struct irq_line irq);
+/* Of state from a file: device.h. */
+bool pit_is_sound(const struct pit *pit);
 uint64_t pit_next_event(const struct pit *pit, uint64_t now);
 void pit_run(struct pit *pit, uint64_t now);
 

@@ -312,3 +312,11 @@ void rtc_init(struct rtc *rtc, struct guest_clock clock, struct irq_line irq, in
 	rtc->ram[EQUIPMENT] = 2; /* a coprocessor, no floppy drive */
 	set_memory_size(rtc, low, high);
 }
+
+/* The time of day is within what its registers can be set to, some centuries around now. */
+bool rtc_is_sound(const struct rtc *rtc)
+{
+	const int64_t most = 1ll << 40;
+
+	return rtc->index < sizeof(rtc->ram) && rtc->seconds > -most && rtc->seconds < most;
+}

@@ -25,6 +25,8 @@ extern const struct port_ops rtc_port_ops; /* 70h-71h; not wide */
 
 /* low, high: bytes of RAM below and above 4 GB, for the size bytes that firmware leaves. */
 void rtc_init(struct rtc *rtc, struct guest_clock clock, struct irq_line irq, int64_t epoch, uint64_t low, uint64_t high);
+/* Of state from a file: device.h. */
+bool rtc_is_sound(const struct rtc *rtc);
 uint64_t rtc_next_event(const struct rtc *rtc, uint64_t now);
 void rtc_run(struct rtc *rtc, uint64_t now);
 

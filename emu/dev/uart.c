@@ -247,3 +247,9 @@ bool uart_input_interrupts(const struct uart *uart)
 {
 	return (uart->ier & IER_ERBFI) && (uart->mcr & MCR_OUT2) && receiving(uart);
 }
+
+bool uart_is_sound(const struct uart *uart)
+{
+	return uart->fifo_head < UART_FIFO_SIZE && uart->fifo_count <= fifo_capacity(uart) && is_bool(&uart->handshake) &&
+	       is_bool(&uart->thre_pending);
+}

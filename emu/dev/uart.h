@@ -28,6 +28,8 @@ struct uart {
 extern const struct port_ops uart_port_ops; /* 8 ports; not wide */
 
 void uart_init(struct uart *uart, struct irq_line irq, const struct console *console);
+/* Of state from a file: device.h. */
+bool uart_is_sound(const struct uart *uart);
 /* How many bytes it takes now without an overrun. */
 size_t uart_room(const struct uart *uart);
 void uart_receive(struct uart *uart, uint8_t byte);
