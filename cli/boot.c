@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/profile.h"
 #include "cli/report.h"
+#include "cli/sandbox.h"
 #include "cli/terminal.h"
 #include "loader/kernel_parameters.h"
 
@@ -119,6 +120,8 @@ static const struct option_spec option_specs[] = {
 	{"max-instructions", "N", "stop after N instructions (with idle time, at 1 ns an instruction), status 124", set_limit, 0},
 	{"engine", "plain|tagged", "how to execute: tagged also tracks where values come from; same results; plain unless told", set_engine,
 	 0},
+	{"no-sandbox", NULL, "keep privileges that are not needed: for debuggers and the like", NULL,
+	 offsetof(struct boot_options, no_sandbox)},
 	{"digest", NULL, "at the end, print instruction count and a hash of registers and RAM to stderr", NULL,
 	 offsetof(struct boot_options, digest)},
 	{"stats", NULL, "at the end, print counters to stderr", NULL, offsetof(struct boot_options, stats)},
@@ -351,6 +354,7 @@ struct error *boot_command(int argc, char **argv, int *ret_status)
 		print_help();
 		return NULL;
 	}
+	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1);
 	err = file_open(options.image ? options.image : options.bios, &file);
 	if (!err)
 		err = boot(&options, &file, ret_status);

@@ -21,7 +21,7 @@ struct boot_options {
 	uint64_t kernel_base; /* 0: where it was linked for */
 	int64_t epoch;
 	const struct cpu_model *cpu;
-	bool acpi, digest, stats, tagged, profile;
+	bool acpi, digest, stats, tagged, profile, no_sandbox;
 	bool trusted; /* Linux: the trusted kernel's parameters before `append` */
 };
 

@@ -9,13 +9,14 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/sandbox.h"
 #include "cli/target.h"
 #include "util/json_text.h"
 
 struct info_options {
 	const char *snapshot;
 	struct kernel_sources sources;
-	bool json;
+	bool json, no_sandbox;
 };
 
 /* -- options -- */
@@ -29,6 +30,8 @@ static const struct option_spec option_specs[] = {
 	 "user's cache directory",
 	 NULL, offsetof(struct info_options, sources.path)},
 	{"json", NULL, "print JSON: addresses are strings, what is not known is null", NULL, offsetof(struct info_options, json)},
+	{"no-sandbox", NULL, "keep privileges that are not needed: for debuggers and the like", NULL,
+	 offsetof(struct info_options, no_sandbox)},
 	{0},
 };
 
@@ -246,6 +249,7 @@ struct error *info_command(int argc, char **argv, int *ret_status)
 		print_help();
 		return NULL;
 	}
+	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1);
 	err = target_open(options.snapshot, &options.sources, &target, &lack);
 	if (target.snapshot) {
 		failure = print(&target, options.json);

@@ -13,6 +13,7 @@
 #include "cli/courier.h"
 #include "cli/policy_file.h"
 #include "cli/run_options.h"
+#include "cli/sandbox.h"
 #include "cli/supply.h"
 #include "cli/trace.h"
 #include "cli/trusted_vm.h"
@@ -349,21 +350,28 @@ static struct error *run(struct session *session, int *ret_status)
 		.identified = collect,
 		.opaque = session,
 	};
-	struct error *err = snapshot_open(options->snapshot, &session->target.snapshot);
+	struct error *err = read_policy(session);
 
-	if (!err)
-		err = read_policy(session);
 	if (!err)
 		err = open_trace(session);
 	if (!err)
 		err = environment_build(environ, &options->env, &session->environment);
 	if (!err)
 		err = look_up_command(session);
-	if (!err)
-		open_cache(session);
+	if (err)
+		return err;
+	open_cache(session);
+	/* What is to be written is open. From here on, what is looked at may be hostile. */
+	sandbox_enter_unless(options->no_sandbox, session->cache.directory < 0 ? SANDBOX_READING : SANDBOX_SAVING,
+			     session->cache.directory);
+	err = snapshot_open(options->snapshot, &session->target.snapshot);
 	if (!err)
 		err = trusted_vm_open(&session->target, options->snapshot, &options->sources, &vm_options, &session->courier, &session->vm);
-	return err ? err : run_in_vm(session, ret_status);
+	if (err)
+		return err;
+	if (session->cache.directory >= 0)
+		sandbox_enter_unless(options->no_sandbox, SANDBOX_READING, -1);
+	return run_in_vm(session, ret_status);
 }
 
 static void check_file(struct session *session)

@@ -102,6 +102,8 @@ static const struct option_spec option_specs[] = {
 	{"raw", NULL, "on a terminal, too, write what COMMAND writes as it is: the snapshot may steer the terminal then", NULL,
 	 offsetof(struct run_options, raw)},
 	{"trace", "[=FILE]", "a line for each system call that went to the snapshot, to FILE or stderr", set_trace, 0},
+	{"no-sandbox", NULL, "keep privileges that are not needed: for debuggers and the like", NULL,
+	 offsetof(struct run_options, no_sandbox)},
 	{"stats", NULL, "at the end, print counters to stderr", NULL, offsetof(struct run_options, stats)},
 	{"json", NULL, "both as JSON, an object a line", NULL, offsetof(struct run_options, json)},
 	{0},

@@ -18,7 +18,7 @@ struct run_options {
 	unsigned host_pid;
 	uint64_t memory;
 	unsigned timeout; /* seconds of the trusted VM's CPU */
-	bool no_redirect, tracing, stats, json, no_cache, product_code;
+	bool no_redirect, tracing, stats, json, no_cache, no_sandbox, product_code;
 	bool strict; /* a loss is a failure */
 	bool raw;    /* output is not escaped on a terminal */
 };

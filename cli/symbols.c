@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/sandbox.h"
 #include "loader/file.h"
 #include "loader/image.h"
 #include "loader/kernel.h"
@@ -20,6 +22,7 @@ struct symbols_options {
 	const char *image;
 	char **wanted; /* names and addresses, until NULL; none: everything */
 	uint64_t base; /* 0: where it was linked for */
+	bool no_sandbox;
 };
 
 /* -- options -- */
@@ -39,6 +42,8 @@ static struct error *set_kernel_base(void *into, const char *value)
 static const struct option_spec option_specs[] = {
 	{"kernel-base", "ADDRESS", "where the kernel is, if not where it was linked for: the address of its _text under KASLR",
 	 set_kernel_base, 0},
+	{"no-sandbox", NULL, "keep privileges that are not needed: for debuggers and the like", NULL,
+	 offsetof(struct symbols_options, no_sandbox)},
 	{0},
 };
 
@@ -218,6 +223,7 @@ struct error *symbols_command(int argc, char **argv, int *ret_status)
 		print_help();
 		return NULL;
 	}
+	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1);
 	err = file_open(options.image, &file);
 	if (err)
 		return err;

@@ -209,7 +209,7 @@ static bool try_state(struct machine *machine, const uint8_t *bytes)
 /* Each byte of the state in turn. */
 static void test_every_field(void **state)
 {
-	static const uint8_t values[] = {0x02, 0x7f, 0x80, 0xff};
+	static const uint8_t values[] = {0x00, 0x02, 0x7f, 0x80, 0xff};
 	struct machine *machine = start(), *second = NULL;
 	size_t size = machine_state_size(), refused = 0;
 	uint8_t *good = malloc(size), *bytes = malloc(size);
