@@ -14,6 +14,12 @@ struct measurement {
 	bool fsgsbase, code32, segments;
 };
 
+/* Whether the probe's code can run here. If not, neither can cases that it would tell of: it has no say. */
+static bool is_runnable(const struct measurement *m, const struct probe *probe)
+{
+	return (!probe->code32 || m->code32) && (!probe->segmented || m->segments);
+}
+
 static struct error *ask(const struct measurement *m, const struct probe *probe, enum answer *ret)
 {
 	struct outcome outcome;
@@ -21,8 +27,6 @@ static struct error *ask(const struct measurement *m, const struct probe *probe,
 	struct error *err = NULL;
 
 	*ret = UNKNOWN;
-	if ((probe->code32 && !m->code32) || (probe->segmented && !m->segments))
-		return NULL;
 	probe_prepare(probe, m->fsgsbase, &test);
 	for (unsigned i = 0; i < ATTEMPTS && !err && *ret != EMULATED; i++) {
 		err = m->run(m->with, &test, &outcome);
@@ -39,8 +43,11 @@ static struct error *measure_traits(const struct measurement *m, struct host *ho
 	for (unsigned i = 0; i < probe_count; i++) {
 		uint8_t *answer = &host->answer[probes[i].trait];
 		enum answer found;
-		struct error *err = ask(m, &probes[i], &found);
+		struct error *err;
 
+		if (!is_runnable(m, &probes[i]))
+			continue;
+		err = ask(m, &probes[i], &found);
 		if (err)
 			return err;
 		*answer = !asked[probes[i].trait] || *answer == found ? found : UNKNOWN;

@@ -392,6 +392,7 @@ static void test_measure_less(void **state)
 	assert_int_equal(host.answer[TRAIT_CALL_LIMIT], UNKNOWN);
 	assert_int_equal(host.answer[TRAIT_FSGSBASE], OTHER);
 	assert_int_equal(host.answer[TRAIT_NULL_BASE], EMULATED);
+	assert_int_equal(host.answer[TRAIT_PUSH_SEGMENT], EMULATED); /* by its probes of 64-bit code */
 	assert_int_equal(host.flags[GROUP_AAA].emulated | host.flags[GROUP_AAA].kept, 0);
 	emulator_destroy(emulator);
 }
