@@ -209,31 +209,6 @@ static const struct snapshot_format *const formats[] = {
 };
 enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
-/* Files that would otherwise pass for raw memory, by their first bytes. */
-static const struct {
-	const char *magic;
-	unsigned size;
-	const char *message;
-} foreign[] = {
-	{"KDUMP   ", 8, "a kdump-compressed dump, which is not supported yet: use dump-guest-memory without a compression"},
-	{"DISKDUMP", 8, "a diskdump-compressed dump, which is not supported yet: convert it to an ELF core (makedumpfile -E)"},
-	{"makedumpfile", 12, "a flattened dump, which is not supported yet: convert it to an ELF core (makedumpfile -R)"},
-	{"EMiL", 4, "a LiME image, which is not supported yet: use its raw or padded format"},
-	{"AVML", 4, "an AVML image, which is not supported yet: convert it to raw (avml-convert)"},
-	{"QFI\xfb", 4, "a qcow2 disk image: give a memory image, as made by dump-guest-memory or pmemsave of QEMU's monitor"},
-	{"QEVM", 4, "a migration stream of QEMU: give a memory image, as made by dump-guest-memory or pmemsave of its monitor"},
-	{"LibvirtQemudSave", 16, "a saved domain of libvirt: give a memory image, as made by virsh dump --memory-only"},
-	{"PAGEDUMP", 8, "a crash dump of Windows: xray86 looks into Linux"},
-	{"PAGEDU64", 8, "a crash dump of Windows: xray86 looks into Linux"},
-	{"\x1f\x8b", 2, "a gzip file: decompress it"},
-	{"\xfd"
-	 "7zXZ",
-	 5, "an xz file: decompress it"},
-	{"\x28\xb5\x2f\xfd", 4, "a zstd file: decompress it"},
-	{"\x04\x22\x4d\x18", 4, "an LZ4 file: decompress it"},
-	{"BZh", 3, "a bzip2 file: decompress it"},
-};
-
 static struct error *read_head(const struct snapshot *snapshot, uint8_t head[SNAPSHOT_HEAD_SIZE], size_t *ret_size)
 {
 	ssize_t size = read_at(snapshot->fd, 0, head, SNAPSHOT_HEAD_SIZE);
@@ -242,15 +217,6 @@ static struct error *read_head(const struct snapshot *snapshot, uint8_t head[SNA
 		return error_create("%s", strerror(errno));
 	*ret_size = size;
 	return size ? NULL : error_create("the file is empty");
-}
-
-static struct error *refuse_foreign(const uint8_t *head, size_t size)
-{
-	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-		if (size >= foreign[i].size && memcmp(head, foreign[i].magic, foreign[i].size) == 0)
-			return error_create("%s", foreign[i].message);
-	}
-	return NULL;
 }
 
 static const struct snapshot_format *format_of(const uint8_t *head, size_t size)
@@ -330,7 +296,7 @@ static struct error *open_file(struct snapshot *snapshot)
 	if (!err)
 		err = read_head(snapshot, head, &size);
 	if (!err)
-		err = refuse_foreign(head, size);
+		err = snapshot_refuse_foreign(head, size);
 	if (err)
 		return err;
 	snapshot->format = format_of(head, size);

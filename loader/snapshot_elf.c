@@ -85,7 +85,11 @@ static struct error *read_header(const struct snapshot *snapshot, struct header 
 		err = read_extended_count(snapshot, ret);
 	if (err)
 		return err;
-	if (entry_size != ret->segment_size || !ret->segments || ret->segments > MAX_SEGMENTS)
+	if (!ret->segments)
+		return error_create(
+			"an ELF core of 0 segments, as Xen's xl dump-core writes them, which xray86 cannot read: take the memory from "
+			"within the domain (LiME with format=padded)");
+	if (entry_size != ret->segment_size || ret->segments > MAX_SEGMENTS)
 		return error_create("a malformed ELF core: %" PRIu64 " segments of %u bytes", ret->segments, entry_size);
 	return NULL;
 }

@@ -4,7 +4,7 @@
 
 #include "loader/snapshot.h"
 
-enum { SNAPSHOT_HEAD_SIZE = 4096 };
+enum { SNAPSHOT_HEAD_SIZE = 8192 };
 
 struct snapshot_format {
 	const char *name;
@@ -24,6 +24,9 @@ struct error *snapshot_add(struct snapshot *snapshot, uint64_t paddr, uint64_t s
 
 /* Reads from the file; an error if [offset, offset + size) is not all there. `what` is for the message. */
 struct error *snapshot_read_file(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, const char *what);
+
+/* An error that says what the file is and what to do, if it is of a format that would pass for raw memory; by its first bytes. */
+struct error *snapshot_refuse_foreign(const uint8_t *head, size_t size);
 
 /* Takes registers from the notes of an ELF core. Whatever is malformed or unknown is passed over. */
 struct error *snapshot_parse_notes(struct snapshot *snapshot, const uint8_t *notes, size_t size);

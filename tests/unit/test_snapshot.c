@@ -336,6 +336,60 @@ static void refuses_other_files(void **state)
 	error_destroy(err);
 }
 
+/* Each says what the file is, and what to do that works. */
+static void refuses_foreign_formats(void **state)
+{
+	static const struct {
+		uint64_t at;
+		const char *bytes;
+		size_t size;
+		const char *words, *advice;
+	} cases[] = {
+		{0, "DISKDUMP", 8, "kdump-compressed", "again, uncompressed"},
+		{0, "makedumpfile", 12, "flattened dump of an unknown kind", "dump-guest-memory"},
+		{0, "EMiL", 4, "LiME", "format=padded"},
+		{0, "AVML", 4, "AVML", "avml-convert --format raw"},
+		{0, "QEVM", 4, "QEMU saved", "-incoming"},
+		{0, "LibvirtQemudSave", 16, "libvirt saved", "virsh restore --paused"},
+		{0, "\177VirtualBox SavedState V2.0", 27, "VirtualBox saved", "dumpvmcore"},
+		{0, "\xd2\xbe\xd2\xbe", 4, "VMware", ".vmem"},
+		{0, "\0\0\x64\x86\x84\x19\x10\x07", 8, "Firecracker", "the memory file"},
+		{0, "Xen saved domain, xl format\n", 28, "Xen saved", "from within"},
+		{4086, "S1SUSPEND", 10, "hibernated", "wake the machine"},
+		{4086, "SWAPSPACE2", 10, "swap area", "dump-guest-memory"},
+		{0, "QFI\xfb", 4, "qcow2", "-loadvm"},
+		{0, "KDMV", 4, "VMDK", "dump-guest-memory"},
+		{0, "conectix", 8, "VHD", "dump-guest-memory"},
+		{0, "\x28\xb5\x2f\xfd", 4, "zstd", "zstd -dc FILE >NEW"},
+		{0, "\x04\x22\x4d\x18", 4, "LZ4", "lz4 -dc FILE >NEW"},
+		{0, "PK\3\4", 4, "zip archive", "unzip FILE"},
+		{257, "ustar", 5, "tar archive", "tar -xf FILE"},
+		{0, "PAGEDU64", 8, "Windows", "Linux"},
+	};
+	struct snapshot *snapshot;
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fd = new_file(MIB);
+		put(fd, cases[i].at, cases[i].bytes, cases[i].size);
+		assert_refused(dup(fd), cases[i].words);
+		assert_refused(fd, cases[i].advice);
+	}
+	/* as QEMU 7.2 and makedumpfile 1.7 write them: -R of the one makes what is refused, too */
+	fd = file_with("makedumpfile", 12, MIB);
+	put(fd, 4096 + 16, "KDUMP   ", 8);
+	assert_refused(fd, "kdump-compressed");
+	fd = file_with("makedumpfile", 12, MIB);
+	put(fd, 4096 + 16, "\177ELF", 4);
+	assert_refused(fd, "makedumpfile -R");
+	fd = file_with("MAKEDUMPFILE", 12, MIB); /* memory may begin with anything else */
+	put(fd, 4096 + 16, "KDUMP   ", 8);
+	snapshot = open_snapshot(fd);
+	snapshot_close(snapshot);
+	close(fd);
+}
+
 static void refuses_bad_cores(void **state)
 {
 	const Elf64_Phdr good = {.p_type = PT_LOAD, .p_offset = 0x1000, .p_paddr = 0x1000, .p_filesz = 0x1000};
@@ -400,12 +454,13 @@ static void refuses_impossible_amounts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(raw_offset_is_address),  cmocka_unit_test(pages_stay),
-		cmocka_unit_test(changes_are_seen),       cmocka_unit_test(core_extents),
-		cmocka_unit_test(core_of_virtual_ranges), cmocka_unit_test(core_overlaps),
-		cmocka_unit_test(core_of_class_32),       cmocka_unit_test(core_registers),
-		cmocka_unit_test(next_data_skips_holes),  cmocka_unit_test(refuses_other_files),
-		cmocka_unit_test(refuses_bad_cores),      cmocka_unit_test(refuses_impossible_amounts),
+		cmocka_unit_test(raw_offset_is_address),      cmocka_unit_test(pages_stay),
+		cmocka_unit_test(changes_are_seen),           cmocka_unit_test(core_extents),
+		cmocka_unit_test(core_of_virtual_ranges),     cmocka_unit_test(core_overlaps),
+		cmocka_unit_test(core_of_class_32),           cmocka_unit_test(core_registers),
+		cmocka_unit_test(next_data_skips_holes),      cmocka_unit_test(refuses_other_files),
+		cmocka_unit_test(refuses_foreign_formats),    cmocka_unit_test(refuses_bad_cores),
+		cmocka_unit_test(refuses_impossible_amounts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
