@@ -103,6 +103,26 @@ static void print_size(uint64_t bytes)
 
 #define LABEL "%-15s"
 
+/* Of a core with a segment for every other page there would be a million lines: --json has them all. */
+enum { SHOWN_EXTENTS = 16 };
+
+static void print_memory(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->extents && i < SHOWN_EXTENTS; i++) {
+		const struct snapshot_extent *extent = &snapshot->extent[i];
+
+		printf(LABEL "%#" PRIx64 " to %#" PRIx64 ", ", i ? "" : "memory:", extent->paddr, extent->paddr + extent->size - 1);
+		print_size(extent->size);
+		putchar('\n');
+	}
+	if (snapshot->extents <= SHOWN_EXTENTS)
+		return;
+	printf(LABEL "and %zu more ranges up to %#" PRIx64 ", ", "", snapshot->extents - SHOWN_EXTENTS,
+	       snapshot->extent[snapshot->extents - 1].paddr + snapshot->extent[snapshot->extents - 1].size - 1);
+	print_size(snapshot->memory_size);
+	puts(" in all (--json lists them)");
+}
+
 static void print_snapshot(const struct snapshot *snapshot)
 {
 	printf(LABEL "%s, ", "format:", snapshot_format_name(snapshot));
@@ -110,13 +130,7 @@ static void print_snapshot(const struct snapshot *snapshot)
 		printf("with the registers of %zu CPU%s\n", snapshot->cpus, snapshot->cpus == 1 ? "" : "s");
 	else
 		puts("without CPU registers");
-	for (size_t i = 0; i < snapshot->extents; i++) {
-		const struct snapshot_extent *extent = &snapshot->extent[i];
-
-		printf(LABEL "%#" PRIx64 " to %#" PRIx64 ", ", i ? "" : "memory:", extent->paddr, extent->paddr + extent->size - 1);
-		print_size(extent->size);
-		putchar('\n');
-	}
+	print_memory(snapshot);
 }
 
 static void print_base(const struct target *target)

@@ -51,13 +51,44 @@ bool banner_parse(const char *text, size_t size, struct banner *ret)
 	       take(version + 2, strlen(version + 2), ret->version, sizeof(ret->version));
 }
 
+static bool starts_at(const uint8_t *at, const uint8_t *end)
+{
+	const size_t length = strlen(BANNER_START);
+
+	return (size_t)(end - at) >= length && *at == BANNER_START[0] && memcmp(at, BANNER_START, length) == 0;
+}
+
+/* The next start; NULL: there is none. memmem() is fast but takes a while to begin, which a memory full of starts could make use of. */
+static const uint8_t *next_start(const uint8_t *at, const uint8_t *end)
+{
+	enum { NEAR = 256 };
+
+	for (unsigned i = 0; i < NEAR && at < end; i++, at++) {
+		if (starts_at(at, end))
+			return at;
+	}
+	return memmem(at, end - at, BANNER_START, strlen(BANNER_START));
+}
+
+/* The end of the line, or the next start, or where the line is too long for a banner. */
+static const uint8_t *end_of_line(const uint8_t *start, const uint8_t *end)
+{
+	const uint8_t *limit = end - start < BANNER_MAX ? end : start + BANNER_MAX, *at = start + strlen(BANNER_START);
+
+	while (at < limit && *at != '\n' && !starts_at(at, end))
+		at++;
+	return at;
+}
+
+/* Each byte is looked at a fixed number of times, whatever the data: of several starts in a line only the last can be a banner's. */
 const uint8_t *banner_search(const uint8_t *data, size_t size, struct banner *ret)
 {
-	const uint8_t *end = data + size, *found;
+	const uint8_t *end = data + size, *at, *stop;
 
-	for (; (found = memmem(data, end - data, BANNER_START, strlen(BANNER_START))); data = found + 1) {
-		if (banner_parse((const char *)found, end - found, ret))
-			return found;
+	for (at = next_start(data, end); at; at = next_start(stop, end)) {
+		stop = end_of_line(at, end);
+		if (stop < end && *stop == '\n' && banner_parse((const char *)at, end - at, ret))
+			return at;
 	}
 	return NULL;
 }

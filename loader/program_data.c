@@ -72,7 +72,8 @@ static struct error *add_locale(struct program *program, const char *root, const
 	size_t before = program->files;
 	struct error *err;
 
-	if (!*locale || strcmp(locale, "C") == 0 || strcmp(locale, "POSIX") == 0 || strchr(locale, '/'))
+	/* The name becomes a folder's: LC_ALL=.. would be all of /usr/lib. */
+	if (!isalpha((unsigned char)*locale) || strcmp(locale, "C") == 0 || strcmp(locale, "POSIX") == 0 || strchr(locale, '/'))
 		return NULL;
 	normalized = normalize(locale);
 	if (!normalized)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -74,6 +75,50 @@ static void finds_banners(void **state)
 	(void)state;
 	assert_ptr_equal(found, data + sizeof(data) - 1 - 2 * strlen(TEXT) - 2);
 	assert_null(banner_search(found + 1, (const uint8_t *)data + sizeof(data) - 1 - found - 1, &banner));
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/* As long as it takes to look at each byte once, by simple means. */
+static double measure_bytes(const uint8_t *data, size_t size)
+{
+	double start = seconds();
+	volatile unsigned lines = 0;
+
+	for (size_t i = 0; i < size; i++)
+		lines += data[i] == '\n';
+	return seconds() - start;
+}
+
+/* Nothing that memory can be full of makes the search slow: it took 45 times as long as looking at the bytes. */
+static void searches_in_linear_time(void **state)
+{
+	static const char *const fillings[] = {"Linux version ", "Linux version 6", "Linux version 6\n", "LLLLLLLL",
+					       "Linux version 6.1 (a) (b) (c) #"};
+	enum { SIZE = 16 << 20 };
+	uint8_t *data = malloc(SIZE);
+	struct banner banner;
+
+	(void)state;
+	assert_non_null(data);
+	for (size_t i = 0; i < sizeof(fillings) / sizeof(fillings[0]); i++) {
+		size_t length = strlen(fillings[i]);
+		double start;
+
+		for (size_t at = 0; at < SIZE; at++)
+			data[at] = fillings[i][at % length];
+		memcpy(data + SIZE - sizeof(TEXT), TEXT "\n", sizeof(TEXT));
+		start = seconds();
+		assert_ptr_equal(banner_search(data, SIZE, &banner), data + SIZE - sizeof(TEXT));
+		assert_true(seconds() - start < 20 * measure_bytes(data, SIZE));
+	}
+	free(data);
 }
 
 static void names_debian_packages(void **state)
@@ -207,9 +252,9 @@ static void says_which_kernel_is_needed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_banners_apart), cmocka_unit_test(refuses_what_is_none),
-		cmocka_unit_test(finds_banners),       cmocka_unit_test(names_debian_packages),
-		cmocka_unit_test(finds_kernels),       cmocka_unit_test(says_which_kernel_is_needed),
+		cmocka_unit_test(takes_banners_apart),         cmocka_unit_test(refuses_what_is_none),  cmocka_unit_test(finds_banners),
+		cmocka_unit_test(searches_in_linear_time),     cmocka_unit_test(names_debian_packages), cmocka_unit_test(finds_kernels),
+		cmocka_unit_test(says_which_kernel_is_needed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

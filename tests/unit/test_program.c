@@ -136,6 +136,25 @@ static void test_errors(void **state)
 	expect_error("loop", KERNEL_X86_64, ERROR_CANNOT_EXECUTE, "too many interpreters");
 }
 
+/* Names of the environment become names of files. */
+static void test_locale_names(void **state)
+{
+	static char *const bad[][2] = {
+		{"LC_ALL=..", NULL}, {"LC_ALL=.", NULL}, {"LANG=../../etc", NULL}, {"LC_TIME=", NULL}, {"TERM=..", NULL}};
+	static char *const known[] = {"LC_ALL=C.UTF-8", NULL};
+	struct program program = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_null(program_add_usual_data(&program, "", bad[i]));
+		assert_int_equal(program.files, 0);
+		assert_int_equal(program.folders, 0);
+	}
+	assert_null(program_add_usual_data(&program, "", known));
+	assert_true(program_has(&program, "/usr/lib/locale/C.utf8/LC_CTYPE", NULL));
+	program_deinit(&program);
+}
+
 /* A command's files are as they were; it is this process that cannot open any more. */
 static void test_descriptors(void **state)
 {
@@ -268,7 +287,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dynamic), cmocka_unit_test(test_loader),  cmocka_unit_test(test_script),
 		cmocka_unit_test(test_errors),  cmocka_unit_test(test_data),    cmocka_unit_test(test_descriptors),
-		cmocka_unit_test(test_codes),   cmocka_unit_test(test_modules),
+		cmocka_unit_test(test_codes),   cmocka_unit_test(test_modules), cmocka_unit_test(test_locale_names),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
