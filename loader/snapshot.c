@@ -143,6 +143,15 @@ static void join(struct snapshot *snapshot)
 	snapshot->extents = count;
 }
 
+static void choose_main(struct snapshot *snapshot)
+{
+	snapshot->main = snapshot->extent;
+	for (size_t i = 1; i < snapshot->extents; i++) {
+		if (snapshot->extent[i].size > snapshot->main->size)
+			snapshot->main = &snapshot->extent[i];
+	}
+}
+
 /* Makes the extents what snapshot.h promises. */
 static struct error *arrange(struct snapshot *snapshot)
 {
@@ -167,12 +176,29 @@ static struct error *arrange(struct snapshot *snapshot)
 	snapshot->extents = count;
 	if (!count)
 		return error_create("not one whole page of memory is in it");
-	snapshot->main = snapshot->extent;
-	for (size_t i = 1; i < count; i++) {
-		if (snapshot->extent[i].size > snapshot->main->size)
-			snapshot->main = &snapshot->extent[i];
-	}
+	choose_main(snapshot);
 	return NULL;
+}
+
+bool snapshot_split(struct snapshot *snapshot, uint64_t from, uint64_t to)
+{
+	struct snapshot_extent *extent = reallocarray(snapshot->extent, 2, sizeof(*extent));
+
+	if (!extent)
+		return false;
+	snapshot->extent = extent;
+	extent[1] = (struct snapshot_extent){.paddr = to, .size = extent[0].size - from, .offset = extent[0].offset + from, .place = from};
+	extent[0].size = from;
+	snapshot->extents = 2;
+	choose_main(snapshot);
+	return true;
+}
+
+void snapshot_join(struct snapshot *snapshot)
+{
+	snapshot->extent[0].size += snapshot->extent[1].size;
+	snapshot->extents = 1;
+	choose_main(snapshot);
 }
 
 /* The number of the first extent that ends above paddr; snapshot->extents if there is none. */
@@ -351,6 +377,11 @@ void snapshot_close(struct snapshot *snapshot)
 const char *snapshot_format_name(const struct snapshot *snapshot)
 {
 	return snapshot->format->name;
+}
+
+bool snapshot_is_raw(const struct snapshot *snapshot)
+{
+	return snapshot->format == &snapshot_raw;
 }
 
 /* -- reading -- */

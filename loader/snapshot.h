@@ -70,6 +70,16 @@ void snapshot_close(struct snapshot *snapshot);
 
 /* "ELF core" and the like. */
 const char *snapshot_format_name(const struct snapshot *snapshot);
+/* Whether nothing but convention says where its memory is. */
+bool snapshot_is_raw(const struct snapshot *snapshot);
+
+/*
+ * Memory of one extent from 0 on turns out to be in one piece although the machine's has a hole: what was at `from`, and behind it, is at
+ * `to`. Pages stay valid. false: out of memory.
+ */
+bool snapshot_split(struct snapshot *snapshot, uint64_t from, uint64_t to);
+/* Undoes it. */
+void snapshot_join(struct snapshot *snapshot);
 
 /*
  * The page that holds paddr: page-aligned, valid and unchanging until snapshot_close(). NULL in a hole. A page of which the file has but

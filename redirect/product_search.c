@@ -125,6 +125,30 @@ static bool look_everywhere(struct search *search)
 	return look(search, 0, UINT64_MAX);
 }
 
+/* Raw memory that is in one piece is laid out by the machine's own map: see product_layout.c. */
+static bool look_in_any_layout(struct search *search)
+{
+	struct snapshot *snapshot = search->product->snapshot;
+	bool found = look_everywhere(search), again = false;
+	uint64_t from = found ? search->product->banner_paddr : 0, hole;
+	struct ram_map map;
+
+	if (!snapshot_is_raw(snapshot) || snapshot->extents > 1 ||
+	    !product_find_map(snapshot, from, found ? from + IMAGE_SPAN : UINT64_MAX, &map))
+		return found;
+	hole = product_hole_start(snapshot, &map);
+	if (!hole || from >= hole || !snapshot_split(snapshot, hole, map.high_start))
+		return found;
+	if (!found) {
+		search->candidates = 0;
+		again = look_everywhere(search);
+	}
+	if ((found || again) && product_has_high_memory(search->product, &map))
+		return true;
+	snapshot_join(snapshot);
+	return found;
+}
+
 static struct error *not_found(const struct search *search)
 {
 	char quoted[QUOTE_LINE];
@@ -146,7 +170,7 @@ struct error *product_find(struct snapshot *snapshot, const struct landmarks *la
 
 	if (!search.chunk)
 		return error_create("out of memory");
-	if (look_everywhere(&search))
+	if (look_in_any_layout(&search))
 		*ret = product;
 	else
 		err = not_found(&search);

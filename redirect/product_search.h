@@ -46,6 +46,19 @@ enum { MAX_TABLES = 2000 };
  */
 bool product_verify(struct product *product, const struct landmarks *landmarks, unsigned *budget);
 
+/* Where RAM is, by the map that the machine's firmware gave the kernel. */
+struct ram_map {
+	uint64_t low_end;              /* of RAM below 4 GiB */
+	uint64_t high_start, high_end; /* of that above; 0: there is none */
+};
+
+/* The first such map in [from, to) of memory. false: there is none. */
+bool product_find_map(const struct snapshot *snapshot, uint64_t from, uint64_t to, struct ram_map *ret);
+/* Where the hole below 4 GiB begins, if the snapshot's one extent is the RAM of that map in one piece; 0: it cannot be. */
+uint64_t product_hole_start(const struct snapshot *snapshot, const struct ram_map *map);
+/* Whether the memory above 4 GiB that the kernel has mapped is there: with other layouts, it is zeros or not in the file. */
+bool product_has_high_memory(const struct product *product, const struct ram_map *map);
+
 /* Physical addresses in the text of running kernels, the likeliest first. Returns their number. */
 enum { PRODUCT_MAX_HINTS = 8 };
 unsigned product_hints(struct snapshot *snapshot, uint64_t ret[PRODUCT_MAX_HINTS]);

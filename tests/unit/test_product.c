@@ -319,6 +319,106 @@ static void registers_tell_the_running_one(void **state)
 	close(fd);
 }
 
+/* -- RAM in one piece -- */
+
+#define GIB (1ull << 30)
+enum { PARAMS = 0x320000, LEVEL3_HIGH = 0x306000, LEVEL2_HIGH = 0x307000, LEVEL1_HIGH = 0x308000, HIGH_INDEX4 = 400 };
+
+/* A machine with `low` bytes of RAM below 4 GiB and one GiB above, where the kernel has mapped a page. */
+static int new_large(const struct kernel_case *kernel, uint64_t low)
+{
+	const struct {
+		uint64_t start, size;
+		uint32_t type;
+	} __attribute__((packed)) map[] = {
+		{0, 0x9fc00, 1},
+		{0x9fc00, 0x400, 2},
+		{0xf0000, 0x10000, 2},
+		{MIB, low - MIB - 0x20000, 1},
+		{low - 0x20000, 0x20000, 2},
+		{0xfffc0000, 0x40000, 2},
+		{4 * GIB, GIB, 1},
+	};
+	uint64_t image = kernel->pbase;
+	int fd = new_machine(kernel);
+	uint8_t count = sizeof(map) / sizeof(map[0]);
+
+	assert_int_equal(ftruncate(fd, 5 * GIB), 0);
+	put(fd, image + PARAMS + 0x1e8, &count, 1);
+	put(fd, image + PARAMS + 0x2d0, map, sizeof(map));
+	put_u64(fd, image + ROOT + HIGH_INDEX4 * 8, (image + LEVEL3_HIGH) | TABLE);
+	put_u64(fd, image + LEVEL3_HIGH, (image + LEVEL2_HIGH) | TABLE);
+	put_u64(fd, image + LEVEL2_HIGH, (image + LEVEL1_HIGH) | TABLE);
+	put_u64(fd, image + LEVEL1_HIGH, (4 * GIB + 0x12345000) | TABLE);
+	put_u32(fd, 4 * GIB + 0x12345678, 0x12345678);
+	return fd;
+}
+
+/* The same with nothing between `hole` and 4 GiB. Takes fd over. */
+static int cut_out(int fd, uint64_t hole)
+{
+	int piece = new_file(5 * GIB - (4 * GIB - hole));
+	off_t at = 0;
+	uint8_t page[4096];
+
+	while ((at = lseek(fd, at, SEEK_DATA)) >= 0) {
+		assert_int_equal(pread(fd, page, sizeof(page), at), sizeof(page));
+		put(piece, (uint64_t)at < hole ? (uint64_t)at : at - (4 * GIB - hole), page, sizeof(page));
+		at += sizeof(page);
+	}
+	close(fd);
+	return piece;
+}
+
+static void assert_layout(int fd, const struct kernel_case *kernel, const struct landmarks *marks, uint64_t hole)
+{
+	struct snapshot *snapshot = open_snapshot(fd);
+	struct product product = find(snapshot, marks);
+	uint32_t word = 0;
+
+	assert_found(&product, kernel, true);
+	assert_int_equal(snapshot->extents, hole ? 2 : 1);
+	if (hole) {
+		assert_int_equal(snapshot->extent[0].size, hole);
+		assert_null(snapshot_page(snapshot, hole));
+		assert_null(snapshot_page(snapshot, 4 * GIB - PAGE_SIZE));
+		assert_true(snapshot_read(snapshot, 4 * GIB + 0x12345678, &word, 4));
+		assert_int_equal(word, 0x12345678);
+	}
+	snapshot_close(snapshot);
+	close(fd);
+}
+
+/* Wherever a machine type has the hole, and wherever the kernel is. */
+static void lays_out_memory_in_one_piece(void **state)
+{
+	static const uint64_t holes[] = {2 * GIB, 3 * GIB, 0xb0000000, 0xd0000000, 0xe0000000};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {
+		struct kernel_case low = cases[0], high = cases[0];
+		struct landmarks marks = landmarks_for(&low);
+
+		high.pbase += 4 * GIB;
+		assert_layout(cut_out(new_large(&low, holes[i]), holes[i]), &low, NULL, holes[i]);
+		assert_layout(cut_out(new_large(&low, holes[i]), holes[i]), &low, &marks, holes[i]);
+		assert_layout(cut_out(new_large(&high, holes[i]), holes[i]), &high, NULL, holes[i]);
+		assert_layout(cut_out(new_large(&high, holes[i]), holes[i]), &high, &marks, holes[i]);
+		assert_layout(new_large(&low, holes[i]), &low, NULL, 0);
+		assert_layout(new_large(&high, holes[i]), &high, NULL, 0);
+	}
+}
+
+/* pmemsave with the size of RAM: it ends where the hole does, and nothing is moved. */
+static void leaves_files_that_were_cut_off(void **state)
+{
+	int fd = new_large(&cases[0], 3 * GIB);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 4 * GIB), 0);
+	assert_layout(fd, &cases[0], NULL, 0);
+}
+
 /* -- what is refused -- */
 
 static void assert_not_found(int fd, const struct landmarks *marks, const char *words)
@@ -416,6 +516,8 @@ int main(void)
 		cmocka_unit_test(uptime_by_last_tick),
 		cmocka_unit_test(trampoline_tells_the_running_one),
 		cmocka_unit_test(registers_tell_the_running_one),
+		cmocka_unit_test(lays_out_memory_in_one_piece),
+		cmocka_unit_test(leaves_files_that_were_cut_off),
 		cmocka_unit_test(refuses_memory_without_a_kernel),
 		cmocka_unit_test(refuses_forgeries),
 		cmocka_unit_test(refuses_damaged_kernels),
