@@ -5,6 +5,7 @@
  * Nothing here knows the layout of a task_struct: its size is the kernel's allocator's to tell, its `files` is what exit_files() loads
  * first, and pointers of the copy into the original, such as those of empty lists, are moved with it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,10 +32,8 @@ bool set_current(struct redirect *redirect, uint64_t task)
 
 /* -- the process -- */
 
-static struct error *find_process(struct redirect *redirect, uint64_t init_task, uint64_t *ret)
+struct error *find_host(struct redirect *redirect, uint64_t init_task, uint64_t pid, uint64_t *ret)
 {
-	uint64_t pid = redirect->config.host_pid ? redirect->config.host_pid : 1;
-
 	if (!put_current(redirect, init_task))
 		return error_create("the per-CPU area at %#llx is not mapped in the snapshot",
 				    (unsigned long long)redirect->config.product.percpu);
@@ -42,8 +41,7 @@ static struct error *find_process(struct redirect *redirect, uint64_t init_task,
 		return error_create("looking for process %llu in the snapshot failed: %s", (unsigned long long)pid,
 				    redirect->abort.reason ? redirect->abort.reason : "the kernel's search did not end");
 	if (!*ret)
-		return error_create("the snapshot has no process %llu%s", (unsigned long long)pid,
-				    redirect->config.host_pid ? "" : ": it was taken before init started");
+		return error_create_code(ERROR_NO_PROCESS, "the snapshot has no process %llu", (unsigned long long)pid);
 	return NULL;
 }
 
@@ -175,16 +173,10 @@ void set_call_stack(struct redirect *redirect)
 		product_memory_tag(&redirect->memory, field, context->word, TAG_STACK);
 }
 
-struct error *make_host_task(struct redirect *redirect)
+struct error *become_host(struct redirect *redirect, uint64_t init_task, uint64_t original)
 {
-	uint64_t init_task = find_symbol(redirect, "init_task"), original = 0;
-	struct error *err;
+	struct error *err = copy_task(redirect, original);
 
-	if (!init_task || !redirect->function.find_task_by_vpid)
-		return error_create("the kernel has no symbol %s", init_task ? "find_task_by_vpid" : "init_task");
-	err = find_process(redirect, init_task, &original);
-	if (!err)
-		err = copy_task(redirect, original);
 	if (err)
 		return err;
 	set_call_stack(redirect);
@@ -194,5 +186,39 @@ struct error *make_host_task(struct redirect *redirect)
 	if (!err && !make_directories(redirect))
 		err = error_create("the snapshot's kernel cannot make a copy of the host task's working directory");
 	reset_thread_info(redirect); /* dup_fd() has had it for its error code, in kernels where it wants a place */
+	return err;
+}
+
+/* PID 1, or another one for it: no command could be run on a snapshot that lacks the page with its task. */
+static struct error *host_init(struct redirect *redirect, uint64_t init_task, struct error *damage)
+{
+	uint64_t pid = choose_host(redirect, init_task);
+
+	if (!pid)
+		return damage->code == ERROR_NO_PROCESS ? error_prefix(damage, "no process of the snapshot can be looked through: it was "
+									       "taken before init started, or is damaged")
+							: error_prefix(damage, "no process of the snapshot can be looked through");
+	if (redirect->config.report)
+		fprintf(redirect->config.report,
+			"xray86: note: commands see what process %llu of the snapshot sees, since process 1 is damaged: %s\n",
+			(unsigned long long)pid, damage->message);
+	error_destroy(damage);
+	return NULL;
+}
+
+struct error *make_host_task(struct redirect *redirect)
+{
+	uint64_t init_task = find_symbol(redirect, "init_task"), pid = redirect->config.host_pid, original;
+	struct error *err;
+
+	if (!init_task || !redirect->function.find_task_by_vpid)
+		return error_create("the kernel has no symbol %s", init_task ? "find_task_by_vpid" : "init_task");
+	err = find_host(redirect, init_task, pid ? pid : 1, &original);
+	if (!err)
+		err = become_host(redirect, init_task, original);
+	if (err && !pid)
+		return host_init(redirect, init_task, err);
+	if (err && err->code != ERROR_NO_PROCESS)
+		err = error_prefix(err, "process %llu of the snapshot is damaged, take another one with --as", (unsigned long long)pid);
 	return err;
 }

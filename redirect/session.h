@@ -122,6 +122,9 @@ uint64_t trusted_current(struct redirect *redirect);
 
 /* Makes the task that calls on the product run as, and sets the product CPU's `current` to it. */
 struct error *make_host_task(struct redirect *redirect);
+/* Its steps: the task of process `pid` (ERROR_NO_PROCESS: there is none), and making a copy of a task the host task. */
+struct error *find_host(struct redirect *redirect, uint64_t init_task, uint64_t pid, uint64_t *ret);
+struct error *become_host(struct redirect *redirect, uint64_t init_task, uint64_t original);
 /* Another copy of such a task; false: there is no memory for it. */
 bool duplicate_task(struct redirect *redirect, uint64_t original, uint64_t *ret);
 /* Calls on the product run as this task from now on. */
@@ -132,6 +135,11 @@ bool find_member(struct redirect *redirect, uint64_t function, int64_t *ret);
 void set_call_abi(struct redirect *redirect);
 /* And the host task's stack is the one that the call runs on. */
 void set_call_stack(struct redirect *redirect);
+
+/* -- host_choice.c -- */
+
+/* Makes another process than PID 1 the host, and returns its number; 0: none can be. */
+uint64_t choose_host(struct redirect *redirect, uint64_t init_task);
 
 /* -- paths.c -- */
 

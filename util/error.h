@@ -14,6 +14,7 @@ enum error_code {
 	ERROR_FAILED,         /* whatever no other code is for */
 	ERROR_NOT_FOUND,      /* the command that is to run: `run` ends with status 127 */
 	ERROR_CANNOT_EXECUTE, /* it is there and cannot be run: status 126 */
+	ERROR_NO_PROCESS,     /* the snapshot has no process of this number */
 };
 
 struct error {

@@ -1,0 +1,111 @@
+/*
+ * Another host task than PID 1, if that one is damaged: a torn image may lack any page. What commands see should differ as little as can
+ * be from what PID 1 sees, so the first choice is a process of the machine's own namespaces that may do everything, as the shell of its
+ * root may. For want of one it is any task: kernel threads come first, and see the machine's file systems, too.
+ */
+#include <stdio.h>
+
+#include "redirect/session.h"
+
+enum {
+	LAST_PID = 32768,
+	MAX_FAILURES = 8, /* of lookups and of hosts: each takes up to a fifth of a second */
+	TASK_SEARCH = 0x4000,
+	CAP_DAC_OVERRIDE = 1,
+	CAP_SYS_PTRACE = 19,
+	CAP_SYS_ADMIN = 21,
+};
+
+struct choice {
+	struct redirect *redirect;
+	uint64_t init_task;
+	uint64_t get_task_mm, has_capability; /* functions; 0: the kernel does not have them */
+	uint64_t namespaces, at;              /* of the machine itself; where a task has the pointer to its own. 0: not known */
+	unsigned failures;
+};
+
+/* Where init_task points to init_nsproxy. */
+static void find_namespaces(struct choice *choice)
+{
+	struct redirect *redirect = choice->redirect;
+	unsigned word = redirect->context.word;
+	uint64_t value;
+
+	choice->namespaces = find_symbol(redirect, "init_nsproxy");
+	for (uint64_t at = 0; choice->namespaces && at < TASK_SEARCH; at += word) {
+		if (!product_memory_read_word(&redirect->memory, choice->init_task + at, word, &value))
+			return;
+		if (value == choice->namespaces) {
+			choice->at = at;
+			return;
+		}
+	}
+}
+
+/* Kernel threads have none that get_task_mm() returns. */
+static bool has_memory(struct choice *choice, uint64_t task)
+{
+	uint64_t mm;
+
+	return !choice->get_task_mm || (kernel_call(&choice->redirect->context, WORLD_PRODUCT, choice->get_task_mm, &task, 1, &mm) && mm);
+}
+
+static bool may(struct choice *choice, uint64_t task, unsigned capability)
+{
+	uint64_t answer;
+
+	return !choice->has_capability || (kernel_call(&choice->redirect->context, WORLD_PRODUCT, choice->has_capability,
+						       (uint64_t[]){task, capability}, 2, &answer) &&
+					   (uint8_t)answer);
+}
+
+/* Whether it is a process, no kernel thread, that sees and may do what PID 1 does. */
+static bool is_like_init(struct choice *choice, uint64_t task)
+{
+	struct redirect *redirect = choice->redirect;
+	uint64_t namespaces;
+
+	if (choice->at && (!product_memory_read_word(&redirect->memory, task + choice->at, redirect->context.word, &namespaces) ||
+			   namespaces != choice->namespaces))
+		return false;
+	return has_memory(choice, task) && may(choice, task, CAP_DAC_OVERRIDE) && may(choice, task, CAP_SYS_PTRACE) &&
+	       may(choice, task, CAP_SYS_ADMIN);
+}
+
+static bool try_process(struct choice *choice, uint64_t pid, bool picky)
+{
+	uint64_t task;
+	struct error *err = find_host(choice->redirect, choice->init_task, pid, &task);
+
+	if (err && err->code == ERROR_NO_PROCESS) {
+		error_destroy(err);
+		return false;
+	}
+	if (!err && picky && !is_like_init(choice, task))
+		return false;
+	if (!err)
+		err = become_host(choice->redirect, choice->init_task, task);
+	choice->failures += err != NULL;
+	error_destroy(err);
+	return !err;
+}
+
+uint64_t choose_host(struct redirect *redirect, uint64_t init_task)
+{
+	struct choice choice = {
+		.redirect = redirect,
+		.init_task = init_task,
+		.get_task_mm = find_symbol(redirect, "get_task_mm"),
+		.has_capability = find_symbol(redirect, "has_capability"),
+	};
+
+	find_namespaces(&choice);
+	for (int picky = 1; picky >= 0; picky--) {
+		choice.failures = 0;
+		for (uint64_t pid = 2; pid <= LAST_PID && choice.failures < MAX_FAILURES; pid++) {
+			if (try_process(&choice, pid, picky))
+				return pid;
+		}
+	}
+	return 0;
+}
