@@ -1,7 +1,8 @@
 /*
  * Another host task than PID 1, if that one is damaged: a torn image may lack any page. What commands see should differ as little as can
  * be from what PID 1 sees, so the first choice is a process of the machine's own namespaces that may do everything, as the shell of its
- * root may. For want of one it is any task: kernel threads come first, and see the machine's file systems, too.
+ * root may. The second is any task, and the first of those is kthreadd, which sees the machine's file systems, too. PID 1's children are
+ * of little use: their parent is asked for by whoever looks at /proc/self.
  */
 #include <stdio.h>
 
@@ -19,8 +20,8 @@ enum {
 struct choice {
 	struct redirect *redirect;
 	uint64_t init_task;
-	uint64_t get_task_mm, has_capability; /* functions; 0: the kernel does not have them */
-	uint64_t namespaces, at;              /* of the machine itself; where a task has the pointer to its own. 0: not known */
+	uint64_t get_task_mm, has_capability, getppid; /* functions; 0: the kernel does not have them */
+	uint64_t namespaces, at;                       /* of the machine itself; where a task has the pointer to its own. 0: not known */
 	unsigned failures;
 };
 
@@ -72,7 +73,18 @@ static bool is_like_init(struct choice *choice, uint64_t task)
 	       may(choice, task, CAP_SYS_ADMIN);
 }
 
-static bool try_process(struct choice *choice, uint64_t pid, bool picky)
+/* Whether the host task's parent is whole. */
+static bool has_parent(struct choice *choice)
+{
+	uint64_t parent;
+
+	return !choice->getppid || kernel_call(&choice->redirect->context, WORLD_PRODUCT, choice->getppid, NULL, 0, &parent);
+}
+
+/* What is asked of a host: the more, the better it is. */
+enum demand { DEMAND_NOTHING, DEMAND_PARENT, DEMAND_LIKE_INIT };
+
+static bool try_process(struct choice *choice, uint64_t pid, enum demand demand)
 {
 	uint64_t task;
 	struct error *err = find_host(choice->redirect, choice->init_task, pid, &task);
@@ -81,13 +93,23 @@ static bool try_process(struct choice *choice, uint64_t pid, bool picky)
 		error_destroy(err);
 		return false;
 	}
-	if (!err && picky && !is_like_init(choice, task))
+	if (!err && demand == DEMAND_LIKE_INIT && !is_like_init(choice, task))
 		return false;
 	if (!err)
 		err = become_host(choice->redirect, choice->init_task, task);
 	choice->failures += err != NULL;
 	error_destroy(err);
-	return !err;
+	return !err && (demand == DEMAND_NOTHING || has_parent(choice));
+}
+
+static uint64_t find_getppid(const struct redirect *redirect)
+{
+	static const char *const names[] = {"__x64_sys_getppid", "__ia32_sys_getppid", "sys_getppid"};
+	uint64_t found = 0;
+
+	for (unsigned i = 0; !found && i < sizeof(names) / sizeof(names[0]); i++)
+		found = find_symbol(redirect, names[i]);
+	return found;
 }
 
 uint64_t choose_host(struct redirect *redirect, uint64_t init_task)
@@ -97,13 +119,14 @@ uint64_t choose_host(struct redirect *redirect, uint64_t init_task)
 		.init_task = init_task,
 		.get_task_mm = find_symbol(redirect, "get_task_mm"),
 		.has_capability = find_symbol(redirect, "has_capability"),
+		.getppid = find_getppid(redirect),
 	};
 
 	find_namespaces(&choice);
-	for (int picky = 1; picky >= 0; picky--) {
+	for (int demand = DEMAND_LIKE_INIT; demand >= DEMAND_NOTHING; demand--) {
 		choice.failures = 0;
 		for (uint64_t pid = 2; pid <= LAST_PID && choice.failures < MAX_FAILURES; pid++) {
-			if (try_process(&choice, pid, picky))
+			if (try_process(&choice, pid, demand))
 				return pid;
 		}
 	}

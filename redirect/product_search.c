@@ -129,7 +129,8 @@ static bool look_everywhere(struct search *search)
 static bool look_in_any_layout(struct search *search)
 {
 	struct snapshot *snapshot = search->product->snapshot;
-	bool found = look_everywhere(search), again = false;
+	bool found = look_everywhere(search), again;
+	const struct product before = *search->product;
 	uint64_t from = found ? search->product->banner_paddr : 0, hole;
 	struct ram_map map;
 
@@ -139,13 +140,12 @@ static bool look_in_any_layout(struct search *search)
 	hole = product_hole_start(snapshot, &map);
 	if (!hole || from >= hole || !snapshot_split(snapshot, hole, map.high_start))
 		return found;
-	if (!found) {
-		search->candidates = 0;
-		again = look_everywhere(search);
-	}
-	if ((found || again) && product_has_high_memory(search->product, &map))
+	search->candidates = 0;
+	again = found ? product_verify(search->product, search->landmarks, &search->budget) : look_everywhere(search);
+	if (again && product_has_high_memory(search->product, &map))
 		return true;
 	snapshot_join(snapshot);
+	*search->product = before;
 	return found;
 }
 
