@@ -97,7 +97,7 @@ bool product_find_map(const struct snapshot *snapshot, uint64_t from, uint64_t t
 		uint64_t size = end - start < CHUNK ? end - start : CHUNK;
 
 		start -= start % PARAMS_ALIGNMENT;
-		memset(chunk, 0, CHUNK + PARAMS_SIZE); /* what follows may be a hole */
+		memset(chunk, 0, size + PARAMS_SIZE); /* what follows may be a hole */
 		if (snapshot_peek(snapshot, start, chunk, size) && size == CHUNK)
 			snapshot_peek(snapshot, start + size, chunk + size, PARAMS_SIZE);
 		for (uint64_t at = 0; at < size && !found; at += PARAMS_ALIGNMENT)
