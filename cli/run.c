@@ -79,10 +79,11 @@ static bool has_modules_at(void *opaque, const char *executable, const char *pat
 
 static void bring_modules(void *opaque, struct redirect *redirect, const char *path)
 {
+	char quoted[QUOTE_NAME];
 	struct error *err = deliver_modules(&((struct session *)opaque)->supply, redirect, path);
 
 	if (err)
-		fprintf(stderr, "xray86: note: %s: %s\n", path, err->message);
+		fprintf(stderr, "xray86: note: %s: %s\n", quote_string(quoted, sizeof(quoted), path), err->message);
 	error_destroy(err);
 }
 

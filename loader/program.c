@@ -295,10 +295,11 @@ static struct error *collect_dynamic(struct collection *collection, Elf *elf, co
 
 static struct error *collect_loader(struct collection *collection, const char *path, const char *loader)
 {
-	char *source = resolve(collection->root, loader);
+	char *source = resolve(collection->root, loader), quoted[QUOTE_NAME];
 
 	if (!source)
-		return error_create_code(ERROR_CANNOT_EXECUTE, "%s: its dynamic loader %s is not found on this machine", path, loader);
+		return error_create_code(ERROR_CANNOT_EXECUTE, "%s: its dynamic loader %s is not found on this machine", path,
+					 quote_string(quoted, sizeof(quoted), loader));
 	free(source);
 	return add(collection, loader, PROGRAM_LOADER, NULL);
 }
