@@ -247,6 +247,7 @@ static int64_t take_output(struct courier *courier, uint64_t stream, uint64_t fr
 	struct output *output = stream == 2 ? &courier->err : &courier->out;
 	size_t n = cpu_peek(cpu_of(courier), from, courier->bytes, size < sizeof(courier->bytes) ? size : sizeof(courier->bytes));
 
+	courier->output += n;
 	if (output_write(output, courier->bytes, n))
 		return n;
 	fail(courier, error_create("writing the command's output: %s", strerror(output->error)));
@@ -266,15 +267,27 @@ static void note_no_input(int error)
 		fprintf(stderr, "xray86: note: standard input cannot be read, the command gets an empty one: %s\n", strerror(error));
 }
 
+/* A user at a terminal has all the time in the world. */
+static bool wait_for_input(struct courier *courier, bool idle)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+	bool counts = !idle || !courier->deadline || !isatty(STDIN_FILENO);
+	int64_t before = counts ? 0 : deadline_now();
+	bool found = poll(&input, 1, idle ? INPUT_WAIT_MS : 0) > 0;
+
+	if (!counts)
+		deadline_add(courier->deadline, deadline_now() - before);
+	return found;
+}
+
 /* If the machine has been idle since it asked last, nothing but input can make it go on: then the host may wait a little. */
 static int64_t give_input(struct courier *courier, uint64_t to, uint64_t size)
 {
-	struct pollfd poll_in = {.fd = STDIN_FILENO, .events = POLLIN};
 	bool idle = courier->machine->idle != courier->idle;
 	ssize_t n;
 
 	courier->idle = courier->machine->idle;
-	if (poll(&poll_in, 1, idle ? INPUT_WAIT_MS : 0) <= 0)
+	if (!wait_for_input(courier, idle))
 		return -1;
 	n = read(STDIN_FILENO, courier->bytes, size < sizeof(courier->bytes) ? size : sizeof(courier->bytes));
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))

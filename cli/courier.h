@@ -5,6 +5,7 @@
 #ifndef XRAY86_CLI_COURIER_H
 #define XRAY86_CLI_COURIER_H
 
+#include "cli/deadline.h"
 #include "cli/output.h"
 #include "emu/machine.h"
 #include "guest/protocol.h"
@@ -27,9 +28,11 @@ struct courier {
 	const char *folders[2]; /* in PATH's form: to be made, for programs and libraries that are delivered later */
 	struct output out, err; /* the command's; opened by the caller */
 	uint32_t first_pid;
-	uint64_t uptime; /* of the snapshot, seconds */
+	uint64_t uptime;           /* of the snapshot, seconds */
+	struct deadline *deadline; /* or NULL: there is none */
 
 	enum courier_wish wish; /* why machine_run() came back with CPU_EXIT_CLIENT; for the caller to clear */
+	uint64_t output;        /* bytes that the command has put out */
 	int status;             /* as wait4() tells it */
 	struct error *failure;  /* a file that cannot be read, output that cannot be written, or what the agent cannot do */
 

@@ -117,6 +117,26 @@ struct error *parse_number(const char *name, const char *value, unsigned long lo
 	return error_create("--%s %s: not a number: write it as 1000000 or 0xf4240", name, value);
 }
 
+struct error *parse_count(const char *name, const char *value, unsigned long long *ret)
+{
+	static const char suffixes[] = "KMGT";
+	unsigned long long unit = 1;
+	char *end;
+	bool ok = to_number(value, &end, ret);
+
+	if (ok && *end) {
+		const char *suffix = strchr(suffixes, toupper((unsigned char)*end));
+
+		ok = suffix && !end[1];
+		for (const char *at = suffixes; ok && at <= suffix; at++)
+			unit *= 1000;
+	}
+	if (!ok || *ret > UINT64_MAX / unit)
+		return error_create("--%s %s: not a count: write it as 500000000, 500M or 60G", name, value);
+	*ret *= unit;
+	return NULL;
+}
+
 struct error *parse_size(const char *name, const char *value, unsigned long long *ret)
 {
 	static const char suffixes[] = "KMG";

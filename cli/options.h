@@ -33,6 +33,8 @@ void options_help(const struct option_spec *spec);
 struct error *parse_switch(const char *name, const char *value, const char *first, const char *second, bool *ret);
 /* A number in decimal or 0x..., for option `name`. */
 struct error *parse_number(const char *name, const char *value, unsigned long long *ret);
+/* A number that may have a decimal suffix K, M, G or T. */
+struct error *parse_count(const char *name, const char *value, unsigned long long *ret);
 /* A size in bytes: a number of MiB, or with a suffix K, M, G. */
 struct error *parse_size(const char *name, const char *value, unsigned long long *ret);
 

@@ -4,13 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <locale.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE = 1024 };
+enum { PIECE = 1024, WAIT_MS = 100 };
 
 /* By the user's locale, as ls(1) decides what it can show. */
 static bool takes_utf8(void)
@@ -29,16 +30,32 @@ void output_open(struct output *output, int fd, bool raw)
 	output->escape.utf8 = output->escaping && takes_utf8();
 }
 
+/* False: it is not wanted any more. */
+static bool wait_for_room(const struct output *output)
+{
+	struct pollfd room = {.fd = output->fd, .events = POLLOUT};
+
+	while (poll(&room, 1, WAIT_MS) <= 0) {
+		if (cancel_wanted(&output->cancel))
+			return false;
+	}
+	return true;
+}
+
 static bool write_all(struct output *output, const void *bytes, size_t size)
 {
 	for (size_t done = 0; done < size && !output->error;) {
-		ssize_t written = write(output->fd, (const char *)bytes + done, size - done);
+		size_t part = size - done < PIPE_BUF ? size - done : PIPE_BUF; /* what a pipe has room for that poll() finds writable */
+		ssize_t written;
 
+		if (!wait_for_room(output)) {
+			output->error = ECANCELED;
+			break;
+		}
+		written = write(output->fd, (const char *)bytes + done, part);
 		if (written >= 0)
 			done += written;
-		else if (errno == EAGAIN) /* whoever shares the descriptor with us has made it so */
-			poll(&(struct pollfd){.fd = output->fd, .events = POLLOUT}, 1, -1);
-		else if (errno != EINTR)
+		else if (errno != EINTR && errno != EAGAIN) /* EAGAIN: whoever shares the descriptor with us has made it so */
 			output->error = errno;
 	}
 	return !output->error;

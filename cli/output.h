@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/cancel.h"
 #include "util/escape.h"
 
 /* One use of a descriptor: what is written by it belongs together (a character may be cut between two writes). */
@@ -13,7 +14,8 @@ struct output {
 	int fd;
 	bool escaping;
 	struct escape escape;
-	int error; /* errno of the first write that failed, after which nothing is written; 0 */
+	struct cancel cancel; /* asked while there is no room: ECANCELED; set by the owner */
+	int error;            /* errno of the first write that failed, after which nothing is written; 0 */
 };
 
 /* On a terminal, control characters are written escaped (util/escape.h) unless `raw`. */

@@ -11,6 +11,7 @@
 #include "cli/closing.h"
 #include "cli/commands.h"
 #include "cli/courier.h"
+#include "cli/deadline.h"
 #include "cli/policy_file.h"
 #include "cli/run_options.h"
 #include "cli/sandbox.h"
@@ -39,6 +40,7 @@ struct session {
 	struct losses losses;
 	struct trace trace;
 	struct policy policy;
+	struct deadline deadline;
 	uint64_t booted; /* instructions until then */
 };
 
@@ -90,6 +92,11 @@ static void bring_modules(void *opaque, struct redirect *redirect, const char *p
 static bool is_loader(void *opaque, uint64_t address, const uint8_t *code, size_t size)
 {
 	return program_is_loader(&((const struct session *)opaque)->program, address, code, size);
+}
+
+static uint64_t output(void *opaque)
+{
+	return ((const struct session *)opaque)->courier.output;
 }
 
 static const char *search_path(const struct session *session)
@@ -160,6 +167,9 @@ static struct error *make_redirect(struct session *session)
 		.policy = session->options->policy ? &session->policy : NULL,
 		.host_pid = session->options->host_pid,
 		.budget = CALL_BUDGET,
+		.cancel = deadline_cancel(&session->deadline),
+		.output = output,
+		.output_opaque = session,
 		.agent = true,
 		.first_pid = first_pid(session),
 		.delivered = is_delivered,
@@ -213,17 +223,18 @@ static uint64_t instructions(const struct session *session)
 
 static struct error *converse(struct session *session)
 {
-	uint64_t limit = session->options->timeout * 1000000000ull;
+	uint64_t limit = session->options->budget;
 	struct error *err = NULL;
 	bool done = false;
 
 	while (!err && !done) {
-		uint64_t used = instructions(session);
+		uint64_t used = instructions(session) + redirect_stats(session->redirect)->iterations / WORK_ITERATIONS;
 		enum machine_stop stop;
 
+		if (deadline_passed(&session->deadline))
+			return error_create("the command was stopped");
 		if (used >= limit)
-			return error_create("the command did not end within %u s of its machine's CPU: give it more with --timeout",
-					    session->options->timeout);
+			return error_create("the command did not end within %" PRIu64 " instructions: give it more with --budget", limit);
 		stop = redirect_run(session->redirect, cpu_instructions(session->vm.machine->cpu) + (limit - used));
 		err = redirect_failure(session->redirect);
 		if (!err && session->courier.failure) {
@@ -323,6 +334,7 @@ static struct error *run_in_vm(struct session *session, int *ret_status)
 		return err;
 	session->supply.program = &session->program;
 	session->supply.root = session->options->root;
+	session->courier.deadline = &session->deadline;
 	session->courier.program = &session->program;
 	session->courier.argument = session->options->command;
 	session->courier.environment = session->environment;
@@ -347,12 +359,15 @@ static struct error *run(struct session *session, int *ret_status)
 	const struct run_options *options = session->options;
 	const struct trusted_vm_options vm_options = {
 		.memory = options->memory,
+		.cancel = deadline_cancel(&session->deadline),
 		.cache = &session->cache,
 		.identified = collect,
 		.opaque = session,
 	};
-	struct error *err = read_policy(session);
+	struct error *err = deadline_start(&session->deadline, options->timeout);
 
+	if (!err)
+		err = read_policy(session);
 	if (!err)
 		err = open_trace(session);
 	if (!err)
@@ -366,8 +381,10 @@ static struct error *run(struct session *session, int *ret_status)
 	sandbox_enter_unless(options->no_sandbox, session->cache.directory < 0 ? SANDBOX_READING : SANDBOX_SAVING,
 			     session->cache.directory);
 	err = snapshot_open(options->snapshot, &session->target.snapshot);
-	if (!err)
+	if (!err) {
+		session->target.snapshot->cancel = deadline_cancel(&session->deadline);
 		err = trusted_vm_open(&session->target, options->snapshot, &options->sources, &vm_options, &session->courier, &session->vm);
+	}
 	if (err)
 		return err;
 	if (session->cache.directory >= 0)
@@ -414,6 +431,12 @@ static struct error *run_session(struct session *session, int *ret_status)
 		err = close_error;
 	else
 		error_destroy(close_error);
+	if (deadline_passed(&session->deadline)) {
+		error_destroy(err);
+		err = NULL;
+		deadline_tell(&session->deadline);
+		*ret_status = EXIT_XRAY86;
+	}
 	redirect_destroy(session->redirect);
 	policy_deinit(&session->policy);
 	courier_deinit(&session->courier);
@@ -423,6 +446,7 @@ static struct error *run_session(struct session *session, int *ret_status)
 	program_deinit(&session->program);
 	target_close(&session->target);
 	environment_free(session->environment);
+	deadline_stop(&session->deadline);
 	return err;
 }
 
@@ -446,6 +470,7 @@ struct error *run_command(int argc, char **argv, int *ret_status)
 		session->cache.directory = -1;
 		output_open(&session->courier.out, STDOUT_FILENO, options.raw);
 		output_open(&session->courier.err, STDERR_FILENO, options.raw);
+		session->courier.out.cancel = session->courier.err.cancel = deadline_cancel(&session->deadline);
 		err = run_session(session, ret_status);
 		free(session);
 	} else {

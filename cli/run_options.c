@@ -7,7 +7,9 @@
 
 #include "cli/options.h"
 
-enum { TIMEOUT = 60, MAX_TIMEOUT = 1000000 };
+enum { TIMEOUT = 600, MAX_TIMEOUT = 1000000 };
+
+#define BUDGET 60000000000ull
 
 static struct error *set_as(void *into, const char *value)
 {
@@ -66,6 +68,18 @@ static struct error *set_env(void *into, const char *value)
 	return additions_add(&((struct run_options *)into)->env, value);
 }
 
+static struct error *set_budget(void *into, const char *value)
+{
+	unsigned long long instructions;
+	struct error *err = parse_count("budget", value, &instructions);
+
+	if (!err && (!instructions || instructions > INT64_MAX))
+		err = error_create("--budget %s: must be 1 to 9000000000G instructions", value);
+	if (!err)
+		((struct run_options *)into)->budget = instructions;
+	return err;
+}
+
 static struct error *set_trace(void *into, const char *value)
 {
 	((struct run_options *)into)->tracing = true;
@@ -94,8 +108,14 @@ static const struct option_spec option_specs[] = {
 	{"policy", "FILE", "other rows for the policy, a line each: CALL trusted|product|refused [ERRNO]", NULL,
 	 offsetof(struct run_options, policy)},
 	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory, 0},
-	{"timeout", "SECONDS", "of the trusted VM's CPU (1000000000 instructions each) until COMMAND is stopped; 60 unless told",
+	{"timeout", "SECONDS",
+	 "of this machine's clock until the run is stopped; 600 unless told. Waiting for input on a terminal\n"
+	 "does not count",
 	 set_timeout, 0},
+	{"budget", "COUNT",
+	 "instructions of the trusted VM, with a suffix K, M, G or T, until COMMAND is stopped, on any machine at the\n"
+	 "same place; 60G unless told",
+	 set_budget, 0},
 	{"strict", NULL, "fail (status 125) if the answer may be incomplete, which the last line on stderr tells", NULL,
 	 offsetof(struct run_options, strict)},
 	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", NULL, offsetof(struct run_options, no_cache)},
@@ -132,7 +152,7 @@ struct error *run_parse_arguments(int argc, char **argv, struct run_options *opt
 	struct error *err;
 	int others, help, dashes = 1;
 
-	*options = (struct run_options){.root = "", .timeout = TIMEOUT};
+	*options = (struct run_options){.root = "", .budget = BUDGET, .timeout = TIMEOUT};
 	while (dashes < argc && strcmp(argv[dashes], "--") != 0)
 		dashes++;
 	err = options_parse(option_specs, options, dashes, argv, &others, &help);

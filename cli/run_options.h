@@ -17,7 +17,8 @@ struct run_options {
 	enum redirect_way way;
 	unsigned host_pid;
 	uint64_t memory;
-	unsigned timeout; /* seconds of the trusted VM's CPU */
+	uint64_t budget;  /* instructions of the trusted VM */
+	unsigned timeout; /* seconds of this machine */
 	bool no_redirect, tracing, stats, json, no_cache, no_sandbox, product_code;
 	bool strict; /* a loss is a failure */
 	bool raw;    /* output is not escaped on a terminal */

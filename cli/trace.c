@@ -125,6 +125,7 @@ void trace_stats(const struct redirect_stats *stats, const struct losses *losses
 		{"restarted", "begun again after the command's page was fetched", stats->restarted},
 		{"instructions", "of the trusted VM after its boot", instructions},
 		{"redirected", "of them in calls on the snapshot", stats->instructions},
+		{"iterations", "of REP string instructions in those calls, four charged like an instruction", stats->iterations},
 		{"page_faults", "on the command's buffers in those calls", stats->user_faults},
 		{"stand_ins", "kernel functions not entered", stats->stand_ins},
 		{"spins", "waits for a frozen CPU that were ended", stats->spins},

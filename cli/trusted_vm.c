@@ -197,7 +197,7 @@ static struct error *load(struct trusted_vm *vm, const struct kernel *kernel)
 	return err;
 }
 
-static struct error *run_to_agent(struct trusted_vm *vm)
+static struct error *run_to_agent(struct trusted_vm *vm, const struct cancel *cancel)
 {
 	struct progress progress = {0};
 	enum machine_stop stop;
@@ -206,8 +206,10 @@ static struct error *run_to_agent(struct trusted_vm *vm)
 	do {
 		stop = machine_run(vm->machine, cpu_instructions(vm->machine->cpu) + BOOT_STEP);
 		progress_tick(&progress);
-	} while (stop == MACHINE_STOP_LIMIT && cpu_instructions(vm->machine->cpu) < BOOT_LIMIT);
+	} while (stop == MACHINE_STOP_LIMIT && cpu_instructions(vm->machine->cpu) < BOOT_LIMIT && !cancel_wanted(cancel));
 	progress_clear(&progress);
+	if (cancel_wanted(cancel))
+		return error_create("booting the trusted kernel was stopped");
 	if (stop != MACHINE_STOP_CPU || vm->courier->wish != COURIER_READY)
 		return error_create("the trusted kernel did not come up (stop %d at RIP %#" PRIx64 "): does it have enough --memory?", stop,
 				    vm->machine->cpu->rip);
@@ -244,7 +246,7 @@ static struct error *boot(struct target *target, const char *snapshot_name, cons
 	if (err)
 		return err;
 	courier_init(vm->courier, vm->machine);
-	return run_to_agent(vm);
+	return run_to_agent(vm, &options->cancel);
 }
 
 struct error *trusted_vm_open(struct target *target, const char *snapshot_name, const struct kernel_sources *sources,

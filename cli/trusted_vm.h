@@ -21,6 +21,7 @@ struct trusted_vm {
 struct trusted_vm_options {
 	uint64_t memory;           /* bytes; 0: as the kernel needs */
 	const struct cache *cache; /* an empty one: neither look for a checkpoint nor leave one */
+	struct cancel cancel;      /* of booting */
 	/* Asked when the snapshot's kernel is known and nothing has been booted for it: an error ends trusted_vm_open(). */
 	struct error *(*identified)(void *opaque, const struct product *product);
 	void *opaque;

@@ -250,6 +250,18 @@ static void resolve(struct cpu *cpu, const struct request *request, uint64_t lin
 		ret->breakpoints = find_breakpoints(cpu, ret, write);
 }
 
+bool write_stretch(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, struct stretch *ret)
+{
+	struct place place;
+
+	if (!bank->client || cpu_debug_armed(cpu) || !linear_canonical(cpu, linear))
+		return false;
+	cpu->current = insn;
+	locate(cpu, bank, true, linear, size, &place);
+	*ret = (struct stretch){place.host, place.shadow, place.traffic};
+	return place.host;
+}
+
 /* -- transferring -- */
 
 /* How many of size bytes a device or hole is accessed with next. */

@@ -125,6 +125,16 @@ void load_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank,
 void store_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, const void *from, unsigned size,
 		      tag_t tag);
 
+/*
+ * Memory of a page for many writes at once, in a client's bank, where pages whose accesses are counted are not entered. Raises what the
+ * first of the writes would. False: they are to be done one by one. size: of all of them, within the page.
+ */
+struct stretch {
+	uint8_t *host, *shadow;      /* shadow: or NULL */
+	struct tlb_traffic *traffic; /* or NULL; the caller's to count */
+};
+bool write_stretch(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, struct stretch *ret);
+
 /* Tags of `size` bytes of shadow, united; and written. */
 ALWAYS_INLINE tag_t shadow_get(const uint8_t *shadow, unsigned size)
 {

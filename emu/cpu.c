@@ -46,6 +46,7 @@ struct error *cpu_create(struct physmem *mem, const struct cpu_bus *bus, struct 
 	cpu->bias = CPU_BIAS;
 	cpu->link_generation = 1;
 	cpu->rep_limit = cpu->rep_limit_normal = CPU_REP_LIMIT;
+	cpu->rep_allowance = CPU_REP_UNLIMITED;
 	cpu->mark_skip = cpu->call_return = cpu->call_stack = UINT64_MAX;
 	cpu->jump_tag = 1 << 16;
 	cpu->a20_mask = UINT64_MAX;

@@ -177,7 +177,8 @@ enum cpu_exit {
 	CPU_EXIT_SHUTDOWN, /* triple fault */
 	CPU_EXIT_REQUEST,  /* cpu_request_exit() */
 	CPU_EXIT_MARK,     /* a marked address asked to leave */
-	CPU_EXIT_CLIENT,   /* a TLB client asked to stop: the instruction, or the delivery of the event, has not happened */
+	CPU_EXIT_CLIENT,   /* a TLB client asked to stop, or rep_allowance is used up: the instruction, or the delivery of the event, has
+			      not happened */
 };
 
 /* A cached answer to "which block is at this RIP in this mode": see emu/block.h. */
@@ -191,6 +192,8 @@ enum {
 	CPU_REP_LIMIT = 1 << 16,    /* iterations of a REP string instruction between chances for interrupts */
 	CPU_SIGNATURE = 0x000306a9, /* CPUID 1:EAX, and EDX after RESET: family 6, model 3a, stepping 9 */
 };
+
+#define CPU_REP_UNLIMITED INT64_MAX
 
 struct cpu {
 	/* -- what handlers touch all the time; gpr MUST BE FIRST -- */
@@ -255,6 +258,7 @@ struct cpu {
 	uint64_t
 		rep_limit; /* iterations that one execution of a REP string instruction may do: 1 under TF and breakpoints, else the next */
 	uint64_t rep_limit_normal;     /* CPU_REP_LIMIT; less for tests that cannot wait */
+	int64_t rep_allowance;         /* iterations until cpu_run() is left with CPU_EXIT_CLIENT before the next REP string instruction */
 	struct block_links *link_from; /* link of the block just left that wants to point to the next one, or NULL */
 	unsigned link_slot;
 	struct mark *marks; /* sorted by address */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "util/cancel.h"
 #include "util/error.h"
 
 struct snapshot_extent {
@@ -50,8 +51,9 @@ struct snapshot {
 	size_t cpus;
 	uint8_t *memory; /* the extents' pages, where `present` says so */
 	uint64_t memory_size;
-	uint64_t *present; /* a bit a page */
-	uint64_t lost;     /* how often a page that the file has could not be read */
+	uint64_t *present;    /* a bit a page */
+	uint64_t lost;        /* how often a page that the file has could not be read */
+	struct cancel cancel; /* whoever searches it asks this; may be set after opening */
 };
 
 /* The error names the file. On success *ret is the caller's, until snapshot_close(). */

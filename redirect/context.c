@@ -100,6 +100,10 @@ static void set_phase(struct context *context, enum context_phase phase)
 		cpu_flush_tlb(context->cpu);
 	if (product != (context->phase == CONTEXT_PRODUCT))
 		context->fetched_outside = false;
+	if (context->phase == CONTEXT_PRODUCT)
+		work_stop(&context->work, context->cpu);
+	if (product)
+		work_start(&context->work, context->cpu, context->nested);
 	context->phase = phase;
 	context->client.hold_interrupts = product;
 	cpu_set_supervisor_banks(context->cpu, bank, tags && product ? &context->stack_data.bank : bank);
@@ -199,6 +203,36 @@ void context_abort(struct context *context, int64_t result)
 	product_memory_rollback(context->memory);
 	return_from_body(context, result);
 	user_pages_restore(&context->user_pages, context->cpu);
+}
+
+/* -- work -- */
+
+/* Charges what has been done so far. */
+static struct work charged(const struct context *context)
+{
+	struct work work = context->work;
+
+	work_charge(&work, context->cpu);
+	return work;
+}
+
+void context_begin_slice(struct context *context, int64_t iterations)
+{
+	if (context->phase == CONTEXT_PRODUCT)
+		work_stop(&context->work, context->cpu);
+	context->work.slice = iterations;
+	if (context->phase == CONTEXT_PRODUCT)
+		work_start(&context->work, context->cpu, false);
+}
+
+bool context_call_spent(const struct context *context)
+{
+	return charged(context).call <= 0;
+}
+
+uint64_t context_iterations(const struct context *context)
+{
+	return charged(context).total;
 }
 
 /* -- page faults on user addresses -- */
@@ -306,7 +340,7 @@ bool context_schedule(struct context *context)
 
 /* -- calls of kernel functions -- */
 
-enum { CALL_LIMIT = 20000000 /* instructions: far more than any function takes that is called this way */ };
+enum { CALL_LIMIT = 20000000 /* instructions, and iterations: far more than any function takes that is called this way */ };
 
 /* The first ones in registers, the others above the return address, which goes right below `top`. */
 static bool pass_arguments(struct context *context, const uint64_t *argument, unsigned arguments, uint64_t top)
@@ -358,25 +392,29 @@ bool kernel_call(struct context *context, enum world world, uint64_t function, c
 	struct cpu_state *saved = function ? cpu_state_save(cpu) : NULL;
 	enum context_phase phase = context->phase;
 	bool own = world == WORLD_PRODUCT && phase != CONTEXT_PRODUCT, done;
+	int64_t work = context->work.call;
 	uint64_t top;
 
 	if (!saved)
 		return false;
 	if (own) {
 		context->trusted = saved;
+		context->work.call = CALL_LIMIT;
 		product_memory_begin(context->memory);
 	}
+	context->nested++;
 	go_to_world(context, world);
 	top = (cpu->gpr[RSP] - 256) & ~15ull;
 	if (context->way == REDIRECT_TAGS)
 		tag_stack(context, own);
-	context->nested++;
 	done = pass_arguments(context, argument, arguments, top) &&
 	       cpu_call(cpu, function, top, return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
 	context->nested--;
 	set_phase(context, phase);
 	cpu_state_restore(cpu, saved);
 	cpu_state_destroy(saved);
+	if (own)
+		context->work.call = work;
 	if (own && done)
 		product_memory_commit(context->memory);
 	else if (own)

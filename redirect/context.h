@@ -23,6 +23,7 @@
 #include "emu/engine.h"
 #include "redirect/memory.h"
 #include "redirect/user_pages.h"
+#include "redirect/work.h"
 
 enum redirect_way { REDIRECT_CONTEXT, REDIRECT_TAGS };
 
@@ -61,6 +62,7 @@ struct context {
 	uint64_t fault_rsp;              /* what the stack pointer is after the IRET of the user page fault's frame */
 	uint64_t stack;                  /* trusted: the lowest address of the task's kernel stack */
 	uint64_t started;                /* instruction count at entry */
+	struct work work;                /* its `call` is to be set before context_enter() */
 	struct cpu_state *entry;         /* the trusted CPU at the body's first instruction */
 	const struct cpu_state *trusted; /* in product context: that, or the trusted CPU at the outermost kernel_call() */
 	struct cpu_state *suspended;     /* product context, while the trusted kernel handles a user page fault */
@@ -76,6 +78,12 @@ bool context_enter(struct context *context);
 bool context_at_return(const struct context *context);
 /* Leaves at the body's return: its effects stay, *the CPU goes on behind the call with `result`. */
 void context_leave(struct context *context, uint64_t result);
+/* What of REP string instructions may be done until the CPU is left for it to be called again. Between runs. */
+void context_begin_slice(struct context *context, int64_t iterations);
+/* Whether the running call has done more of them than it may. */
+bool context_call_spent(const struct context *context);
+/* How many product context has done, in all. */
+uint64_t context_iterations(const struct context *context);
 /* Takes everything back: the CPU stands at the body's first instruction again, in the trusted world. */
 void context_undo(struct context *context);
 /* Gives the call up: its effects are taken back; the CPU goes on behind the call with `result` (a negative errno). */

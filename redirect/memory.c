@@ -177,17 +177,17 @@ static bool is_unmapped(struct product_memory *memory, uint64_t linear, uint64_t
 
 /*
  * Where to look: on x86-64 right below the direct map is the guard hole, which no kernel maps (Documentation/arch/x86/x86_64/mm.rst); on
- * i386 there are 8 MiB between the direct map and vmalloc's addresses (VMALLOC_OFFSET), wherever they are.
+ * i386 there are 8 MiB between the direct map and vmalloc's addresses (VMALLOC_OFFSET), wherever they are. As many places as the kernel
+ * half of 4 levels has GiB: with 5 levels there are 512 times as many, and page tables that map everything make one look at them all.
  */
 struct error *product_memory_open_window(struct product_memory *memory, uint64_t size)
 {
-	bool wide = memory->paging.mode == PAGING_4LEVEL || memory->paging.mode == PAGING_5LEVEL;
-	uint64_t first = memory->kernel_start, step = wide ? 1ull << 30 : 1 << 20, last = wide ? UINT64_MAX - step : UINT32_MAX - step;
+	bool five = memory->paging.mode == PAGING_5LEVEL, wide = memory->paging.mode == PAGING_4LEVEL || five;
+	uint64_t gap = wide ? 1ull << 30 : 1 << 20, last = wide ? UINT64_MAX - gap : UINT32_MAX - gap, step = five ? gap << 9 : gap;
+	uint64_t first = five ? 0xff00000000000000 + gap : wide ? 0xffff800000000000 + gap : memory->kernel_start;
 
-	if (wide)
-		first = (memory->paging.mode == PAGING_4LEVEL ? 0xffff800000000000 : 0xff00000000000000) + step;
-	for (uint64_t linear = first; linear < last; linear += step) {
-		if (!is_unmapped(memory, linear - size, 3 * size)) /* with a guard on both sides */
+	for (uint64_t linear = first; linear >= first && linear < last; linear += step) { /* it may wrap around */
+		if (!is_unmapped(memory, linear - size, 3 * size))                        /* with a guard on both sides */
 			continue;
 		memory->window_host = aligned_alloc(PAGE_SIZE, size);
 		if (!memory->window_host)

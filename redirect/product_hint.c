@@ -48,17 +48,20 @@ static bool by_registers(struct snapshot *snapshot, const struct snapshot_cpu *c
 	       product_walk(&paging, &memory, handler, ret);
 }
 
+/* Walks that may be made in search of the trampoline's tables: those of many pages, but not of all of low memory if all of it is forged. */
+enum { MAX_WALKS = 16 * 512 };
+
 /* Where the first mapped page of the kernel's range is, if `root` maps any. */
-static bool first_mapped(const struct paging *paging, const struct walk_memory *memory, uint64_t *ret)
+static bool first_mapped(const struct paging *paging, const struct walk_memory *memory, unsigned *walks, uint64_t *ret)
 {
-	for (uint64_t vaddr = START_KERNEL_MAP; vaddr - START_KERNEL_MAP < KERNEL_IMAGE_SIZE; vaddr += PMD_SIZE) {
+	for (uint64_t vaddr = START_KERNEL_MAP; vaddr - START_KERNEL_MAP < KERNEL_IMAGE_SIZE && *walks; vaddr += PMD_SIZE, --*walks) {
 		if (product_walk(paging, memory, vaddr, ret))
 			return true;
 	}
 	return false;
 }
 
-static bool by_trampoline(struct snapshot *snapshot, uint64_t page, uint64_t *ret)
+static bool by_trampoline(struct snapshot *snapshot, uint64_t page, unsigned *walks, uint64_t *ret)
 {
 	static const enum paging_mode modes[] = {PAGING_4LEVEL, PAGING_5LEVEL};
 	struct peek peek = {.snapshot = snapshot};
@@ -69,7 +72,7 @@ static bool by_trampoline(struct snapshot *snapshot, uint64_t page, uint64_t *re
 	if (!snapshot_peek(snapshot, page + 511 * sizeof(last), &last, sizeof(last)) || !(last & PTE_P) || (last & PTE_PS))
 		return false;
 	for (unsigned i = 0; i < 2; i++) {
-		if (product_load_root(&memory, modes[i], page, &paging) && first_mapped(&paging, &memory, ret))
+		if (product_load_root(&memory, modes[i], page, &paging) && first_mapped(&paging, &memory, walks, ret))
 			return true;
 	}
 	return false;
@@ -77,13 +80,13 @@ static bool by_trampoline(struct snapshot *snapshot, uint64_t page, uint64_t *re
 
 unsigned product_hints(struct snapshot *snapshot, uint64_t ret[PRODUCT_MAX_HINTS])
 {
-	unsigned count = 0;
+	unsigned count = 0, walks = MAX_WALKS;
 
 	for (size_t i = 0; i < snapshot->cpus && count < PRODUCT_MAX_HINTS / 2; i++)
 		count += by_registers(snapshot, &snapshot->cpu[i], &ret[count]);
 	if (snapshot->machine == SNAPSHOT_MACHINE_I386)
 		return count;
 	for (uint64_t page = 0; page < LOW_MEMORY_END && count < PRODUCT_MAX_HINTS; page += 4096)
-		count += by_trampoline(snapshot, page, &ret[count]);
+		count += by_trampoline(snapshot, page, &walks, &ret[count]);
 	return count;
 }

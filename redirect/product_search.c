@@ -24,10 +24,15 @@ struct search {
 	uint8_t *chunk;
 };
 
+static bool is_stopped(const struct search *search)
+{
+	return cancel_wanted(&search->product->snapshot->cancel);
+}
+
 /* Whether the banner, which stands at paddr, is the kernel's. */
 static bool try_candidate(struct search *search, uint64_t paddr, const struct banner *banner)
 {
-	if (search->candidates++ >= MAX_CANDIDATES)
+	if (search->candidates++ >= MAX_CANDIDATES || is_stopped(search))
 		return false;
 	search->product->banner = *banner;
 	search->product->banner_paddr = paddr;
@@ -50,7 +55,7 @@ static bool probe(struct search *search, uint64_t from, uint64_t to)
 	const struct landmarks *landmarks = search->landmarks;
 	uint64_t step = landmarks->alignment, phase = (landmarks->banner_at - landmarks->link_base) % step, start, end;
 
-	while (from < to && snapshot_next_data(search->product->snapshot, from, &start, &end)) {
+	while (from < to && !is_stopped(search) && snapshot_next_data(search->product->snapshot, from, &start, &end)) {
 		uint64_t paddr = start + (phase + step - start % step) % step;
 
 		for (; paddr < end && paddr < to; paddr += step) {
@@ -79,7 +84,7 @@ static bool scan_chunk(struct search *search, uint64_t paddr, size_t size)
 
 static bool scan_range(struct search *search, uint64_t start, uint64_t end)
 {
-	while (start < end && search->candidates < MAX_CANDIDATES) {
+	while (start < end && search->candidates < MAX_CANDIDATES && !is_stopped(search)) {
 		uint64_t size = end - start < CHUNK ? end - start : CHUNK;
 
 		if (snapshot_peek(search->product->snapshot, start, search->chunk, size) && scan_chunk(search, start, size))
@@ -93,7 +98,8 @@ static bool scan(struct search *search, uint64_t from, uint64_t to)
 {
 	uint64_t start, end;
 
-	for (; from < to && snapshot_next_data(search->product->snapshot, from, &start, &end) && start < to; from = end) {
+	for (; from < to && !is_stopped(search) && snapshot_next_data(search->product->snapshot, from, &start, &end) && start < to;
+	     from = end) {
 		if (scan_range(search, start, end < to ? end : to))
 			return true;
 	}
@@ -153,6 +159,8 @@ static struct error *not_found(const struct search *search)
 {
 	char quoted[QUOTE_LINE];
 
+	if (is_stopped(search))
+		return error_create("the search for its kernel was stopped");
 	if (search->landmarks)
 		return error_create("no running kernel of this build is in it: %s",
 				    quote_string(quoted, sizeof(quoted), search->landmarks->banner.text));

@@ -239,7 +239,7 @@ static void examine_range(const struct question *question, uint64_t start, uint6
 	enum { CHUNK = 16 * PAGE_SIZE };
 	uint8_t chunk[CHUNK];
 
-	while (start < end) {
+	while (start < end && !cancel_wanted(&question->snapshot->cancel)) {
 		uint64_t size = end - start < CHUNK ? end - start : CHUNK;
 
 		if (snapshot_peek(question->snapshot, start, chunk, size)) {
@@ -255,7 +255,8 @@ static void examine_all(const struct question *question, uint64_t from, uint64_t
 {
 	uint64_t start, end;
 
-	while (from < to && snapshot_next_data(question->snapshot, from, &start, &end) && start < to) {
+	while (from < to && !cancel_wanted(&question->snapshot->cancel) && snapshot_next_data(question->snapshot, from, &start, &end) &&
+	       start < to) {
 		end = ((end < to ? end : to) + PAGE_SIZE - 1) & PAGE_MASK;
 		examine_range(question, start & PAGE_MASK, end, answers);
 		from = end;

@@ -78,6 +78,7 @@ void abort_call(struct redirect *redirect, enum loss_cause cause, const char *re
 	context_abort(&redirect->context, -error);
 	restore_arguments(redirect);
 	trace(redirect, -error, note);
+	note_progress(redirect, -error, reason);
 }
 
 void give_up(struct redirect *redirect, enum loss_cause cause, const char *reason)
@@ -91,9 +92,17 @@ void give_up(struct redirect *redirect, enum loss_cause cause, const char *reaso
 	}
 }
 
+static void abort_endless(struct redirect *redirect)
+{
+	redirect->stats.endless++;
+	abort_call(redirect, has_lost(redirect, LOSS_OUTSIDE) ? LOSS_OUTSIDE : LOSS_BUDGET, "budget"); /* devices are polled */
+}
+
 void abort_stopped_call(struct redirect *redirect)
 {
-	if (redirect->abort.reason)
+	if (context_call_spent(&redirect->context))
+		abort_endless(redirect);
+	else if (redirect->abort.reason)
 		abort_call(redirect, redirect->abort.cause, redirect->abort.reason);
 	else
 		abort_call(redirect, LOSS_DAMAGED, "stopped");
@@ -144,6 +153,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	}
 	finish_put_off_work(redirect);
 	trace(redirect, result, NULL);
+	note_progress(redirect, result, NULL);
 	return MARK_LOOK;
 }
 
@@ -153,8 +163,10 @@ static enum mark_action refuse(struct redirect *redirect, int error)
 {
 	enum mark_action action = return_to_caller(redirect, -error);
 
-	if (action == MARK_LOOK)
-		trace(redirect, -error, NULL);
+	if (action != MARK_LOOK)
+		return action;
+	trace(redirect, -error, NULL);
+	note_progress(redirect, -error, "refused");
 	return action;
 }
 
@@ -181,6 +193,18 @@ static void note_namespaces(struct redirect *redirect)
 		redirect->call.row->name);
 }
 
+/*
+ * Lists of a damaged snapshot may go in circles: the more calls do not end, the less patience the next ones meet, so that a tool which
+ * makes thousands of them ends, too.
+ */
+static uint64_t call_budget(const struct redirect *redirect)
+{
+	enum { MAX_HALVINGS = 6 };
+	uint64_t halvings = redirect->stats.endless;
+
+	return redirect->config.budget >> (halvings < MAX_HALVINGS ? halvings : MAX_HALVINGS);
+}
+
 static enum mark_action begin_product_call(struct redirect *redirect)
 {
 	if (!redirect->ready) {
@@ -198,6 +222,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 	go_to_directory(redirect);
 	set_call_abi(redirect);
 	set_call_stack(redirect);
+	redirect->context.work.call = WORK_ITERATIONS * call_budget(redirect);
 	redirect->abort = (struct abort){0};
 	if (!context_enter(&redirect->context)) {
 		record_loss(redirect, LOSS_LIMIT);
@@ -447,18 +472,6 @@ struct error *redirect_begin(struct redirect *redirect)
 	return NULL;
 }
 
-/*
- * Lists of a damaged snapshot may go in circles: the more calls do not end, the less patience the next ones meet, so that a tool which
- * makes thousands of them ends, too.
- */
-static uint64_t call_budget(const struct redirect *redirect)
-{
-	enum { MAX_HALVINGS = 6 };
-	uint64_t halvings = redirect->stats.endless;
-
-	return redirect->config.budget >> (halvings < MAX_HALVINGS ? halvings : MAX_HALVINGS);
-}
-
 /* The running call's last instruction; UINT64_MAX: none runs. */
 static uint64_t call_deadline(const struct redirect *redirect)
 {
@@ -472,36 +485,52 @@ static void look_after_call(struct redirect *redirect)
 
 	if (redirect->context.phase != CONTEXT_PRODUCT)
 		return;
-	if (call_deadline(redirect) <= cpu_instructions(redirect->cpu)) {
-		redirect->stats.endless++;
-		abort_call(redirect, has_lost(redirect, LOSS_OUTSIDE) ? LOSS_OUTSIDE : LOSS_BUDGET, "budget"); /* devices are polled */
-	} else if (!end_spin(redirect, &spins) && spins) {
+	if (call_deadline(redirect) <= cpu_instructions(redirect->cpu))
+		abort_endless(redirect);
+	else if (!end_spin(redirect, &spins) && spins)
 		abort_call(redirect, LOSS_LOCK, "wait for a frozen CPU");
-	}
+}
+
+/* Whether the machine has stopped in a call for the call's sake; then it is seen to. */
+static bool see_to_call(struct redirect *redirect, enum machine_stop stop)
+{
+	if (stop != MACHINE_STOP_CPU || redirect->machine->cpu_exit != CPU_EXIT_CLIENT || redirect->context.phase != CONTEXT_PRODUCT)
+		return false;
+	if (!work_ended_run(redirect->cpu) || context_call_spent(&redirect->context))
+		abort_stopped_call(redirect);
+	return true;
+}
+
+/* Runs a slice of work, up to the instruction `until` at most. True: there is more to do. */
+static bool run_slice(struct redirect *redirect, uint64_t until, enum machine_stop *ret_stop)
+{
+	enum { SLICE = 2000000 /* instructions, and iterations; few calls take as many */ };
+	uint64_t step = cpu_instructions(redirect->cpu) + SLICE, deadline = call_deadline(redirect);
+
+	if (deadline < step)
+		step = deadline;
+	context_begin_slice(&redirect->context, SLICE);
+	*ret_stop = machine_run(redirect->machine, step < until ? step : until);
+	redirect->stats.iterations = context_iterations(&redirect->context);
+	if (see_to_call(redirect, *ret_stop))
+		return true;
+	if (*ret_stop != MACHINE_STOP_LIMIT || cpu_instructions(redirect->cpu) >= until)
+		return false;
+	look_after_call(redirect);
+	return true;
 }
 
 enum machine_stop redirect_run(struct redirect *redirect, uint64_t until)
 {
-	enum { SLICE = 2000000 /* instructions; few calls take as many */ };
+	uint64_t before = redirect->stats.iterations, work = 0;
+	enum machine_stop stop;
 
-	for (;;) {
-		uint64_t step = cpu_instructions(redirect->cpu) + SLICE, deadline = call_deadline(redirect);
-		enum machine_stop stop;
-
-		if (deadline < step)
-			step = deadline;
-		stop = machine_run(redirect->machine, step < until ? step : until);
-		if (stop == MACHINE_STOP_LIMIT && cpu_instructions(redirect->cpu) < until) {
-			look_after_call(redirect);
-			continue;
-		}
-		if (stop == MACHINE_STOP_CPU && redirect->machine->cpu_exit == CPU_EXIT_CLIENT &&
-		    redirect->context.phase == CONTEXT_PRODUCT) {
-			abort_stopped_call(redirect);
-			continue;
-		}
-		return stop;
+	while (run_slice(redirect, until - work, &stop)) {
+		work = (redirect->stats.iterations - before) / WORK_ITERATIONS;
+		if (work >= until || cancel_wanted(&redirect->config.cancel))
+			return MACHINE_STOP_LIMIT;
 	}
+	return stop;
 }
 
 struct error *redirect_failure(struct redirect *redirect)

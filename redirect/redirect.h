@@ -18,6 +18,7 @@
 #include "redirect/descriptors.h"
 #include "redirect/losses.h"
 #include "redirect/policy.h"
+#include "util/cancel.h"
 
 /* What is known of the product's kernel before anything of it runs. */
 struct product_facts {
@@ -61,8 +62,15 @@ struct redirect_config {
 	enum redirect_way way;
 	const struct policy *policy; /* NULL: the default one */
 	unsigned host_pid;           /* --as */
-	uint64_t budget; /* instructions that a call may take; each call that exceeds it halves it for the next ones, to a 64th */
-	bool agent;      /* the first task that makes a system call after redirect_begin() is no tool */
+	/*
+	 * Instructions that a call may take, and WORK_ITERATIONS times as many iterations of REP string instructions; each call that
+	 * exceeds it halves it for the next ones, to a 64th.
+	 */
+	uint64_t budget;
+	uint64_t (*output)(void *opaque); /* bytes that the tools have put out so far; NULL: none ever */
+	void *output_opaque;
+	struct cancel cancel; /* asked some hundred times a second */
+	bool agent;           /* the first task that makes a system call after redirect_begin() is no tool */
 	/* Whether a path is one of a file that was delivered for the tools, and for whom of them. */
 	enum readers (*delivered)(void *opaque, const char *path);
 	/*
@@ -90,9 +98,10 @@ struct redirect_config {
 };
 
 struct redirect_stats {
-	uint64_t endless;  /* calls given up for having spent the budget */
-	uint64_t spins;    /* waits for a frozen CPU that were ended */
-	uint64_t warnings; /* WARN()s of the kernel that product context went past */
+	uint64_t endless;    /* calls given up for having spent the budget */
+	uint64_t spins;      /* waits for a frozen CPU that were ended */
+	uint64_t warnings;   /* WARN()s of the kernel that product context went past */
+	uint64_t iterations; /* of REP string instructions that product context has done, beside its instructions */
 	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
 };
 
@@ -110,7 +119,10 @@ struct error *redirect_begin(struct redirect *redirect);
 bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size);
 void redirect_make_folder(struct redirect *redirect, const char *path);
 
-/* machine_run(), with calls that outlive their budget ended. */
+/*
+ * machine_run(), with calls that outlive their budget ended. Iterations count towards it, too (work.h). MACHINE_STOP_LIMIT before the
+ * limit: config.cancel wants it.
+ */
 enum machine_stop redirect_run(struct redirect *redirect, uint64_t until);
 
 /* Why redirect_run() came back with MACHINE_STOP_CPU: the caller's to destroy; NULL: not for introspection's sake. */

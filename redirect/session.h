@@ -3,6 +3,7 @@
 #define XRAY86_REDIRECT_SESSION_H
 
 #include "redirect/redirect.h"
+#include "redirect/repetition.h"
 
 enum { PATH_MAX_BYTES = 4096, ARGUMENTS = 6, CLOCK_SOURCES = 8 };
 
@@ -82,6 +83,7 @@ struct redirect {
 	uint64_t holes, unreadable, unfinished; /* of memory.count and context, as far as they are recorded */
 	bool active, ready;                     /* tools run; the product is set up */
 	bool namespaces_noted;                  /* that they cannot be changed */
+	struct repetition repetition;
 
 	/* Addresses of the trusted kernel's functions. */
 	struct functions {
@@ -278,6 +280,11 @@ bool read_call(struct redirect *redirect);
 bool put_translated(struct redirect *redirect);
 /* The trusted pt_regs get back what the policy changed in them, when the body is done or will begin anew. */
 void restore_arguments(struct redirect *redirect);
+
+/* -- progress.c -- */
+
+/* redirect->call has ended with `result`; given up, refused or not. Ends the command (redirect->failure) if it goes in circles. */
+void note_progress(struct redirect *redirect, int64_t result, const char *vain);
 
 /* -- redirect.c -- */
 

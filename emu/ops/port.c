@@ -132,8 +132,11 @@ static void string(struct cpu *cpu, const struct insn *insn, element_fn *element
 		cpu->rip = next_rip(cpu, insn) & cpu->ea_mask;
 		return;
 	}
+	if (cpu->rep_allowance <= 0)
+		cpu_abandon(cpu, CPU_EXIT_CLIENT);
 	for (count = cpu->gpr[RCX] & address_mask(insn); count; count--) {
 		element(cpu, insn, size);
+		cpu->rep_allowance--;
 		set_index(cpu, insn, RCX, count - 1);
 		/* An interrupt gets in between. Not cpu->exit, which also says how the run was cut: that must make no difference. */
 		if (count > 1 && ((count - 1) % cpu->rep_limit == 0 || interrupt_waits(cpu))) {

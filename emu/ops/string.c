@@ -62,11 +62,17 @@ ALWAYS_INLINE uint64_t elements_in_page(uint64_t linear, unsigned size)
 	return (PAGE_SIZE - (linear & ~PAGE_MASK)) / size;
 }
 
-/* No piece of more than one element backwards, under segment checks, with tags, or near where the offset wraps around. */
+/* No piece of more than one element backwards, under segment checks, or near where the offset wraps around. */
+ALWAYS_INLINE bool goes_up(const struct cpu *cpu, const struct insn *insn, enum gpr index)
+{
+	return !(cpu->eflags & FLAG_DF) && !(insn->bits & INSN_SLOW_EA) &&
+	       (cpu->gpr[index] & address_mask(insn)) < address_mask(insn) - PAGE_SIZE;
+}
+
+/* Nor, but for STOS, with tags. */
 ALWAYS_INLINE bool may_do_many(const struct cpu *cpu, const struct insn *insn, enum gpr index)
 {
-	return !ENGINE_TAGGED && !(cpu->eflags & FLAG_DF) && !(insn->bits & INSN_SLOW_EA) &&
-	       (cpu->gpr[index] & address_mask(insn)) < address_mask(insn) - PAGE_SIZE;
+	return !ENGINE_TAGGED && goes_up(cpu, insn, index);
 }
 
 ALWAYS_INLINE uint64_t smaller(uint64_t a, uint64_t b)
@@ -135,18 +141,39 @@ ALWAYS_INLINE void store_element(struct cpu *cpu, const struct insn *insn, unsig
 	advance(cpu, insn, RDI, size);
 }
 
+/* What is beyond the fast path in a client's bank: whole pages that are written for the first time, or whose accesses are counted. */
+static __attribute__((noinline)) bool store_stretch(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear,
+							    unsigned size, uint64_t count)
+{
+	struct stretch stretch;
+
+	if (!bank->client || !write_stretch(cpu, insn, bank, linear, count * size, &stretch))
+		return false;
+	fill_elements(stretch.host, load_host(&cpu->gpr[RAX], size), count, size);
+	if (ENGINE_TAGGED && stretch.shadow)
+		shadow_set(stretch.shadow, count * size, reg_tag(cpu, CPU_OFFSET(gpr[RAX])));
+	if (stretch.traffic)
+		stretch.traffic->stores += count;
+	advance(cpu, insn, RDI, count * size);
+	return true;
+}
+
 ALWAYS_INLINE struct piece store_piece(struct cpu *cpu, const struct insn *insn, unsigned size, uint64_t most)
 {
-	if (may_do_many(cpu, insn, RDI)) {
-		uint64_t destination = destination_address(cpu, insn, size, true).linear;
-		uint8_t *to = fast_write(cpu->data, destination, size);
+	if (goes_up(cpu, insn, RDI)) {
+		struct address destination = destination_address(cpu, insn, size, true);
+		struct tlb *bank = data_bank(cpu, destination);
+		uint8_t *to = fast_write(bank, destination.linear, size);
 
+		most = smaller(most, elements_in_page(destination.linear, size));
 		if (to) {
-			most = smaller(most, elements_in_page(destination, size));
 			fill_elements(to, load_host(&cpu->gpr[RAX], size), most, size);
+			fast_store_tag(bank, destination.linear, most * size, reg_tag(cpu, CPU_OFFSET(gpr[RAX])));
 			advance(cpu, insn, RDI, most * size);
 			return (struct piece){.done = most};
 		}
+		if (most > 1 && store_stretch(cpu, insn, bank, destination.linear, size, most))
+			return (struct piece){.done = most};
 	}
 	store_element(cpu, insn, size);
 	return (struct piece){.done = 1};
@@ -247,18 +274,28 @@ static void start_again(struct cpu *cpu, const struct insn *insn)
 	cpu->budget += insn->left - 1;
 }
 
+/* Nothing of the instruction has happened yet: leaves the run, for whoever has set the allowance. */
+static __attribute__((noinline, cold, noreturn)) void end_allowance(struct cpu *cpu, const struct insn *insn)
+{
+	cpu->current = insn;
+	cpu_abandon(cpu, CPU_EXIT_CLIENT);
+}
+
 /* Goes on until the count is 0 or the condition ends it: true; or to the next multiple of rep_limit: false, to be started again. */
 ALWAYS_INLINE bool repeat(struct cpu *cpu, const struct insn *insn, unsigned size, piece_fn *piece)
 {
 	uint64_t count = cpu->gpr[RCX] & address_mask(insn), until;
 	struct piece result;
 
+	if (unlikely(cpu->rep_allowance <= 0))
+		end_allowance(cpu, insn);
 	if (!count)
 		return true;
 	until = count <= cpu->rep_limit ? 0 : (count - 1) / cpu->rep_limit * cpu->rep_limit;
 	do {
 		result = piece(cpu, insn, size, count - until);
 		count -= result.done;
+		cpu->rep_allowance -= (int64_t)result.done;
 		set_index(cpu, insn, RCX, count);
 	} while (count > until && !result.ended);
 	if (result.ended || !count)

@@ -12,6 +12,7 @@
 #include "redirect/context.h"
 
 #define KERNEL 0xffff888000000000ull
+enum { PLENTY = 1 << 30 /* iterations */ };
 enum { STACK_SIZE = 0x4000, TASKS = 20, TABLES = 0x90000, USER_PADDR = 0x40000, USER_PAGES = 12, USER_SIZE = (USER_PAGES + 1) * PAGE_SIZE };
 #define BODY (KERNEL + RIG_CODE)
 #define HANDLER (BODY + 0x1000) /* of page faults */
@@ -196,6 +197,7 @@ static inline int setup(void **state)
 		.word = 8,
 		.stack_size = STACK_SIZE,
 		.percpu = PRODUCT_PERCPU,
+		.work = {.call = PLENTY, .slice = PLENTY},
 		.client = {scene, .exception = on_exception, .interrupt_return = on_interrupt_return, .privileged = on_privileged},
 	};
 	assert_null(context_init(&scene->context));

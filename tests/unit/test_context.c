@@ -296,6 +296,102 @@ static void test_endless_call(void **state)
 	assert_int_equal(product_at(scene, DATA), product);
 }
 
+/* -- work that is no instructions -- */
+
+enum { BUDGET = 1000000, LONG_FILL = 0x28000, SHORT_FILL = 0x2000 };
+
+/* What a body did until its budget was spent. */
+struct spent {
+	uint64_t instructions, rip, iterations, left;
+};
+
+/* In runs of `step` instructions at most, and slices of `slice` iterations. */
+static struct spent spend(struct scene *scene, uint64_t step, int64_t slice)
+{
+	struct cpu *cpu = scene->rig.cpu;
+	struct spent spent;
+	uint64_t before = context_iterations(&scene->context);
+	bool ended;
+
+	come_to_body(scene, 0);
+	scene->context.work.call = BUDGET;
+	assert_true(context_enter(&scene->context));
+	do {
+		enum cpu_exit exit;
+
+		context_begin_slice(&scene->context, slice);
+		exit = rig_run(&scene->rig, step);
+		assert_true(exit == CPU_EXIT_CLIENT || exit == CPU_EXIT_DEADLINE);
+		assert_true(work_ended_run(cpu) || exit == CPU_EXIT_DEADLINE);
+		ended = exit == CPU_EXIT_CLIENT;
+		assert_true(cpu_instructions(cpu) - scene->context.started < 1000);
+	} while (!ended || !context_call_spent(&scene->context));
+	spent = (struct spent){cpu_instructions(cpu) - scene->context.started, cpu->rip, context_iterations(&scene->context) - before,
+			       cpu->gpr[RCX]};
+	context_abort(&scene->context, EIO_RESULT);
+	expect_return(scene, (uint64_t)EIO_RESULT);
+	assert_int_equal(cpu->rep_allowance, CPU_REP_UNLIMITED);
+	return spent;
+}
+
+/*
+ * A body that fills memory for ever is charged for each word, the same in each way and wherever the run is cut. It is the instruction after
+ * the budget's end that does not happen.
+ */
+static void test_iterations(void **state)
+{
+	/*
+	 * l: mov rdi, KERNEL + 180000h; mov ecx, LONG_FILL; rep stosb; mov ecx, SHORT_FILL; rep stosw; jmp l
+	 */
+	static const char code[] = "\x48\xbf\0\0\x18\0\x80\x88\xff\xff\xb9\0\x80\x02\0\xf3\xaa\xb9\0\x20\0\0\x66\xf3\xab\xeb\xe5";
+	struct scene *scene = *state;
+	struct spent first;
+
+	for (unsigned i = 0; i < 64; i++) { /* 256 KiB of addresses of one page */
+		unsigned entry = ((KERNEL + 0x180000) >> PAGE_SHIFT & 511) + i;
+
+		scene->snapshot[3][entry] = scene->original[3][entry] = PRODUCT_DATA * PAGE_SIZE | 3;
+	}
+	PUT(scene, BODY, code);
+	first = spend(scene, 1000, PLENTY);
+	/* Five rounds are 860,160; the sixth's fill goes past the budget in its third and last part. */
+	assert_int_equal(first.iterations, 6 * LONG_FILL + 5 * SHORT_FILL);
+	assert_int_equal(first.rip, BODY + 22);
+	assert_int_equal(first.left, SHORT_FILL);
+	assert_int_equal(first.instructions, 5 * 8 + 6); /* LONG_FILL is three executions */
+	for (unsigned step = 1; step < 4; step++) {
+		struct spent other = spend(scene, step, step == 2 ? 1 : PLENTY);
+
+		assert_memory_equal(&other, &first, sizeof(first));
+	}
+}
+
+/* The same for a function that is called in between: it does not return. What the trusted kernel does is not counted. */
+static void test_iterations_of_function(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t arguments[] = {DATA}, result, before = context_iterations(&scene->context);
+
+	PUT(scene, FUNCTION,
+	    "\x48\x89\xfa\x48\x89\xd7\xb9\0\x20\0\0\xf3\xaa\xeb\xf4"); /* mov rdx, rdi; l: mov rdi, rdx; mov ecx, 2000h; rep stosb; jmp l */
+	come_to_body(scene, 0);
+	assert_false(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 1, &result));
+	assert_in_range(context_iterations(&scene->context) - before, 20000000, 20000000 + 0x2000);
+	assert_int_equal(scene->context.work.call, PLENTY);
+
+	PUT(scene, FUNCTION, "\xb9\0\x20\0\0\xf3\xaa\xc3"); /* mov ecx, 2000h; rep stosb; ret */
+	before = context_iterations(&scene->context);
+	assert_true(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 1, &result));
+	assert_true(kernel_call(&scene->context, WORLD_TRUSTED, FUNCTION, arguments, 1, &result));
+	run_to_middle(scene);
+	assert_true(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 1, &result));
+	assert_true(kernel_call(&scene->context, WORLD_TRUSTED, FUNCTION, arguments, 1, &result));
+	assert_int_equal(context_iterations(&scene->context) - before, 2 * 0x2000);
+	context_abort(&scene->context, EIO_RESULT);
+	assert_int_equal(context_iterations(&scene->context) - before, 2 * 0x2000);
+	assert_int_equal(scene->context.work.call, PLENTY - 0x2000);
+}
+
 /* -- page faults on the tool's memory -- */
 
 /*
@@ -428,6 +524,8 @@ int main(void)
 		TEST(test_undo),
 		TEST(test_kernel_call),
 		TEST(test_endless_call),
+		TEST(test_iterations),
+		TEST(test_iterations_of_function),
 		TEST(test_user_fault),
 		TEST(test_fixup),
 		TEST(test_schedule),

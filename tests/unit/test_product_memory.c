@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "redirect/memory.h"
+#include "util/error.h"
 
 /* Physical pages: 0 PML4, 1 PDPT, 2 PD, 3 PT; 4.. data; HOLE has no memory. */
 enum { PAGES = 16, DATA = 4, DEVICE = 40, UNREADABLE = 50, READ_ONLY = 9 };
@@ -15,6 +16,7 @@ enum { PAGES = 16, DATA = 4, DEVICE = 40, UNREADABLE = 50, READ_ONLY = 9 };
 #define KERNEL 0xffff888000000000ull
 
 struct rig {
+	uint64_t asked; /* for pages */
 	uint64_t word[PAGES][PAGE_SIZE / 8];
 	struct product_memory memory;
 };
@@ -23,6 +25,7 @@ static const uint8_t *page(void *opaque, uint64_t paddr)
 {
 	struct rig *rig = opaque;
 
+	rig->asked++;
 	return paddr / PAGE_SIZE < PAGES ? (const uint8_t *)rig->word[paddr / PAGE_SIZE] : NULL;
 }
 
@@ -215,6 +218,38 @@ static void test_translations_kept(void **state)
 	assert_int_equal(word_at(rig, KERNEL + 0x20000), (uint64_t)(DATA + 2) << 32);
 }
 
+/* Page tables that map everything: the table is its own next one, and the page. There is no hole, which is found out soon. */
+static void test_no_window(void **state)
+{
+	static const enum paging_mode modes[] = {PAGING_4LEVEL, PAGING_5LEVEL};
+	struct rig *rig = *state;
+
+	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+		rig->word[0][i] = 0 | PTE_P | PTE_W;
+	for (unsigned i = 0; i < 2; i++) {
+		struct error *err;
+
+		rig->memory.paging.mode = modes[i];
+		product_memory_invalidate(&rig->memory);
+		rig->asked = 0;
+		err = product_memory_open_window(&rig->memory, 4 * PAGE_SIZE);
+		assert_non_null(err);
+		assert_non_null(strstr(err->message, "has no hole"));
+		error_destroy(err);
+		assert_in_range(rig->asked, 1 << 16, 1 << 20);
+	}
+}
+
+/* With five levels, as with four, the hole that every kernel has is the first place that is looked at. */
+static void test_window_of_five_levels(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->memory.paging.mode = PAGING_5LEVEL;
+	assert_null(product_memory_open_window(&rig->memory, 4 * PAGE_SIZE));
+	assert_int_equal(rig->memory.window, 0xff00000040000000);
+}
+
 static void test_window(void **state)
 {
 	struct rig *rig = *state;
@@ -245,6 +280,8 @@ int main(void)
 		TEST(test_tables_in_overlay),
 		TEST(test_translations_kept),
 		TEST(test_window),
+		TEST(test_no_window),
+		TEST(test_window_of_five_levels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,77 @@
+/*
+ * What each call that went to the snapshot means for whether the command gets anywhere: repetition.h.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "emu/peek.h"
+#include "redirect/session.h"
+#include "util/error.h"
+
+/* Calls that bring data when their result is not 0. Others with such a result tell where, when or who, and bring nothing new. */
+static const char *const transfers[] = {
+	"read",       "pread64", "readv",    "preadv", "preadv2", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time32", "getdents",
+	"getdents64", "write",   "pwrite64", "writev", "pwritev", "pwritev2", "sendto",  "sendmsg",  "sendmmsg",        "sendfile",
+};
+
+static bool is_transfer(const struct redirect *redirect)
+{
+	for (unsigned i = 0; i < sizeof(transfers) / sizeof(transfers[0]); i++) {
+		if (strcmp(redirect->call.row->name, transfers[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The bytes up to the path's end, or as many as there are: nothing is fetched for it. */
+static uint64_t digest_path(const struct redirect *redirect, uint64_t digest, uint64_t address)
+{
+	char bytes[64];
+
+	for (size_t done = 0, size; done < PATH_MAX_BYTES; done += size) {
+		size_t in_page = PAGE_SIZE - ((address + done) & ~PAGE_MASK);
+
+		size = cpu_peek(redirect->cpu, address + done, bytes, in_page < sizeof(bytes) ? in_page : sizeof(bytes));
+		if (!size || memchr(bytes, 0, size))
+			return repetition_digest(digest, bytes, size ? strlen(bytes) : 0);
+		digest = repetition_digest(digest, bytes, size);
+	}
+	return digest;
+}
+
+static uint64_t digest_call(const struct redirect *redirect, int64_t result)
+{
+	const struct call *call = &redirect->call;
+	const uint64_t words[] = {call->abi, call->number, (uint64_t)result};
+	uint64_t digest = repetition_digest(0, words, sizeof(words));
+
+	digest = repetition_digest(digest, call->argument, sizeof(call->argument));
+	for (unsigned i = 0; i < ARGUMENTS; i++) {
+		if (policy_is_path(call->row, i))
+			digest = digest_path(redirect, digest, call->argument[i]);
+	}
+	return digest;
+}
+
+void note_progress(struct redirect *redirect, int64_t result, const char *vain)
+{
+	const struct redirect_config *config = &redirect->config;
+	struct repeated_call call = {
+		.vain = vain || result == -EAGAIN,
+		.progress = (redirect->call.opens && result >= 0) || (result > 0 && is_transfer(redirect)),
+		.output = config->output ? config->output(config->output_opaque) : 0,
+		.idle = redirect->machine->idle,
+	};
+
+	if (redirect->failure || !repetition_asks(&redirect->repetition, &call))
+		return;
+	call.digest = digest_call(redirect, result);
+	if (!repetition_note(&redirect->repetition, &call))
+		return;
+	redirect->failure = error_create("the command was stopped, for it would not end: it has made the same calls to the snapshot "
+					 "%u times in vain and put nothing out meanwhile (the last one: %s, %s%s%s); --trace shows them",
+					 REPETITION_LIMIT, redirect->call.row->name,
+					 result < 0 ? strerrorname_np(-result) ? strerrorname_np(-result) : "an error" : "no error",
+					 vain ? ": " : "", vain ? vain : "");
+	cpu_request_exit(redirect->cpu, CPU_EXIT_CLIENT);
+}
