@@ -155,15 +155,17 @@ static struct error *agrees_now(struct harness *harness, const struct suspect *s
 /*
  * Whether it is the host that changed its mind: with the same outcome of the emulator as before, it now agrees. The host's kernel can
  * come between a case and us, again and again on a busy machine, and what it does to FIP, FDP and FOP is not always invisible; hypervisors
- * may clear NT. No other field is excused.
+ * may clear NT. Kernels without FSGSBASE give FS or GS the base that arch_prctl() set, once a null selector is in it. No other field is
+ * excused.
  */
 static struct error *is_unstable(struct harness *harness, const struct suspect *suspect, bool *ret)
 {
 	const uint64_t x87_pointers = DIFFERS_FOP | DIFFERS_FIP | DIFFERS_FDP | DIFFERS_MEMORY; /* FNSTENV's */
+	const uint64_t bases = host_does(&harness->generator.host, TRAIT_FSGSBASE) ? 0 : DIFFERS_FS_BASE | DIFFERS_GS_BASE;
 	struct error *err = NULL;
 
 	*ret = false;
-	if (suspect->differs & ~(x87_pointers | (suspect->lost_nt ? DIFFERS_RFLAGS : 0)))
+	if (suspect->differs & ~(x87_pointers | bases | (suspect->lost_nt ? DIFFERS_RFLAGS : 0)))
 		return NULL;
 	for (unsigned i = 0; i < 3 && !err && !*ret; i++)
 		err = agrees_now(harness, suspect, ret);
