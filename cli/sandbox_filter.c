@@ -126,6 +126,7 @@ static const struct row {
 	{SYS_ftruncate, SANDBOX_SAVING, ANY, 0, 0, "its size"},
 	{SYS_pwrite64, SANDBOX_SAVING, ANY, 0, 0, "its contents"},
 	{SYS_fsync, SANDBOX_SAVING, ANY, 0, 0, ""},
+	{SYS_flock, SANDBOX_SAVING, ANY, 0, 0, "that it is being written, and whether others are"},
 	{SYS_renameat, SANDBOX_SAVING, ANY, 0, 0, "its name, when it is whole"},
 	{SYS_renameat2, SANDBOX_SAVING, ANY, 0, 0, "the same in other C libraries"},
 	{SYS_unlinkat, SANDBOX_SAVING, ANY, 0, 0, "what could not be written whole"},

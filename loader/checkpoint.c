@@ -1,6 +1,7 @@
 /* Checkpoints: checkpoint.h. */
 #include "loader/checkpoint.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -121,7 +123,50 @@ static bool write_all(int fd, const char *key, const struct machine *machine, co
 	return good;
 }
 
-/* A name that no file has yet, and the new file. */
+/* -- files that are being written -- */
+
+enum { NUMBER_DIGITS = 8 };
+
+/* Whether it is a name that create_temporary() gives, for whatever checkpoint of this kind ("name.kind"). */
+static bool is_temporary(const char *entry, const char *name)
+{
+	const char *number = strrchr(entry, '.'), *kind = strrchr(name, '.');
+	size_t length = number ? number - entry : 0, kind_length = kind ? strlen(kind) : 0;
+
+	return number && kind_length && strlen(number + 1) == NUMBER_DIGITS && strspn(number + 1, "0123456789abcdef") == NUMBER_DIGITS &&
+	       length > kind_length && strncmp(number - kind_length, kind, kind_length) == 0;
+}
+
+/* A writer locks its file, and the lock goes with the process: what can be locked is of one that was killed. */
+static void remove_if_abandoned(int directory, const char *entry)
+{
+	int fd = openat(directory, entry, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(directory, entry, 0);
+	close(fd);
+}
+
+static void remove_abandoned(int directory, const char *name)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!stream) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (struct dirent *entry; (entry = readdir(stream));) {
+		if (is_temporary(entry->d_name, name))
+			remove_if_abandoned(directory, entry->d_name);
+	}
+	closedir(stream);
+}
+
+/* A name that no file has yet, and the new file, locked. */
 static int create_temporary(int directory, const char *name, char **ret_temporary)
 {
 	for (unsigned tries = 0; tries < 16; tries++) {
@@ -135,6 +180,9 @@ static int create_temporary(int directory, const char *name, char **ret_temporar
 			return -1;
 		}
 		fd = openat(directory, *ret_temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+		if (fd >= 0)
+			flock(fd,
+			      LOCK_EX | LOCK_NB); /* nobody else has it yet; where files cannot be locked, none is taken for abandoned */
 		if (fd >= 0 || errno != EEXIST)
 			return fd;
 		free(*ret_temporary);
@@ -156,8 +204,10 @@ struct error *checkpoint_save(int directory, const char *name, const char *key, 
 {
 	struct error *err = NULL;
 	char *temporary = NULL;
-	int fd = create_temporary(directory, name, &temporary);
+	int fd;
 
+	remove_abandoned(directory, name);
+	fd = create_temporary(directory, name, &temporary);
 	if (fd < 0) {
 		err = error_create("%s: %s", name, strerror(errno));
 	} else if (!write_all(fd, key, machine, extra, extra_size) || !publish(directory, fd, temporary, name)) {

@@ -19,7 +19,8 @@
 
 /*
  * Writes `name` in a folder of this user's (owned_directory_open()). extra: whatever the owner wants to find again. Nothing half-written
- * is left behind, not even if the host's power fails: the contents are on disk before the name is.
+ * is left behind, not even if the host's power fails: the contents are on disk before the name is. What other writers have left of such a
+ * file ("other.KIND.NUMBER", where name is "one.KIND") that were killed is deleted.
  */
 struct error *checkpoint_save(int directory, const char *name, const char *key, const struct machine *machine, const void *extra,
 			      size_t extra_size);

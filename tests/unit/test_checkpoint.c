@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,7 +26,7 @@ static char directory[] = "/tmp/xray86-test-XXXXXX";
 static char path[64];
 static int folder; /* the directory */
 
-#define NAME "checkpoint"
+#define NAME "one.checkpoint"
 
 static struct machine *make(void)
 {
@@ -196,6 +197,43 @@ static void test_no_place(void **state)
 	machine_destroy(machine);
 }
 
+static int make_file(const char *name)
+{
+	int fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static bool is_there(const char *name)
+{
+	return faccessat(folder, name, F_OK, 0) == 0;
+}
+
+/* What a killed writer has left goes when the next one writes; what is still written, or no temporary file, stays. */
+static void test_abandoned(void **state)
+{
+	static const char killed[] = "other.checkpoint.0123abcd", alive[] = "other.checkpoint.89abcdef";
+	static const char *const others[] = {"other.checkpoint.xyz", "other.kind.01234567", "other.checkpoint.0123456"};
+	struct machine *machine = start();
+	int writer = make_file(alive);
+
+	(void)state;
+	assert_int_equal(flock(writer, LOCK_EX), 0);
+	close(make_file(killed));
+	for (unsigned i = 0; i < 3; i++)
+		close(make_file(others[i]));
+	save(machine, "key", 1);
+	assert_false(is_there(killed));
+	assert_true(is_there(alive) && is_there(NAME));
+	close(writer);
+	save(machine, "key", 1);
+	assert_false(is_there(alive));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(unlinkat(folder, others[i], 0), 0);
+	machine_destroy(machine);
+}
+
 /* Loads, and runs what can be loaded: without harm, which sanitizers see best. */
 static bool try_state(struct machine *machine, const uint8_t *bytes)
 {
@@ -341,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_goes_on),      cmocka_unit_test(test_stale),         cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_other_memory), cmocka_unit_test(test_key),           cmocka_unit_test(test_no_place),
 		cmocka_unit_test(test_every_field),  cmocka_unit_test(test_foreign_files), cmocka_unit_test(test_foreign_folders),
+		cmocka_unit_test(test_abandoned),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
