@@ -133,6 +133,7 @@ struct suspect {
 	struct test_case test;
 	uint64_t differs;
 	bool lost_nt; /* the host's flags lack NT, and differ in nothing else */
+	enum outcome_kind native;
 	struct outcome emulated[ENGINE_COUNT];
 };
 
@@ -155,17 +156,18 @@ static struct error *agrees_now(struct harness *harness, const struct suspect *s
 /*
  * Whether it is the host that changed its mind: with the same outcome of the emulator as before, it now agrees. The host's kernel can
  * come between a case and us, again and again on a busy machine, and what it does to FIP, FDP and FOP is not always invisible; hypervisors
- * may clear NT. Kernels without FSGSBASE give FS or GS the base that arch_prctl() set, once a null selector is in it. No other field is
- * excused.
+ * may clear NT. Kernels without FSGSBASE give FS or GS the base that arch_prctl() set, once a null selector is in it. A machine that
+ * stands still for seconds, or kills the child for want of memory, leaves no outcome at all. No other field is excused.
  */
 static struct error *is_unstable(struct harness *harness, const struct suspect *suspect, bool *ret)
 {
 	const uint64_t x87_pointers = DIFFERS_FOP | DIFFERS_FIP | DIFFERS_FDP | DIFFERS_MEMORY; /* FNSTENV's */
 	const uint64_t bases = host_does(&harness->generator.host, TRAIT_FSGSBASE) ? 0 : DIFFERS_FS_BASE | DIFFERS_GS_BASE;
+	const bool no_outcome = suspect->native == OUTCOME_RUNAWAY || suspect->native == OUTCOME_DIED;
 	struct error *err = NULL;
 
 	*ret = false;
-	if (suspect->differs & ~(x87_pointers | bases | (suspect->lost_nt ? DIFFERS_RFLAGS : 0)))
+	if (!no_outcome && suspect->differs & ~(x87_pointers | bases | (suspect->lost_nt ? DIFFERS_RFLAGS : 0)))
 		return NULL;
 	for (unsigned i = 0; i < 3 && !err && !*ret; i++)
 		err = agrees_now(harness, suspect, ret);
@@ -173,8 +175,10 @@ static struct error *is_unstable(struct harness *harness, const struct suspect *
 }
 
 /* Shows a mismatch (in the fields that were seen to differ), sequences cut short first. */
-static struct error *show(struct harness *harness, struct test_case *test, uint64_t seen)
+static struct error *show(struct harness *harness, struct suspect *suspect)
 {
+	static const char *const kinds[] = {"nothing", "an end", "a fault", "no end", "a dead child"};
+	struct test_case *test = &suspect->test;
 	struct batch *batch = native_batch(harness->native);
 	const struct outcome *outcomes[2];
 	unsigned who[2] = {0, 1};
@@ -194,9 +198,13 @@ static struct error *show(struct harness *harness, struct test_case *test, uint6
 		who_names[n] = names[who[n]];
 		outcomes[n] = outcome_of(harness, who[n], 0);
 	}
+	if (!differs) { /* the last pair, of two that agree, tells nothing of the one that did not */
+		printf("mismatch %" PRIu64 ":%" PRIu64
+		       ", which happens in the company of the cases before it or does not repeat: fields %#" PRIx64 ", natively %s\n\n",
+		       harness->generator.seed, test->number, suspect->differs, kinds[suspect->native]);
+		return NULL;
+	}
 	report_mismatch(harness->generator.seed, test, batch->image, who_names, outcomes, differs);
-	if (!differs)
-		printf("it only happens in the company of the cases before it, fields %#" PRIx64 "\n\n", seen);
 	return NULL;
 }
 
@@ -211,15 +219,15 @@ static struct error *judge(struct harness *harness, struct suspect *suspects, un
 			return err;
 		if (unstable) {
 			harness->unstable++;
-			printf("not repeatable on the host: %" PRIu64 ":%" PRIu64 ", fields %#" PRIx64 "\n", harness->generator.seed,
-			       test->number, suspects[i].differs);
+			printf("not repeatable on the host: %" PRIu64 ":%" PRIu64 ", fields %#" PRIx64 "%s\n", harness->generator.seed,
+			       test->number, suspects[i].differs, suspects[i].native > OUTCOME_FAULT ? ", it stood still" : "");
 			continue;
 		}
 		harness->mismatches++;
 		harness->mismatched[test->instruction[test->count - 1].row]++;
 		if (harness->show) {
 			harness->show--;
-			err = show(harness, &suspects[i].test, suspects[i].differs);
+			err = show(harness, &suspects[i]);
 		}
 		if (err)
 			return err;
@@ -233,6 +241,7 @@ static void put_aside(struct harness *harness, unsigned i, uint64_t differs, str
 	const struct outcome *emulated = outcome_of(harness, harness->emulator[0] ? 1 : 2, i);
 
 	suspect->differs = differs;
+	suspect->native = batch->outcome[i].kind;
 	suspect->test = batch->test[i];
 	suspect->lost_nt = ((batch->outcome[i].after.rflags ^ emulated->after.rflags) & ~(uint64_t)FLAG_RF) == FLAG_NT &&
 			   emulated->after.rflags & FLAG_NT;
