@@ -40,8 +40,9 @@ struct error *deliver_files(struct redirect *redirect, const struct program *pro
 
 /*
  * What Python puts before its library in sys.path by itself, the directory of the script or the current one, cannot be told by a name. An
- * import hook keeps it out, in the module that `site` imports at the end of Python's start. For what is no folder it raises ImportError:
- * Python asks the hooks whether the script that it is to run is a package.
+ * import hook keeps it out, in the module that `site` imports at the end of Python's start. For the script that the user names it raises
+ * ImportError, unless that is a folder: Python asks the hooks whether it is a package. Whatever else is no folder of this machine's is kept
+ * out, too: the snapshot may have an archive at the path of the script's folder.
  */
 #define IMPORT_HOOK "sitecustomize.py"
 static const char import_hook[] =
@@ -66,7 +67,8 @@ static const char import_hook[] =
 	"\n"
 	"def keep_out(path):\n"
 	"    place = os.path.normpath(path)\n"
-	"    if any(place == folder or place.startswith(folder + '/') for folder in own) or not os.path.isdir(path):\n"
+	"    named = path in getattr(sys, 'orig_argv', sys.argv)\n"
+	"    if any(place == folder or place.startswith(folder + '/') for folder in own) or named and not os.path.isdir(path):\n"
 	"        raise ImportError\n"
 	"    return Nothing()\n"
 	"\n"

@@ -226,38 +226,47 @@ static int carry_output(int fd, int stream)
 	return n > 0 || n == -EINTR || n == -EAGAIN;
 }
 
-/* False: there will be no more. */
-static int carry_input(int fd)
+enum input { INPUT_ENDS, INPUT_SILENT, INPUT_CAME };
+
+static enum input carry_input(int fd)
 {
 	long n = hypercall(HYPERCALL_INPUT, (long)buffer, 4096, 0); /* PIPE_BUF: a pipe that is writable takes it whole */
 
 	if (n < 0)
-		return 1;
+		return INPUT_SILENT;
 	if (n > 0 && SYSTEM(write, fd, buffer, n) == n)
-		return 1;
+		return INPUT_CAME;
 	SYSTEM(close, fd);
-	return 0;
+	return INPUT_ENDS;
 }
 
 static void wait_for(long child, int in, int out, int err)
 {
 	struct pollfd poll[3] = {{out, POLLIN, 0}, {err, POLLIN, 0}, {in, POLLOUT, 0}};
 	int status = 0, ended = 0;
+	enum input input = INPUT_CAME;
 
 	while (!ended || poll[0].fd >= 0 || poll[1].fd >= 0) {
-		long ready = SYSTEM(poll, poll, 3, ended ? 0 : INPUT_INTERVAL_MS);
+		/* The pipe has room all the time: while there is nothing to put into it, the agent sleeps. */
+		long ready = SYSTEM(poll, poll, input == INPUT_CAME ? 3 : 2, ended ? 0 : INPUT_INTERVAL_MS);
 
+		if (input != INPUT_CAME)
+			poll[2].revents = 0;
+		if (input == INPUT_SILENT)
+			input = INPUT_CAME;
 		for (int i = 0; i < 2; i++) {
 			if (poll[i].fd >= 0 && poll[i].revents && !carry_output(poll[i].fd, i + 1))
 				poll[i].fd = -1;
 		}
-		if (poll[2].fd >= 0 && (poll[2].revents & (POLLERR | POLLHUP) || (poll[2].revents & POLLOUT && !carry_input(in))))
-			poll[2].fd = -1;
+		if (poll[2].revents & (POLLERR | POLLHUP))
+			input = INPUT_ENDS;
+		else if (poll[2].revents & POLLOUT)
+			input = carry_input(in);
 		if (ended && ready <= 0)
 			break; /* what still holds the pipes open is in the background */
 		if (!ended && SYSTEM(wait4, child, &status, WNOHANG, 0) == child) {
 			ended = 1;
-			poll[2].fd = -1;
+			input = INPUT_ENDS;
 		}
 	}
 	for (;;)

@@ -99,9 +99,21 @@ static struct error *add_locales(struct program *program, const char *root, char
 	return err;
 }
 
+/* A name of the time zone database, with or without ":" before it (tzset(3)). Rules like CET-1 have no file; other paths are the
+ * snapshot's. */
+static struct error *add_time_zone(struct program *program, const char *root, const char *zone)
+{
+	zone += *zone == ':';
+	if (!isalpha((unsigned char)*zone) || strstr(zone, ".."))
+		return NULL;
+	return add_formatted(program, root, "/usr/share/zoneinfo/%s%s", zone, "");
+}
+
 struct error *program_add_usual_data(struct program *program, const char *root, char *const *environment)
 {
 	struct error *err = add_terminal(program, root, value_of(environment, "TERM"));
 
+	if (!err)
+		err = add_time_zone(program, root, value_of(environment, "TZ"));
 	return err ? err : add_locales(program, root, environment);
 }

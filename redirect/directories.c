@@ -96,9 +96,10 @@ void go_to_directory(struct redirect *redirect)
 void keep_directory(struct redirect *redirect)
 {
 	struct directory *directory = find_directory(redirect, fs_of(redirect, trusted_current(redirect)));
-	uint64_t *fs = directory ? &directory->product : &redirect->fs.first;
 
-	product_memory_read_word(&redirect->memory, redirect->host_task + redirect->fs.member, redirect->context.word, fs);
+	if (directory) /* else it has the first one, with all others, for want of memory */
+		product_memory_read_word(&redirect->memory, redirect->host_task + redirect->fs.member, redirect->context.word,
+					 &directory->product);
 }
 
 /*

@@ -84,7 +84,7 @@ static bool has_parent(struct choice *choice)
 /* What is asked of a host: the more, the better it is. */
 enum demand { DEMAND_NOTHING, DEMAND_PARENT, DEMAND_LIKE_INIT };
 
-static bool try_process(struct choice *choice, uint64_t pid, enum demand demand)
+static bool is_good(struct choice *choice, uint64_t pid, enum demand demand)
 {
 	uint64_t task;
 	struct error *err = find_host(choice->redirect, choice->init_task, pid, &task);
@@ -100,6 +100,19 @@ static bool try_process(struct choice *choice, uint64_t pid, enum demand demand)
 	choice->failures += err != NULL;
 	error_destroy(err);
 	return !err && (demand == DEMAND_NOTHING || has_parent(choice));
+}
+
+/* Functions that do not come back are failures, too, whichever question they were to answer. */
+static bool try_process(struct choice *choice, uint64_t pid, enum demand demand)
+{
+	const struct context *context = &choice->redirect->context;
+	uint64_t before = context->unfinished;
+	unsigned failures = choice->failures;
+	bool good = is_good(choice, pid, demand);
+
+	if (choice->failures == failures)
+		choice->failures += context->unfinished != before;
+	return good;
 }
 
 static uint64_t find_getppid(const struct redirect *redirect)
@@ -125,7 +138,8 @@ uint64_t choose_host(struct redirect *redirect, uint64_t init_task)
 	find_namespaces(&choice);
 	for (int demand = DEMAND_LIKE_INIT; demand >= DEMAND_NOTHING; demand--) {
 		choice.failures = 0;
-		for (uint64_t pid = 2; pid <= LAST_PID && choice.failures < MAX_FAILURES; pid++) {
+		for (uint64_t pid = 2; pid <= LAST_PID && choice.failures < MAX_FAILURES && !cancel_wanted(&redirect->config.cancel);
+		     pid++) {
 			if (try_process(&choice, pid, demand))
 				return pid;
 		}

@@ -246,9 +246,9 @@ static enum verdict by_fcntl(struct redirect *redirect)
 /* A child with namespaces of its own would have the trusted VM's: fork() and then unshare() are the way (include/uapi/linux/sched.h). */
 static enum verdict by_clone(uint64_t flags, int *ret_errno)
 {
-	static const uint64_t new_namespaces = 0x00020000 /* CLONE_NEWNS */ | 0x02000000 /* NEWCGROUP */ | 0x04000000 /* NEWUTS */ |
-					       0x08000000 /* NEWIPC */ | 0x10000000 /* NEWUSER */ | 0x20000000 /* NEWPID */ |
-					       0x40000000 /* NEWNET */;
+	static const uint64_t new_namespaces = 0x00000080 /* CLONE_NEWTIME, in clone3() */ | 0x00020000 /* CLONE_NEWNS */ |
+					       0x02000000 /* NEWCGROUP */ | 0x04000000 /* NEWUTS */ | 0x08000000 /* NEWIPC */ |
+					       0x10000000 /* NEWUSER */ | 0x20000000 /* NEWPID */ | 0x40000000 /* NEWNET */;
 
 	*ret_errno = EPERM;
 	return flags & new_namespaces ? VERDICT_REFUSED : VERDICT_TRUSTED;

@@ -3,6 +3,7 @@
  * programs and libraries are there for the kernel, which executes them, and for the dynamic loader: who else reads /bin/ls, or
  * /etc/ld.so.preload, wants to see the product's.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,7 +134,7 @@ static uint64_t tool_of_directory(struct redirect *redirect, const char *path, c
 	char *end;
 	unsigned long pid;
 
-	if (strncmp(path, proc, sizeof(proc) - 1) != 0)
+	if (strncmp(path, proc, sizeof(proc) - 1) != 0 || !isdigit((unsigned char)path[sizeof(proc) - 1]))
 		return 0;
 	pid = strtoul(path + sizeof(proc) - 1, &end, 10);
 	*ret_below = end;
@@ -150,13 +151,17 @@ static bool is_tool_directory(struct redirect *redirect, const char *path)
 
 void translate_tool_directory(struct redirect *redirect, uint64_t address, const char *path)
 {
+	enum { PATCHED = 8, LONGEST_NUMBER = 7 /* PID_MAX_LIMIT's; longer ones have zeros before, and are no names of processes */ };
 	const char *below, *number = path + sizeof(proc) - 1;
 	uint64_t task = tool_of_directory(redirect, path, &below);
-	char self[] = "self////////"; /* as long as any number, which has the first tool's 5 digits or more; slashes are as good as one */
+	size_t digits = task ? below - number : 0;
+	char self[PATCHED + 1] = "self////"; /* as long as the number: slashes are as good as one */
 
-	if (!task || !tells_of_machine(below) || !shares_namespaces(redirect, task) || below - number < 4)
+	if (digits < 4 || digits > LONGEST_NUMBER || !tells_of_machine(below) || !shares_namespaces(redirect, task))
 		return;
-	memcpy(self + (below - number), below, 3); /* /ns is the shortest */
+	memcpy(self + digits, below, strnlen(below, PATCHED - digits));
+	if (digits + strlen(below) < PATCHED) /* cannot be: the first tool's number has 5 digits, and /ns is the shortest name */
+		return;
 	patch_memory(redirect, address + (number - path), self);
 	patch_memory(redirect, address + (number - path) + 4, self + 4);
 }

@@ -10,9 +10,26 @@
 
 /* Calls that bring data when their result is not 0. Others with such a result tell where, when or who, and bring nothing new. */
 static const char *const transfers[] = {
-	"read",       "pread64", "readv",    "preadv", "preadv2", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time32", "getdents",
-	"getdents64", "write",   "pwrite64", "writev", "pwritev", "pwritev2", "sendto",  "sendmsg",  "sendmmsg",        "sendfile",
+	"read",     "pread64",    "readv",      "preadv",   "preadv2", "recvfrom", "recvmsg",         "recvmmsg",        "recvmmsg_time32",
+	"getdents", "getdents64", "write",      "pwrite64", "writev",  "pwritev",  "pwritev2",        "sendto",          "sendmsg",
+	"sendmmsg", "sendfile",   "sendfile64", "splice",   "tee",     "vmsplice", "copy_file_range", "recvmmsg_time64", "socketcall",
 };
+
+/* Calls that ask nothing of the snapshot but where a command stands or what the time is: who sleeps in between may do so as long as he
+ * likes. */
+static const char *const idle_talk[] = {
+	"clock_gettime", "clock_gettime64", "clock_getres", "gettimeofday", "time",    "clock_nanosleep", "clock_nanosleep_time64",
+	"getpriority",   "getcwd",          "umask",        "uname",        "sysinfo", "getcpu",
+};
+
+static bool is_idle_talk(const struct redirect *redirect)
+{
+	for (unsigned i = 0; i < sizeof(idle_talk) / sizeof(idle_talk[0]); i++) {
+		if (strcmp(redirect->call.row->name, idle_talk[i]) == 0)
+			return true;
+	}
+	return false;
+}
 
 static bool is_transfer(const struct redirect *redirect)
 {
@@ -63,7 +80,7 @@ void note_progress(struct redirect *redirect, int64_t result, const char *vain)
 		.idle = redirect->machine->idle,
 	};
 
-	if (redirect->failure || !repetition_asks(&redirect->repetition, &call))
+	if (redirect->failure || (!vain && is_idle_talk(redirect)) || !repetition_asks(&redirect->repetition, &call))
 		return;
 	call.digest = digest_call(redirect, result);
 	if (!repetition_note(&redirect->repetition, &call))

@@ -166,7 +166,7 @@ static enum mark_action refuse(struct redirect *redirect, int error)
 	if (action != MARK_LOOK)
 		return action;
 	trace(redirect, -error, NULL);
-	note_progress(redirect, -error, "refused");
+	note_progress(redirect, -error, error ? "refused" : NULL);
 	return action;
 }
 

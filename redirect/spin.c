@@ -29,7 +29,10 @@ static struct circle follow(struct redirect *redirect)
 	for (unsigned i = 0; i < LONGEST && redirect->context.phase == CONTEXT_PRODUCT; i++) {
 		circle.rip[i] = cpu->rip;
 		if (machine_run(redirect->machine, cpu_instructions(cpu) + 1) != MACHINE_STOP_LIMIT) {
-			abort_stopped_call(redirect);
+			if (redirect->context.phase != CONTEXT_PRODUCT) /* the stop is meant for whoever runs the machine */
+				cpu_request_exit(cpu, CPU_EXIT_CLIENT);
+			else if (!work_ended_run(cpu) || context_call_spent(&redirect->context))
+				abort_stopped_call(redirect);
 			break;
 		}
 		if (cpu->rip == circle.rip[0] && memcmp(gpr, cpu->gpr, sizeof(gpr)) == 0) {
