@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/stack.h"
+#include "util/quote.h"
 
 static const struct command {
 	const char *name;
@@ -36,6 +37,8 @@ static void print_help(void)
 
 static struct error *run(int argc, char **argv, int *ret_status)
 {
+	char quoted[QUOTE_NAME];
+
 	*ret_status = 0;
 	if (argc < 2)
 		return error_create("no command given: see xray86 --help");
@@ -51,7 +54,7 @@ static struct error *run(int argc, char **argv, int *ret_status)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1, ret_status);
 	}
-	return error_create("unknown command %s: see xray86 --help", argv[1]);
+	return error_create("unknown command %s: see xray86 --help", quote_string(quoted, sizeof(quoted), argv[1]));
 }
 
 /* As env(1): what is wrong with the command that was to be run has statuses of its own. */

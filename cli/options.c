@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/quote.h"
+
 enum { MAX_OPTIONS = 32, HELP_COLUMN = 28 };
 
 static int takes(const char *argument)
@@ -44,6 +46,7 @@ static struct error *take(const struct option_spec *spec, void *into, const char
 struct error *options_parse(const struct option_spec *spec, void *into, int argc, char **argv, int *ret_others, int *ret_help)
 {
 	struct option option[MAX_OPTIONS];
+	char quoted[QUOTE_NAME];
 
 	to_getopt(spec, option);
 	opterr = 0;
@@ -57,8 +60,12 @@ struct error *options_parse(const struct option_spec *spec, void *into, int argc
 			break;
 		if (found == ':')
 			return error_create("%s needs an argument: see xray86 %s --help", argv[optind - 1], argv[0]);
+		if (found == '?' && optopt > ' ' &&
+		    optopt <= '~') /* a letter, perhaps of several: optind may still be at the word before */
+			return error_create("unknown option -%c: see xray86 %s --help", optopt, argv[0]);
 		if (found == '?')
-			return error_create("unknown option %s: see xray86 %s --help", argv[optind - 1], argv[0]);
+			return error_create("unknown option %s: see xray86 %s --help",
+					    quote_string(quoted, sizeof(quoted), argv[optind - 1]), argv[0]);
 		if (found == 'h') {
 			*ret_help = 1;
 			return NULL;

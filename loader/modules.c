@@ -31,7 +31,7 @@ static const struct interpreter {
 	{.program = "perl", .library = "libperl.so", .word = "perl", .names = {"sitecustomize.pl"}},
 	{.program = "tclsh", .library = "libtcl", .word = "tcl", .names = {"init.tcl", "auto.tcl", "tclIndex", "pkgIndex.tcl"}},
 	{.program = "ruby", .library = "libruby", .word = "ruby", .names = {"site_ruby", "vendor_ruby", "gems", ".gem"}},
-	{.program = "php", .library = "libphp", .names = {"php.ini", "conf.d"}}, /* auto_prepend_file */
+	{.program = "php", .library = "libphp", .names = {"php.ini", "cli/conf.d"}}, /* auto_prepend_file */
 };
 
 /* -- places -- */
