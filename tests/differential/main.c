@@ -201,9 +201,10 @@ static int finish(const struct harness *harness, const struct arguments *args)
 		never = show_unexecuted(harness);
 	printf("seed %" PRIu64 ": %" PRIu64 " not made, %" PRIu64 " not comparable, %" PRIu64 " not repeatable on the host\n", args->seed,
 	       harness->not_made, harness->not_compared, harness->unstable);
-	if (!args->replay && !args->mode && !host_does(&harness->generator.host, TRAIT_SEGMENTS))
-		printf("not run: 16-bit code and stacks, limits, segments that expand down (no modify_ldt, CONFIG_X86_16BIT or LDT "
-		       "here)\n");
+	if (!args->replay && !args->mode)
+		printf("not run: 16-bit code and stacks, limits, segments that expand down (%s)\n",
+		       host_does(&harness->generator.host, TRAIT_SEGMENTS) ? "--mode 16 runs them"
+									   : "no modify_ldt, CONFIG_X86_16BIT or LDT here");
 	printf("differential: %" PRIu64 " cases, %" PRIu64 " mismatches, %u rows never executed\n", harness->cases, harness->mismatches,
 	       never);
 	return harness->mismatches || never;
