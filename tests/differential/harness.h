@@ -17,7 +17,7 @@ struct harness {
 	unsigned show;                           /* mismatches still to be shown */
 	uint64_t cases, mismatches, not_made, not_compared;
 	uint64_t unstable;    /* the host gave another result when asked again */
-	uint64_t strays;      /* of those, the ones in which a fault came once */
+	uint64_t strays;      /* of those, the ones that no known way of hosts explains */
 	uint64_t *executed;   /* by row: cases that ran it natively to some effect */
 	uint64_t *mismatched; /* by row of the (last) instruction */
 };

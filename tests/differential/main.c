@@ -207,7 +207,7 @@ static int finish(const struct harness *harness, const struct arguments *args)
 		       host_does(&harness->generator.host, TRAIT_SEGMENTS) ? "--mode 16 runs them"
 									   : "no modify_ldt, CONFIG_X86_16BIT or LDT here");
 	if (harness->strays > most_strays)
-		printf("faults came once in %" PRIu64 " cases: more than a host's own ways explain\n", harness->strays);
+		printf("%" PRIu64 " results came once and not again: more than a host's own ways explain\n", harness->strays);
 	printf("differential: %" PRIu64 " cases, %" PRIu64 " mismatches, %u rows never executed\n", harness->cases, harness->mismatches,
 	       never);
 	return harness->mismatches || never || harness->strays > most_strays;
