@@ -273,7 +273,6 @@ static struct error *open_trace(struct session *session)
 static struct error *close_trace(struct session *session)
 {
 	const char *path = session->options->trace;
-
 	bool failed;
 
 	if (!session->trace.to || session->trace.to == stderr)

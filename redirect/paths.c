@@ -3,7 +3,6 @@
  * programs and libraries are there for the kernel, which executes them, and for the dynamic loader: who else reads /bin/ls, or
  * /etc/ld.so.preload, wants to see the product's.
  */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,8 +133,8 @@ static uint64_t tool_of_directory(struct redirect *redirect, const char *path, c
 	char *end;
 	unsigned long pid;
 
-	if (strncmp(path, proc, sizeof(proc) - 1) != 0 || !isdigit((unsigned char)path[sizeof(proc) - 1]))
-		return 0;
+	if (strncmp(path, proc, sizeof(proc) - 1) != 0 || path[sizeof(proc) - 1] < '1' || path[sizeof(proc) - 1] > '9')
+		return 0; /* names of processes begin with no zero */
 	pid = strtoul(path + sizeof(proc) - 1, &end, 10);
 	*ret_below = end;
 	return *end == 0 || *end == '/' ? task_of_tool(redirect, pid) : 0;
@@ -151,7 +150,7 @@ static bool is_tool_directory(struct redirect *redirect, const char *path)
 
 void translate_tool_directory(struct redirect *redirect, uint64_t address, const char *path)
 {
-	enum { PATCHED = 8, LONGEST_NUMBER = 7 /* PID_MAX_LIMIT's; longer ones have zeros before, and are no names of processes */ };
+	enum { PATCHED = 8, LONGEST_NUMBER = 7 /* PID_MAX_LIMIT's; longer ones name no process */ };
 	const char *below, *number = path + sizeof(proc) - 1;
 	uint64_t task = tool_of_directory(redirect, path, &below);
 	size_t digits = task ? below - number : 0;
