@@ -14,7 +14,7 @@ LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -ljansson -larchi
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-LIB_SOURCES = $(wildcard util/*.c mmu/*.c emu/*.c emu/isa/*.c emu/dev/*.c loader/*.c redirect/*.c)
+LIB_SOURCES = $(wildcard util/*.c mmu/*.c emu/*.c emu/isa/*.c emu/dev/*.c loader/*.c product/*.c redirect/*.c session/*.c)
 OPS_SOURCES = $(wildcard emu/ops/*.c)
 CLI_SOURCES = $(wildcard cli/*.c)
 UNIT_TESTS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))

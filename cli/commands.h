@@ -2,9 +2,8 @@
 #ifndef XRAY86_CLI_COMMANDS_H
 #define XRAY86_CLI_COMMANDS_H
 
+#include "include/xray86.h"
 #include "util/error.h"
-
-#define XRAY86_VERSION "0.1"
 
 /* Exit statuses that are ours. Everything else is the guest's. */
 enum {

@@ -10,7 +10,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/sandbox.h"
-#include "cli/target.h"
+#include "session/target.h"
 #include "util/json_text.h"
 
 struct info_options {

@@ -10,14 +10,14 @@
 
 #include "cli/closing.h"
 #include "cli/commands.h"
-#include "cli/courier.h"
+#include "session/courier.h"
 #include "cli/deadline.h"
-#include "cli/policy_file.h"
+#include "session/policy_file.h"
 #include "cli/run_options.h"
 #include "cli/sandbox.h"
-#include "cli/supply.h"
+#include "session/supply.h"
 #include "cli/trace.h"
-#include "cli/trusted_vm.h"
+#include "session/trusted_vm.h"
 #include "redirect/redirect.h"
 #include "util/quote.h"
 

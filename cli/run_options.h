@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cli/environment.h"
+#include "session/environment.h"
 #include "loader/kernel_find.h"
 #include "redirect/redirect.h"
 

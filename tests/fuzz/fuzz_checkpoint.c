@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/trusted_kernel.h"
+#include "session/trusted_kernel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,7 +54,7 @@ static const struct trusted_kernel kernel = {
 	.exports = {.count = 1, .range = {{0xffffffff81002000, 0xffffffff81002100}}},
 };
 
-/* FNV-1a, as loader/checkpoint.c has it. */
+/* FNV-1a, as session/checkpoint.c has it. */
 static void set_checksum(uint8_t *bytes)
 {
 	uint64_t hash = 0xcbf29ce484222325;

@@ -1,6 +1,6 @@
 /*
  * Fuzzes the xray86 port, by which a program in the trusted VM talks to the host: any calls in any order, with any registers and memory.
- * The host's end (cli/courier.c) reads and writes the guest's memory and its own state alone. `make fuzz` builds and runs it.
+ * The host's end (session/courier.c) reads and writes the guest's memory and its own state alone. `make fuzz` builds and runs it.
  *
  * Input: calls of 16 bytes each: number, RBX, RCX and RSI, of 32 bits. Numbers are mostly those that exist.
  */
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/courier.h"
+#include "session/courier.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "mmu/physmem.h"
-#include "redirect/product.h"
+#include "product/product.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

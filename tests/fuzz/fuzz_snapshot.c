@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "loader/snapshot.h"
+#include "product/snapshot.h"
 #include "mmu/physmem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

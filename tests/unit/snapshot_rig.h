@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "loader/snapshot.h"
+#include "product/snapshot.h"
 #include "mmu/physmem.h"
 
 static inline int new_file(uint64_t size)

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "emu/machine_state.h"
-#include "loader/checkpoint.h"
+#include "session/checkpoint.h"
 #include "util/owned.h"
 
 enum { MEMORY = 8 << 20, CODE = 0x100000, COUNTER = 0x200000, HALFWAY = 123456, END = 1000000 };

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "redirect/product.h"
+#include "product/product.h"
 #include "tests/unit/snapshot_rig.h"
 
 #define MIB (1ull << 20)

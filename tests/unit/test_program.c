@@ -1,4 +1,4 @@
-/* Collecting a command of this machine with what it needs (loader/program.h), and commands made for the test. */
+/* Collecting a command of this machine with what it needs (session/program.h), and commands made for the test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "loader/program.h"
+#include "session/program.h"
 
 static char directory[] = "/tmp/xray86-test-XXXXXX";
 

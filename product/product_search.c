@@ -1,0 +1,187 @@
+/*
+ * Finding the kernel in a snapshot: candidates for the banner's place, in the order in which they are likely, each to be proven by
+ * product_verify(). See product.h.
+ */
+#include "product/product_search.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/quote.h"
+
+enum { CHUNK = 1 << 20 };
+
+/*
+ * Banners that are looked into, each at the cost of reading the memory around it (some 20 ms): a memory full of forgeries ends too. Real
+ * ones have a few dozens.
+ */
+enum { MAX_CANDIDATES = 200 };
+
+struct search {
+	struct product *product;
+	const struct landmarks *landmarks;
+	unsigned candidates, budget;
+	uint8_t *chunk;
+};
+
+static bool is_stopped(const struct search *search)
+{
+	return cancel_wanted(&search->product->snapshot->cancel);
+}
+
+/* Whether the banner, which stands at paddr, is the kernel's. */
+static bool try_candidate(struct search *search, uint64_t paddr, const struct banner *banner)
+{
+	if (search->candidates++ >= MAX_CANDIDATES || is_stopped(search))
+		return false;
+	search->product->banner = *banner;
+	search->product->banner_paddr = paddr;
+	return product_verify(search->product, search->landmarks, &search->budget);
+}
+
+/* -- with landmarks: only places where KASLR can have put the image -- */
+
+static bool is_banner_at(const struct search *search, uint64_t paddr)
+{
+	const struct banner *banner = &search->landmarks->banner;
+	size_t length = strlen(banner->text);
+	char text[BANNER_MAX];
+
+	return snapshot_peek(search->product->snapshot, paddr, text, length) && memcmp(text, banner->text, length) == 0;
+}
+
+static bool probe(struct search *search, uint64_t from, uint64_t to)
+{
+	const struct landmarks *landmarks = search->landmarks;
+	uint64_t step = landmarks->alignment, phase = (landmarks->banner_at - landmarks->link_base) % step, start, end;
+
+	while (from < to && !is_stopped(search) && snapshot_next_data(search->product->snapshot, from, &start, &end)) {
+		uint64_t paddr = start + (phase + step - start % step) % step;
+
+		for (; paddr < end && paddr < to; paddr += step) {
+			if (is_banner_at(search, paddr) && try_candidate(search, paddr, &landmarks->banner))
+				return true;
+		}
+		from = paddr > end ? paddr : end;
+	}
+	return false;
+}
+
+/* -- without: wherever there is a banner -- */
+
+static bool scan_chunk(struct search *search, uint64_t paddr, size_t size)
+{
+	const uint8_t *at = search->chunk, *end = at + size;
+	struct banner banner;
+
+	while ((at = banner_search(at, end - at, &banner))) {
+		if (try_candidate(search, paddr + (at - search->chunk), &banner))
+			return true;
+		at++;
+	}
+	return false;
+}
+
+static bool scan_range(struct search *search, uint64_t start, uint64_t end)
+{
+	while (start < end && search->candidates < MAX_CANDIDATES && !is_stopped(search)) {
+		uint64_t size = end - start < CHUNK ? end - start : CHUNK;
+
+		if (snapshot_peek(search->product->snapshot, start, search->chunk, size) && scan_chunk(search, start, size))
+			return true;
+		start += size == CHUNK ? CHUNK - BANNER_MAX : size; /* a banner may lie across two chunks */
+	}
+	return false;
+}
+
+static bool scan(struct search *search, uint64_t from, uint64_t to)
+{
+	uint64_t start, end;
+
+	for (; from < to && !is_stopped(search) && snapshot_next_data(search->product->snapshot, from, &start, &end) && start < to;
+	     from = end) {
+		if (scan_range(search, start, end < to ? end : to))
+			return true;
+	}
+	return false;
+}
+
+static bool look(struct search *search, uint64_t from, uint64_t to)
+{
+	return search->landmarks ? probe(search, from, to) : scan(search, from, to);
+}
+
+/*
+ * Behind the hints first: they are in the text, which the read-only data with the banner follows, so that the first kernel there is theirs,
+ * even if there are remains of another close by.
+ */
+static bool look_everywhere(struct search *search)
+{
+	uint64_t hint[PRODUCT_MAX_HINTS];
+	unsigned hints = product_hints(search->product->snapshot, hint);
+
+	for (unsigned i = 0; i < hints; i++) {
+		bool seen = false;
+
+		for (unsigned j = 0; j < i; j++)
+			seen |= hint[j] == hint[i];
+		if (!seen && look(search, hint[i], hint[i] + IMAGE_SPAN))
+			return true;
+	}
+	return look(search, 0, UINT64_MAX);
+}
+
+/* Raw memory that is in one piece is laid out by the machine's own map: see product_layout.c. */
+static bool look_in_any_layout(struct search *search)
+{
+	struct snapshot *snapshot = search->product->snapshot;
+	bool found = look_everywhere(search), again;
+	const struct product before = *search->product;
+	uint64_t from = found ? search->product->banner_paddr : 0, hole;
+	struct ram_map map;
+
+	if (!snapshot_is_raw(snapshot) || snapshot->extents > 1 ||
+	    !product_find_map(snapshot, from, found ? from + IMAGE_SPAN : UINT64_MAX, &map))
+		return found;
+	hole = product_hole_start(snapshot, &map);
+	if (!hole || from >= hole || !snapshot_split(snapshot, hole, map.high_start))
+		return found;
+	search->candidates = 0;
+	again = found ? product_verify(search->product, search->landmarks, &search->budget) : look_everywhere(search);
+	if (again && product_has_high_memory(search->product, &map))
+		return true;
+	snapshot_join(snapshot);
+	*search->product = before;
+	return found;
+}
+
+static struct error *not_found(const struct search *search)
+{
+	char quoted[QUOTE_LINE];
+
+	if (is_stopped(search))
+		return error_create("the search for its kernel was stopped");
+	if (search->landmarks)
+		return error_create("no running kernel of this build is in it: %s",
+				    quote_string(quoted, sizeof(quoted), search->landmarks->banner.text));
+	if (!search->candidates)
+		return error_create("no Linux kernel is in it: give the physical memory of a machine that runs Linux");
+	return error_create("no running Linux kernel is in it, although %u banners are: was the snapshot made in early boot?",
+			    search->candidates);
+}
+
+struct error *product_find(struct snapshot *snapshot, const struct landmarks *landmarks, struct product *ret)
+{
+	struct product product = {.snapshot = snapshot};
+	struct search search = {.product = &product, .landmarks = landmarks, .budget = MAX_TABLES, .chunk = malloc(CHUNK)};
+	struct error *err = NULL;
+
+	if (!search.chunk)
+		return error_create("out of memory");
+	if (look_in_any_layout(&search))
+		*ret = product;
+	else
+		err = not_found(&search);
+	free(search.chunk);
+	return err;
+}

@@ -1,0 +1,38 @@
+/* The user's cache directory (XDG Base Directory Specification), where checkpoints are. */
+#ifndef XRAY86_SESSION_CACHE_H
+#define XRAY86_SESSION_CACHE_H
+
+#include <stdbool.h>
+
+#include "util/error.h"
+
+struct cache {
+	int directory; /* of checkpoints; -1: there is none */
+	char *path;    /* its name */
+};
+
+/* Opens the directory, and makes it if it is not there. The error says why there can be none; *ret is then an empty cache. */
+struct error *cache_open(struct cache *ret);
+/* An empty one is allowed. */
+void cache_close(struct cache *cache);
+
+/* The name, in the directory, of the file for a key. To be freed; NULL: out of memory. */
+char *cache_file(const char *key);
+
+/* This very build of xray86, as keys begin. */
+enum { CACHE_PROGRAM_MAX = 96 };
+void cache_program(char ret[CACHE_PROGRAM_MAX]);
+
+/* Whether a file of that name is a checkpoint, and finished. */
+bool cache_has_suffix(const char *name);
+
+/*
+ * Calls fn with the names of all checkpoints in the directory, unfinished ones too, until it returns an error or says that it has seen
+ * enough.
+ */
+struct error *cache_for_each(const struct cache *cache, struct error *(*fn)(void *opaque, const char *name, bool *ret_enough),
+			     void *opaque);
+
+#define CACHE_SUFFIX ".checkpoint"
+
+#endif

@@ -1,0 +1,108 @@
+/* What is kept of a trusted kernel: trusted_kernel.h. */
+#include "session/trusted_kernel.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "session/cache.h"
+#include "loader/kernel_parameters.h"
+
+char *trusted_kernel_key(const struct trusted_kernel *kernel)
+{
+	enum kernel_arch arch = kernel->landmarks.x86_64 ? KERNEL_X86_64 : KERNEL_I386;
+	char program[CACHE_PROGRAM_MAX], *parameters = trusted_command_line(arch, ""), *key = NULL;
+
+	cache_program(program);
+	if (parameters &&
+	    asprintf(&key, "%s\n%s\nbase %#" PRIx64 "\nmemory %" PRIu64 " MiB%s\n%s\n", program, kernel->landmarks.banner.text,
+		     kernel->base, kernel->memory >> 20, kernel->five_level ? ", 5-level paging" : "", parameters) < 0)
+		key = NULL;
+	free(parameters);
+	return key;
+}
+
+/* -- reading -- */
+
+static bool is_text(const char *text, size_t room)
+{
+	return memchr(text, 0, room);
+}
+
+/* The parts are what the whole says: names of files and packages are made of them. */
+static bool banner_is_sound(const struct banner *banner)
+{
+	struct banner parsed;
+	char line[BANNER_MAX + 1];
+
+	if (!is_text(banner->text, sizeof(banner->text)) || !is_text(banner->release, sizeof(banner->release)) ||
+	    !is_text(banner->builder, sizeof(banner->builder)) || !is_text(banner->version, sizeof(banner->version)))
+		return false;
+	snprintf(line, sizeof(line), "%s\n", banner->text);
+	return banner_parse(line, strlen(line), &parsed) && !strcmp(parsed.release, banner->release) &&
+	       !strcmp(parsed.builder, banner->builder) && !strcmp(parsed.version, banner->version);
+}
+
+static bool constants_are_sound(const struct runtime_constants *constants)
+{
+	if (constants->count > RUNTIME_CONSTANTS_MAX)
+		return false;
+	for (unsigned i = 0; i < constants->count; i++) {
+		unsigned size = constants->constant[i].size;
+
+		if (size != 1 && size != 2 && size != 4 && size != 8)
+			return false;
+	}
+	return true;
+}
+
+/* The image is searched for in steps of the alignment, which a kernel's configuration has between 8 KiB and 16 MiB. */
+static bool landmarks_are_sound(const struct landmarks *landmarks)
+{
+	uint64_t step = landmarks->alignment;
+
+	return is_bool(&landmarks->x86_64) && banner_is_sound(&landmarks->banner) && constants_are_sound(&landmarks->constants) &&
+	       step >= PAGE_SIZE && step <= 1 << 30 && !(step & (step - 1)) && landmarks->size && landmarks->size <= 1ull << 32 &&
+	       landmarks->banner_at - landmarks->link_base < landmarks->size;
+}
+
+static bool is_sound(const struct trusted_kernel *kernel)
+{
+	return landmarks_are_sound(&kernel->landmarks) && is_bool(&kernel->five_level) && kernel->memory >= MACHINE_MIN_MEMORY &&
+	       kernel->memory <= MACHINE_MAX_MEMORY && kernel->memory % PAGE_SIZE == 0 && kernel->pieces <= KERNEL_MAX_SEGMENTS &&
+	       kernel->exports.count <= EXPORTS_MAX_RANGES;
+}
+
+bool trusted_kernel_read(const struct checkpoint *checkpoint, struct trusted_kernel *ret)
+{
+	memcpy(ret, checkpoint_extra(checkpoint), sizeof(*ret));
+	return is_sound(ret);
+}
+
+/* -- symbols -- */
+
+/* Host address of RAM that is in one piece there; NULL: there is no such RAM. */
+static const uint8_t *find_memory(const struct machine *machine, uint64_t paddr, uint64_t size)
+{
+	const struct physmem_region *region = physmem_find(&machine->mem, paddr);
+	uint64_t offset = region ? paddr - region->start : 0;
+
+	return region && region->kind == PHYSMEM_RAM && size <= region->size - offset ? region->host + offset : NULL;
+}
+
+struct error *trusted_kernel_symbols(const struct trusted_kernel *kernel, const struct machine *machine, struct symbols *ret)
+{
+	struct view view = {.pointer_size = kernel->landmarks.x86_64 ? 8 : 4, .base = kernel->base, .end = kernel->base};
+
+	for (unsigned i = 0; i < kernel->pieces; i++) {
+		uint64_t vaddr = kernel->piece[i].vaddr, size = kernel->piece[i].size, end = vaddr + size;
+		const uint8_t *data = find_memory(machine, kernel->piece[i].paddr, size);
+
+		if (!data || end < vaddr || vaddr % 8)
+			return error_create("the trusted kernel's segment at %#" PRIx64 " is not in the trusted VM's memory", vaddr);
+		view.piece[view.pieces++] = (struct view_piece){.vaddr = vaddr, .memory_size = size, .data = data, .size = size};
+		view.end = end > view.end ? end : view.end;
+	}
+	return symbols_open(&view, &kernel->exports, 0, ret);
+}
