@@ -36,6 +36,7 @@ struct session {
 	char **environment; /* the command's */
 	struct courier courier;
 	struct trusted_vm vm;
+	struct supplier supplier;
 	struct redirect *redirect;
 	struct losses losses;
 	struct trace trace;
@@ -64,7 +65,7 @@ static bool has_page(void *opaque, uint64_t paddr)
 	return snapshot_find(opaque, paddr);
 }
 
-static enum readers is_delivered(void *opaque, const char *path)
+static enum readers readers(void *opaque, const char *path)
 {
 	const struct session *session = opaque;
 	enum program_file_kind kind;
@@ -72,21 +73,6 @@ static enum readers is_delivered(void *opaque, const char *path)
 	if (!program_has(&session->program, path, &kind))
 		return READERS_NONE;
 	return kind == PROGRAM_DATA ? READERS_ALL : READERS_LOADER;
-}
-
-static bool has_modules_at(void *opaque, const char *executable, const char *path)
-{
-	return program_has_modules_at(&((const struct session *)opaque)->program, executable, path);
-}
-
-static void bring_modules(void *opaque, struct redirect *redirect, const char *path)
-{
-	char quoted[QUOTE_NAME];
-	struct error *err = deliver_modules(&((struct session *)opaque)->supply, redirect, path);
-
-	if (err)
-		fprintf(stderr, "xray86: note: %s: %s\n", quote_string(quoted, sizeof(quoted), path), err->message);
-	error_destroy(err);
 }
 
 static bool is_loader(void *opaque, uint64_t address, const uint8_t *code, size_t size)
@@ -122,28 +108,46 @@ static bool is_in_search_path(const char *search, const char *path)
 	return false;
 }
 
-/* A command that a tool runs, of a shell's pipeline say: delivered when it is looked for. */
-static bool is_wanted(void *opaque, struct redirect *redirect, const char *path)
+static bool offers(void *opaque, enum delivery_kind kind, const char *executable, const char *path)
 {
-	struct session *session = opaque;
+	const struct session *session = opaque;
+
+	if (kind == DELIVERY_MODULES)
+		return program_has_modules_at(&session->program, executable, path);
+	return is_in_search_path(search_path(session), path) && program_exists(session->options->root, path);
+}
+
+/* A command that a tool runs, of a shell's pipeline say. */
+static struct error *deliver_program(struct session *session, struct redirect *redirect, const char *path)
+{
 	struct program *program = &session->program;
 	size_t before = program->files;
-	char quoted[QUOTE_NAME];
 	struct error *err;
 
-	if (!is_in_search_path(search_path(session), path) || !program_exists(session->options->root, path))
-		return false;
-	if (!redirect || program_has(program, path, NULL))
-		return true;
+	if (program_has(program, path, NULL))
+		return NULL;
 	err = program_add_command(program, session->options->root, path, search_path(session), arch_of(session));
 	if (!err)
 		err = program_find_modules(program, before);
-	if (!err)
-		err = deliver_files(redirect, program, before);
+	return err ? err : deliver_files(redirect, program, before);
+}
+
+static void take_note(void *opaque, const char *text)
+{
+	(void)opaque;
+	fprintf(stderr, "xray86: note: %s\n", text);
+}
+
+static void deliver(void *opaque, enum delivery_kind kind, struct redirect *redirect, const char *path)
+{
+	struct session *session = opaque;
+	char quoted[QUOTE_NAME];
+	struct error *err =
+		kind == DELIVERY_MODULES ? deliver_modules(&session->supply, redirect, path) : deliver_program(session, redirect, path);
+
 	if (err)
-		fprintf(stderr, "xray86: note: %s: %s\n", quote_string(quoted, sizeof(quoted), path), err->message);
+		note(&(struct notes){take_note, NULL}, "%s: %s", quote_string(quoted, sizeof(quoted), path), err->message);
 	error_destroy(err);
-	return true;
 }
 
 /* i386: PAGE_OFFSET. */
@@ -157,6 +161,7 @@ static uint64_t kernel_start(const struct session *session)
 static struct error *make_redirect(struct session *session)
 {
 	const struct product *product = &session->target.product;
+	const struct supplier supplier = {readers, is_loader, offers, deliver, session};
 	const struct redirect_config config = {
 		.machine = session->vm.machine,
 		.symbols = &session->vm.symbols,
@@ -172,15 +177,10 @@ static struct error *make_redirect(struct session *session)
 		.output_opaque = session,
 		.agent = true,
 		.first_pid = first_pid(session),
-		.delivered = is_delivered,
-		.has_modules = has_modules_at,
-		.bring_modules = bring_modules,
-		.loader = is_loader,
-		.wanted = is_wanted,
-		.delivered_opaque = session,
+		.supplier = &session->supplier,
 		.trusted_only = session->options->no_redirect,
 		.product_code = session->options->product_code,
-		.report = stderr,
+		.notes = {take_note, NULL},
 		.losses = &session->losses,
 		.trace = session->trace.to ? trace_call : NULL,
 		.trace_opaque = &session->trace,
@@ -194,6 +194,7 @@ static struct error *make_redirect(struct session *session)
 			},
 	};
 
+	session->supplier = supplier;
 	return redirect_create(&config, &session->redirect);
 }
 

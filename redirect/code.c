@@ -7,6 +7,7 @@
  * The trusted kernel has code of its own outside of the image, too, at addresses that mean something else in the product: what
  * the CPU knows of such code is forgotten whenever product context begins or ends.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -198,10 +198,8 @@ static struct error *host_init(struct redirect *redirect, uint64_t init_task, st
 		return damage->code == ERROR_NO_PROCESS ? error_prefix(damage, "no process of the snapshot can be looked through: it was "
 									       "taken before init started, or is damaged")
 							: error_prefix(damage, "no process of the snapshot can be looked through");
-	if (redirect->config.report)
-		fprintf(redirect->config.report,
-			"xray86: note: commands see what process %llu of the snapshot sees, since process 1 is damaged: %s\n",
-			(unsigned long long)pid, damage->message);
+	note(&redirect->config.notes, "commands see what process %llu of the snapshot sees, since process 1 is damaged: %s",
+	     (unsigned long long)pid, damage->message);
 	error_destroy(damage);
 	return NULL;
 }

@@ -104,17 +104,6 @@ static enum verdict judge_at(struct redirect *redirect, unsigned dir, unsigned n
 
 /* -- programs -- */
 
-/* Whether the host has a program for this path. */
-static bool is_wanted(const struct redirect *redirect, const char *path)
-{
-	return redirect->config.wanted && path[0] == '/' && redirect->config.wanted(redirect->config.delivered_opaque, NULL, path);
-}
-
-static void want(struct redirect *redirect, const char *path)
-{
-	redirect->config.wanted(redirect->config.delivered_opaque, redirect, path);
-}
-
 /*
  * Whether the call is one by which shells, which(1) and execvp() look for a program: they follow links. lstat() and all that is done to a
  * file are about the snapshot's.
@@ -141,12 +130,7 @@ bool looked_for_program(struct redirect *redirect, char path[PATH_MAX_BYTES])
 
 	if ((row->rule != POLICY_PATH && row->rule != POLICY_AT) || !looks_for_file(&redirect->call))
 		return false;
-	return read_path(redirect, redirect->call.argument[row->argument[row->rule == POLICY_AT]], path) && is_wanted(redirect, path);
-}
-
-void deliver_program(struct redirect *redirect, const char *path)
-{
-	want(redirect, path);
+	return read_path(redirect, redirect->call.argument[row->argument[row->rule == POLICY_AT]], path) && offers_program(redirect, path);
 }
 
 /* -- rules -- */
@@ -224,8 +208,8 @@ static enum verdict by_program(struct redirect *redirect, unsigned n)
 {
 	char path[PATH_MAX_BYTES];
 
-	if (read_path(redirect, redirect->call.argument[n], path) && is_wanted(redirect, path))
-		want(redirect, path);
+	if (read_path(redirect, redirect->call.argument[n], path) && offers_program(redirect, path))
+		order_delivery(redirect, DELIVERY_PROGRAM, path);
 	return VERDICT_TRUSTED;
 }
 
@@ -355,9 +339,11 @@ static enum verdict by_row(struct redirect *redirect, int *ret_errno)
 
 enum verdict judge(struct redirect *redirect, int *ret_errno)
 {
-	enum verdict verdict = by_row(redirect, ret_errno);
+	enum verdict verdict;
 	int64_t fd;
 
+	forget_orders(redirect);
+	verdict = by_row(redirect, ret_errno);
 	if (verdict == VERDICT_TRUSTED && redirect->call.opens && reopens(redirect, &fd)) {
 		*ret_errno = -fd;
 		return VERDICT_REFUSED;

@@ -71,8 +71,7 @@ static bool is_from_loader(struct redirect *redirect)
 	    !cpu_peek_word(redirect->cpu, redirect->call.rsp, 4, &rip))
 		return false;
 	rip &= ~(uint64_t)(WINDOW - 1);
-	return redirect->config.loader && cpu_peek(redirect->cpu, rip, code, WINDOW) == WINDOW &&
-	       redirect->config.loader(redirect->config.delivered_opaque, rip, code, WINDOW);
+	return cpu_peek(redirect->cpu, rip, code, WINDOW) == WINDOW && is_delivered_loader(redirect, rip, code, WINDOW);
 }
 
 void simplify_path(const char *path, char to[PATH_MAX_BYTES])
@@ -189,7 +188,7 @@ static enum readers readers_of(const struct redirect *redirect, const char *path
 {
 	if (is_configuration_of_loader(path))
 		return READERS_LOADER;
-	return redirect->config.delivered ? redirect->config.delivered(redirect->config.delivered_opaque, path) : READERS_NONE;
+	return readers_of_delivered(redirect, path);
 }
 
 /* The path of the program that the calling process runs, in the trusted VM; NULL: it cannot be told. */
@@ -213,13 +212,11 @@ static const char *executable_of_caller(struct redirect *redirect, char to[EXECU
 /* An interpreter's modules are those of the trusted VM, to it alone. */
 static bool is_place_of_modules(struct redirect *redirect, const char *path)
 {
-	const struct redirect_config *config = &redirect->config;
 	char executable[EXECUTABLE_BYTES];
 
-	if (!config->has_modules || path[0] != '/' || !config->has_modules(config->delivered_opaque, NULL, path) ||
-	    !config->has_modules(config->delivered_opaque, executable_of_caller(redirect, executable), path))
+	if (!offers_modules(redirect, NULL, path) || !offers_modules(redirect, executable_of_caller(redirect, executable), path))
 		return false;
-	config->bring_modules(config->delivered_opaque, redirect, path);
+	order_delivery(redirect, DELIVERY_MODULES, path);
 	return true;
 }
 

@@ -125,7 +125,7 @@ static bool begin_again(struct redirect *redirect)
 		return false;
 	context_undo(&redirect->context);
 	restore_arguments(redirect);
-	deliver_program(redirect, path);
+	deliver(redirect, DELIVERY_PROGRAM, path);
 	redirect->again = redirect->call.regs;
 	return true;
 }
@@ -184,13 +184,13 @@ static bool mark_return(struct redirect *redirect)
 /* The processes of a command have their own namespaces; a call that would change them for all, without a word, is none. */
 static void note_namespaces(struct redirect *redirect)
 {
-	if (redirect->namespaces_noted || !redirect->config.report)
+	if (redirect->namespaces_noted)
 		return;
 	redirect->namespaces_noted = true;
-	fprintf(redirect->config.report,
-		"xray86: note: %s() is refused (EPERM), since in this kernel a process of the command cannot have namespaces of its own: "
-		"--as PID shows what a process of the snapshot sees\n",
-		redirect->call.row->name);
+	note(&redirect->config.notes,
+	     "%s() is refused (EPERM), since in this kernel a process of the command cannot have namespaces of its own: --as PID shows "
+	     "what a process of the snapshot sees",
+	     redirect->call.row->name);
 }
 
 /*
@@ -249,15 +249,16 @@ static bool meet_first_task(struct redirect *redirect)
 /* Without redirection: programs and modules that the trusted VM lacks and the host has are there before anyone finds that out. */
 static void deliver_what_is_looked_for(struct redirect *redirect)
 {
+	enum policy_rule rule = redirect->call.row->rule;
 	char path[PATH_MAX_BYTES];
 	int ignored;
 
-	if (redirect->call.row->rule == POLICY_EXEC)
+	if (looked_for_program(redirect, path)) {
+		deliver(redirect, DELIVERY_PROGRAM, path);
+	} else if (rule == POLICY_EXEC || rule == POLICY_PATH || rule == POLICY_AT) {
 		judge(redirect, &ignored);
-	else if (looked_for_program(redirect, path))
-		deliver_program(redirect, path);
-	else if (redirect->call.row->rule == POLICY_PATH || redirect->call.row->rule == POLICY_AT)
-		judge(redirect, &ignored);
+		deliver_orders(redirect);
+	}
 }
 
 static enum mark_action on_body(void *opaque, struct cpu *cpu)
@@ -281,6 +282,7 @@ static enum mark_action on_body(void *opaque, struct cpu *cpu)
 	}
 	switch (judge(redirect, &error)) {
 	case VERDICT_TRUSTED:
+		deliver_orders(redirect);
 		break;
 	case VERDICT_REFUSED:
 		return refuse(redirect, error);

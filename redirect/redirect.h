@@ -9,16 +9,16 @@
 #ifndef XRAY86_REDIRECT_REDIRECT_H
 #define XRAY86_REDIRECT_REDIRECT_H
 
-#include <stdio.h>
-
 #include "emu/machine.h"
 #include "loader/runtime_constants.h"
 #include "loader/symbols.h"
 #include "redirect/context.h"
+#include "redirect/delivery.h"
 #include "redirect/descriptors.h"
 #include "redirect/losses.h"
 #include "redirect/policy.h"
 #include "util/cancel.h"
+#include "util/note.h"
 
 /* What is known of the product's kernel before anything of it runs. */
 struct product_facts {
@@ -46,12 +46,6 @@ struct redirect_call {
 	unsigned causes;            /* bits of enum loss_cause: why, and what else was recorded of it */
 };
 
-enum readers {
-	READERS_NONE,
-	READERS_LOADER, /* for the dynamic loader: to all others the path is the product's */
-	READERS_ALL,
-};
-
 struct redirect_config {
 	struct machine *machine;
 	const struct symbols *symbols;             /* of the trusted kernel, at the base that it and the product have */
@@ -69,30 +63,14 @@ struct redirect_config {
 	uint64_t budget;
 	uint64_t (*output)(void *opaque); /* bytes that the tools have put out so far; NULL: none ever */
 	void *output_opaque;
-	struct cancel cancel; /* asked some hundred times a second */
-	bool agent;           /* the first task that makes a system call after redirect_begin() is no tool */
-	/* Whether a path is one of a file that was delivered for the tools, and for whom of them. */
-	enum readers (*delivered)(void *opaque, const char *path);
-	/*
-	 * Whether a process that runs this executable (NULL: it is not known which) may find code of its own at a path, as interpreters do
-	 * with their modules: then the path is the trusted VM's to it, whether there is something or not. NULL: none do.
-	 */
-	bool (*has_modules)(void *opaque, const char *executable, const char *path);
-	/* Such a path is looked for: what there is at it is to be delivered, by redirect_deliver(), if it has not been yet. */
-	void (*bring_modules)(void *opaque, struct redirect *redirect, const char *path);
-	/* Whether these are bytes that a delivered dynamic loader has at the address. */
-	bool (*loader)(void *opaque, uint64_t address, const uint8_t *code, size_t size);
-	/*
-	 * Whether the host has a program for an absolute path that a tool looks for. With `redirect` it is to be delivered, with what it
-	 * needs, by redirect_deliver(), if it has not been yet.
-	 */
-	bool (*wanted)(void *opaque, struct redirect *redirect, const char *path);
-	void *delivered_opaque;
-	uint32_t first_pid;    /* the tools' process numbers are from here on, and the product has none such */
-	bool trusted_only;     /* nothing is redirected: tools look at the trusted VM, but for programs that are delivered */
-	bool product_code;     /* code that the trusted kernel lacks is the product's own */
-	FILE *report;          /* notes for the user, or NULL */
-	struct losses *losses; /* what is lost is recorded there */
+	struct cancel cancel;            /* asked some hundred times a second */
+	bool agent;                      /* the first task that makes a system call after redirect_begin() is no tool */
+	const struct supplier *supplier; /* of what is delivered; NULL: nothing is delivered */
+	uint32_t first_pid;              /* the tools' process numbers are from here on, and the product has none such */
+	bool trusted_only;               /* nothing is redirected: tools look at the trusted VM, but for programs that are delivered */
+	bool product_code;               /* code that the trusted kernel lacks is the product's own */
+	struct notes notes;
+	struct losses *losses;                                         /* what is lost is recorded there */
 	void (*trace)(void *opaque, const struct redirect_call *call); /* or NULL */
 	void *trace_opaque;
 };
@@ -111,13 +89,6 @@ void redirect_destroy(struct redirect *redirect);
 
 /* From now on tasks are tools, and their calls are looked at. Between runs only. */
 struct error *redirect_begin(struct redirect *redirect);
-
-/*
- * Make a file, or a folder, in the trusted VM, with the folders above it: for use by `wanted` and `bring_modules` only. False: it could not
- * be made.
- */
-bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size);
-void redirect_make_folder(struct redirect *redirect, const char *path);
 
 /*
  * machine_run(), with calls that outlive their budget ended. Iterations count towards it, too (work.h). MACHINE_STOP_LIMIT before the

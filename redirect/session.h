@@ -22,6 +22,16 @@ struct patch {
 	uint32_t original, translated;
 };
 
+/* What is to be delivered before the judged call is run: delivery.c. */
+enum { MAX_ORDERS = 2 /* as many paths as a call has */ };
+struct orders {
+	struct order {
+		enum delivery_kind kind;
+		char path[PATH_MAX_BYTES];
+	} order[MAX_ORDERS];
+	unsigned count;
+};
+
 /* The system call whose body is entered or runs. */
 struct call {
 	enum policy_abi abi;
@@ -50,6 +60,7 @@ struct redirect {
 	struct descriptors descriptors;
 	struct code_pages code;
 	struct call call;
+	struct orders orders;
 	struct redirect_stats stats;
 	struct abort {
 		enum loss_cause cause;
@@ -159,13 +170,16 @@ void simplify_path(const char *path, char to[PATH_MAX_BYTES]);
  * such process: it sees /proc/self there, if that is the same. Else the file is not there.
  */
 void translate_tool_directory(struct redirect *redirect, uint64_t address, const char *path);
-/* Whether redirect->call means the trusted VM's file of this path. */
+/* Whether redirect->call means the trusted VM's file of this path; orders it if that is the host's to deliver. */
 bool is_trusted_path(struct redirect *redirect, const char *path);
 
 /* -- judge.c -- */
 
 enum verdict { VERDICT_TRUSTED, VERDICT_PRODUCT, VERDICT_REFUSED };
-/* Decides redirect->call, and translates its arguments. VERDICT_REFUSED: the call is done, with the result -*ret_errno. */
+/*
+ * Decides redirect->call, translates its arguments, and orders what it needs of the host. VERDICT_REFUSED: the call is done, with the
+ * result -*ret_errno.
+ */
 enum verdict judge(struct redirect *redirect, int *ret_errno);
 
 /*
@@ -173,7 +187,21 @@ enum verdict judge(struct redirect *redirect, int *ret_errno);
  * a program of this path, to be delivered.
  */
 bool looked_for_program(struct redirect *redirect, char path[PATH_MAX_BYTES]);
-void deliver_program(struct redirect *redirect, const char *path);
+
+/* -- delivery.c -- */
+
+/* What the host has for a path, as delivery.h says: asked, nothing is done. */
+enum readers readers_of_delivered(const struct redirect *redirect, const char *path);
+bool is_delivered_loader(const struct redirect *redirect, uint64_t address, const uint8_t *code, size_t size);
+bool offers_program(const struct redirect *redirect, const char *path);
+bool offers_modules(const struct redirect *redirect, const char *executable, const char *path);
+/* What is offered is to be delivered if the call that is being judged is run. */
+void order_delivery(struct redirect *redirect, enum delivery_kind kind, const char *path);
+void forget_orders(struct redirect *redirect);
+/* Before it is run. */
+void deliver_orders(struct redirect *redirect);
+/* At once; what is offered. */
+void deliver(struct redirect *redirect, enum delivery_kind kind, const char *path);
 
 /* -- embedded.c -- */
 

@@ -1,6 +1,6 @@
 /*
  * Bringing files of this machine into the trusted VM while the command runs: programs that it starts, and modules of interpreters. From
- * within the callbacks of redirect/ only.
+ * redirect's call of deliver() only (redirect/delivery.h).
  */
 #ifndef XRAY86_SESSION_SUPPLY_H
 #define XRAY86_SESSION_SUPPLY_H
