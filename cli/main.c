@@ -15,24 +15,33 @@ static const struct command {
 	const char *summary;
 	struct error *(*run)(int argc, char **argv, int *ret_status);
 } commands[] = {
-	{"boot", "run a kernel or BIOS in an emulated PC, its console on stdin and stdout", boot_command},
 	{"run", "run a command of this machine as if it were in a snapshot", run_command},
+	{"info", "tell what a snapshot is, and which kernel is in it", info_command},
 	{"cache", "list or delete the booted kernels that are kept for later runs", cache_command},
-	{"info", "tell what a snapshot of a machine's memory is, and which kernel is in it", info_command},
 	{"symbols", "print a Linux kernel's symbols, or find some by name or address", symbols_command},
+	{"boot", "run a kernel or BIOS in an emulated PC, its console on stdin and stdout", boot_command},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 static void print_help(void)
 {
-	puts("xray86: an exact, deterministic x86 PC emulator\n"
+	puts("xray86 looks inside a frozen virtual machine with the tools of the system that ran in it: it runs a command of\n"
+	     "this machine on the memory image of that one, and prints what the command would have printed there.\n"
 	     "\n"
-	     "usage: xray86 COMMAND [OPTION...] ...\n");
+	     "usage: xray86 COMMAND [ARGUMENT...]\n"
+	     "\n"
+	     "Start here:\n"
+	     "  virsh dump --memory-only VM memory.elf           make a snapshot (QEMU: dump-guest-memory)\n"
+	     "  xray86 info memory.elf                           which kernel runs in it, and how to get its image\n"
+	     "  xray86 run memory.elf ps aux                     the processes of the virtual machine\n"
+	     "  xray86 run memory.elf ss -tanp                   its sockets\n"
+	     "\n"
+	     "Commands:");
 	for (unsigned i = 0; i < COMMANDS; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
 	puts("\n"
 	     "xray86 COMMAND --help tells more; xray86 --version tells the version.\n"
-	     "Exit status: the guest's own, or 125 if xray86 failed.");
+	     "Exit status: that of the command or guest that ran, or 125 if xray86 failed.");
 }
 
 static struct error *run(int argc, char **argv, int *ret_status)

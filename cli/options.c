@@ -13,19 +13,21 @@
 #include "util/quote.h"
 
 enum { MAX_OPTIONS = 32, HELP_COLUMN = 28 };
+/* What getopt_long() returns: a word that is no option (if it was told to return them), or FIRST_OPTION + the option's row. */
+enum { WORD = 1, FIRST_OPTION };
 
 static int takes(const char *argument)
 {
 	return !argument ? no_argument : *argument == '[' ? optional_argument : required_argument;
 }
 
-/* The table in getopt's form, --help added. `val` is the row's number + 1, so that '?' and ':' (both above 32) are free. */
+/* The table in getopt's form, --help added. Rows' numbers stay below '?', ':' and 'h', which have meanings of their own. */
 static void to_getopt(const struct option_spec *spec, struct option *ret)
 {
 	int count = 0;
 
 	for (; spec[count].name && count < MAX_OPTIONS - 2; count++)
-		ret[count] = (struct option){spec[count].name, takes(spec[count].argument), NULL, count + 1};
+		ret[count] = (struct option){spec[count].name, takes(spec[count].argument), NULL, FIRST_OPTION + count};
 	ret[count++] = (struct option){"help", no_argument, NULL, 'h'};
 	ret[count] = (struct option){0};
 }
@@ -43,39 +45,79 @@ static struct error *take(const struct option_spec *spec, void *into, const char
 	return NULL;
 }
 
-struct error *options_parse(const struct option_spec *spec, void *into, int argc, char **argv, int *ret_others, int *ret_help)
+/*
+ * The next option, which goes into `into`; *ret_found is WORD for a word that is no option (in optarg, and only where `letters` begins
+ * with '-'), 'h' for --help, and -1 at the end of the options, where optind is the next word.
+ */
+static struct error *next_option(const struct option_spec *spec, void *into, int argc, char **argv, const char *letters, int *ret_found)
 {
 	struct option option[MAX_OPTIONS];
 	char quoted[QUOTE_NAME];
+	int found;
 
 	to_getopt(spec, option);
-	opterr = 0;
-	optind = 1;
-	*ret_help = 0;
-	for (;;) {
-		int found = getopt_long(argc, argv, ":h", option, NULL);
-		struct error *err;
+	found = getopt_long(argc, argv, letters, option, NULL);
+	*ret_found = found;
+	if (found == ':')
+		return error_create("%s needs an argument: see xray86 %s --help", argv[optind - 1], argv[0]);
+	if (found == '?' && optopt > ' ' && optopt <= '~') /* a letter, perhaps of several: optind may still be at the word before */
+		return error_create("unknown option -%c: see xray86 %s --help", optopt, argv[0]);
+	if (found == '?')
+		return error_create("unknown option %s: see xray86 %s --help", quote_string(quoted, sizeof(quoted), argv[optind - 1]),
+				    argv[0]);
+	return found < FIRST_OPTION || found == 'h' ? NULL : take(&spec[found - FIRST_OPTION], into, optarg);
+}
 
-		if (found < 0)
-			break;
-		if (found == ':')
-			return error_create("%s needs an argument: see xray86 %s --help", argv[optind - 1], argv[0]);
-		if (found == '?' && optopt > ' ' &&
-		    optopt <= '~') /* a letter, perhaps of several: optind may still be at the word before */
-			return error_create("unknown option -%c: see xray86 %s --help", optopt, argv[0]);
-		if (found == '?')
-			return error_create("unknown option %s: see xray86 %s --help",
-					    quote_string(quoted, sizeof(quoted), argv[optind - 1]), argv[0]);
+static void getopt_restart(void)
+{
+	opterr = 0;
+	optind = 0; /* 1 would keep the order of an earlier parse */
+}
+
+struct error *options_parse(const struct option_spec *spec, void *into, int argc, char **argv, int *ret_others, int *ret_help)
+{
+	struct error *err;
+	int found;
+
+	getopt_restart();
+	*ret_help = 0;
+	do {
+		err = next_option(spec, into, argc, argv, ":h", &found);
+		if (err)
+			return err;
 		if (found == 'h') {
 			*ret_help = 1;
 			return NULL;
 		}
-		err = take(&spec[found - 1], into, optarg);
-		if (err)
-			return err;
-	}
+	} while (found >= 0);
 	*ret_others = argc - optind;
 	memmove(argv + 1, argv + optind, *ret_others * sizeof(*argv));
+	return NULL;
+}
+
+struct error *options_parse_command(const struct option_spec *spec, void *into, int argc, char **argv, const char **ret_word,
+				    char *const **ret_command, int *ret_help)
+{
+	struct error *err;
+	int found;
+
+	getopt_restart();
+	*ret_help = 0;
+	*ret_word = NULL;
+	for (;;) {
+		err = next_option(spec, into, argc, argv, "-:h", &found);
+		if (err)
+			return err;
+		if (found == 'h') {
+			*ret_help = 1;
+			return NULL;
+		}
+		if (found < 0 || (found == WORD && *ret_word))
+			break;
+		if (found == WORD)
+			*ret_word = optarg;
+	}
+	*ret_command = argv + (found == WORD ? optind - 1 : optind);
 	return NULL;
 }
 

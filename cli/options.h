@@ -26,6 +26,13 @@ struct option_spec {
  * --help sets *ret_help and stops.
  */
 struct error *options_parse(const struct option_spec *spec, void *into, int argc, char **argv, int *ret_others, int *ret_help);
+/*
+ * Reads a line that ends in the line of another program: OPTION... WORD OPTION... [--] COMMAND ARGUMENT..., from argv[1] to argv[argc],
+ * which is NULL. The second word that is no option begins the command, and so does "--"; all behind it is the command's. *ret_word is
+ * NULL if there is no WORD, (*ret_command)[0] is NULL if there is no command. --help before the command sets *ret_help and stops.
+ */
+struct error *options_parse_command(const struct option_spec *spec, void *into, int argc, char **argv, const char **ret_word,
+				    char *const **ret_command, int *ret_help);
 /* Prints the table to stdout. */
 void options_help(const struct option_spec *spec);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/options.h"
+#include "util/quote.h"
 
 enum { TIMEOUT = 600, MAX_TIMEOUT = 1000000 };
 
@@ -131,11 +132,13 @@ static const struct option_spec option_specs[] = {
 
 void run_print_help(void)
 {
-	puts("usage: xray86 run SNAPSHOT [OPTION...] -- COMMAND [ARGUMENT...]\n"
+	puts("usage: xray86 run [OPTION...] SNAPSHOT [OPTION...] [--] COMMAND [ARGUMENT...]\n"
 	     "\n"
 	     "Runs COMMAND, a program of this machine, as if its process were in the virtual machine whose memory SNAPSHOT\n"
-	     "holds, at that moment: ps shows its processes, ss its sockets, ls and cat its /proc and files in memory.\n"
-	     "A kernel of the same build as the snapshot's is booted in an emulator for it. The snapshot is never written.\n");
+	     "holds, at that moment: ps shows its processes, ss its sockets, ls and cat its /proc and its files in memory.\n"
+	     "For that, xray86 boots a kernel of the same build as the snapshot's in an emulator. It never writes the snapshot.\n"
+	     "\n"
+	     "The first word after SNAPSHOT that is no option of run begins COMMAND. All words behind it are COMMAND's.\n");
 	options_help(option_specs);
 	puts("\n"
 	     "Exit status:\n"
@@ -144,27 +147,28 @@ void run_print_help(void)
 	     "  126  COMMAND cannot be run\n"
 	     "  127  COMMAND is not found\n"
 	     "\n"
-	     "Example: xray86 run machine.elf -- ps aux");
+	     "Examples:\n"
+	     "  xray86 run memory.elf ps aux\n"
+	     "  xray86 run memory.elf --as 412 ls -l /proc/self/root/\n"
+	     "  xray86 run memory.elf --kernel-path ~/kernels sh -c 'ls -l /proc/1/fd | wc -l'");
 }
 
 struct error *run_parse_arguments(int argc, char **argv, struct run_options *options, bool *ret_help)
 {
+	char quoted[QUOTE_NAME];
 	struct error *err;
-	int others, help, dashes = 1;
+	int help;
 
 	*options = (struct run_options){.root = "", .budget = BUDGET, .timeout = TIMEOUT};
-	while (dashes < argc && strcmp(argv[dashes], "--") != 0)
-		dashes++;
-	err = options_parse(option_specs, options, dashes, argv, &others, &help);
+	err = options_parse_command(option_specs, options, argc, argv, &options->snapshot, &options->command, &help);
 	*ret_help = help;
 	if (err || help)
 		return err;
-	if (others != 1)
-		return error_create("run needs one SNAPSHOT before --: see xray86 run --help");
-	if (dashes + 1 >= argc)
-		return error_create("run needs -- and a COMMAND after the snapshot: see xray86 run --help");
-	options->snapshot = argv[1];
-	options->command = argv + dashes + 1;
+	if (!options->snapshot)
+		return error_create("run needs one SNAPSHOT before the command, as in xray86 run memory.elf ps aux: see xray86 run --help");
+	if (!options->command[0])
+		return error_create("run needs a COMMAND after the snapshot, as in xray86 run %s ps aux: see xray86 run --help",
+				    quote_string(quoted, sizeof(quoted), options->snapshot));
 	return NULL;
 }
 
