@@ -14,18 +14,15 @@
 
 enum { INTERRUPTIBLE = 1, UNINTERRUPTIBLE = 2, CODE_SEARCH = 64 };
 
-/* System calls that may wait for what others do: data, an event, a child, time; opening of a FIFO, too, and closing of a socket. */
+/*
+ * System calls that may wait for what others do: data, an event, a child, time; closing of a socket, too. Reading and writing at a position
+ * is not among them: pipes, sockets and terminals have none, so only a server or a device can keep such a call waiting.
+ */
 static const char *const waiting[] = {
 	"read",
 	"readv",
-	"pread64",
-	"preadv",
-	"preadv2",
 	"write",
 	"writev",
-	"pwrite64",
-	"pwritev",
-	"pwritev2",
 	"splice",
 	"tee",
 	"vmsplice",
@@ -73,10 +70,6 @@ static const char *const waiting[] = {
 	"fcntl",
 	"fcntl64",
 	"ioctl",
-	"open",
-	"openat",
-	"openat2",
-	"creat",
 	"close",
 	"nanosleep",
 	"clock_nanosleep",
@@ -91,13 +84,43 @@ static const char *const waiting[] = {
 	"getrandom",
 };
 
-static bool waits_for_others(const struct call *call)
+/* These wait for others when they open a FIFO or a device; who opens a file waits for its server, or for a lease to be given back. */
+static const char *const opening[] = {"open", "openat", "openat2", "creat"};
+
+static const char *const openers[] = {"fifo_open", "chrdev_open"};
+
+static bool is_one_of(const char *name, const char *const *names, size_t count)
 {
-	for (unsigned i = 0; call->row && i < sizeof(waiting) / sizeof(waiting[0]); i++) {
-		if (strcmp(call->row->name, waiting[i]) == 0)
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(name, names[i]) == 0)
 			return true;
 	}
 	return false;
+}
+
+#define IS_ONE_OF(name, names) is_one_of(name, names, sizeof(names) / sizeof(names[0]))
+
+/* Whether one of the return addresses on the body's stack is in an opener. */
+static bool is_within_opener(struct redirect *redirect)
+{
+	uint64_t rsp = redirect->cpu->gpr[RSP], end = (rsp | (redirect->context.stack_size - 1)) + 1, address;
+	unsigned word = redirect->context.word;
+	struct symbol symbol;
+
+	for (; rsp < end; rsp += word) {
+		if ((redirect->context.way == REDIRECT_TAGS ? cpu_peek_word(redirect->cpu, rsp, word, &address)
+							    : product_memory_read_word(&redirect->memory, rsp, word, &address)) &&
+		    symbols_nearest(redirect->config.symbols, address, &symbol) && IS_ONE_OF(symbol.name, openers))
+			return true;
+	}
+	return false;
+}
+
+static bool waits_for_others(struct redirect *redirect)
+{
+	const struct policy_row *row = redirect->call.row;
+
+	return row && (IS_ONE_OF(row->name, waiting) || (IS_ONE_OF(row->name, opening) && is_within_opener(redirect)));
 }
 
 /* Where task_struct has the state, of which the lowest 32 bits matter: schedule_timeout_uninterruptible() stores it first of all. */
@@ -129,5 +152,5 @@ enum loss_cause cause_of_wait(struct redirect *redirect)
 		return LOSS_NOT_IN_MEMORY;
 	if (find_state(redirect, &member))
 		product_memory_read_word(&redirect->memory, redirect->host_task + member, 4, &state);
-	return state & INTERRUPTIBLE && waits_for_others(&redirect->call) ? LOSS_WAIT : LOSS_LOCK;
+	return state & INTERRUPTIBLE && waits_for_others(redirect) ? LOSS_WAIT : LOSS_LOCK;
 }
