@@ -264,7 +264,9 @@ struct error *info_command(int argc, char **argv, int *ret_status)
 		return NULL;
 	}
 	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1);
-	err = target_open(options.snapshot, &options.sources, &target, &lack);
+	err = target_open(&target, options.snapshot);
+	if (!err)
+		err = target_identify(&target, &options.sources, &lack);
 	if (target.snapshot) {
 		failure = print(&target, options.json);
 		if (failure && err)

@@ -55,16 +55,6 @@ static uint32_t first_pid(const struct session *session)
 	return is_64bit(session) ? FIRST_PID_64 : FIRST_PID;
 }
 
-static const uint8_t *page(void *opaque, uint64_t paddr)
-{
-	return snapshot_page(opaque, paddr);
-}
-
-static bool has_page(void *opaque, uint64_t paddr)
-{
-	return snapshot_find(opaque, paddr);
-}
-
 static enum readers readers(void *opaque, const char *path)
 {
 	const struct session *session = opaque;
@@ -186,8 +176,7 @@ static struct error *make_redirect(struct session *session)
 		.trace_opaque = &session->trace,
 		.product =
 			{
-				.memory = {session->target.snapshot, page},
-				.has = has_page,
+				.memory = snapshot_source(session->target.snapshot),
 				.paging = product->paging,
 				.kernel_start = kernel_start(session),
 				.percpu = product->per_cpu_base[0],
@@ -380,10 +369,10 @@ static struct error *run(struct session *session, int *ret_status)
 	/* What is to be written is open. From here on, what is looked at may be hostile. */
 	sandbox_enter_unless(options->no_sandbox, session->cache.directory < 0 ? SANDBOX_READING : SANDBOX_SAVING,
 			     session->cache.directory);
-	err = snapshot_open(options->snapshot, &session->target.snapshot);
+	err = target_open(&session->target, options->snapshot);
 	if (!err) {
 		session->target.snapshot->cancel = deadline_cancel(&session->deadline);
-		err = trusted_vm_open(&session->target, options->snapshot, &options->sources, &vm_options, &session->courier, &session->vm);
+		err = trusted_vm_open(&session->target, &options->sources, &vm_options, &session->courier, &session->vm);
 	}
 	if (err)
 		return err;

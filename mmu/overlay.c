@@ -242,7 +242,8 @@ bool overlay_page(struct overlay *overlay, uint64_t paddr, bool write, struct ov
 {
 	uint64_t number = paddr >> PAGE_SHIFT;
 	struct entry *entry = find(overlay, number);
-	const uint8_t *below = entry ? NULL : overlay->config.source.page(overlay->config.source.opaque, paddr & PAGE_MASK);
+	enum page_lack lack;
+	const uint8_t *below = entry ? NULL : overlay->config.source.page(overlay->config.source.opaque, paddr & PAGE_MASK, &lack);
 
 	*ret = (struct overlay_page){0};
 	if (!entry && !below)

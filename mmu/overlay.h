@@ -17,18 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mmu/page_source.h"
 #include "mmu/physmem.h"
-
-/* The memory below. page() gives the page at paddr (page-aligned), or NULL where there is none: holes cannot be written. */
-struct overlay_source {
-	void *opaque;
-	const uint8_t *(*page)(void *opaque, uint64_t paddr);
-};
 
 struct overlay;
 
 struct overlay_config {
-	struct overlay_source source;
+	struct page_source source; /* the memory below; what it lacks cannot be written */
 	bool shadows;
 	uint8_t clean;      /* the tag of what comes from below */
 	uint64_t max_pages; /* that may be copied: writes beyond fail */

@@ -387,27 +387,41 @@ bool snapshot_is_raw(const struct snapshot *snapshot)
 /* -- reading -- */
 
 /* Reads a page into its place. */
-static __attribute__((noinline)) bool fetch(struct snapshot *snapshot, const struct snapshot_extent *extent, uint64_t place)
+static __attribute__((noinline)) enum page_lack fetch(struct snapshot *snapshot, const struct snapshot_extent *extent, uint64_t place)
 {
 	if (read_at(snapshot->fd, extent->offset + (place - extent->place), snapshot->memory + place, PAGE_SIZE) != PAGE_SIZE) {
 		snapshot->lost++;
-		return false;
+		return PAGE_UNREADABLE;
 	}
 	snapshot->present[place / PAGE_SIZE / 64] |= 1ull << place / PAGE_SIZE % 64;
-	return true;
+	return PAGE_THERE;
 }
 
-const uint8_t *snapshot_page(struct snapshot *snapshot, uint64_t paddr)
+const uint8_t *snapshot_page(struct snapshot *snapshot, uint64_t paddr, enum page_lack *ret_lack)
 {
 	const struct snapshot_extent *extent = snapshot_find(snapshot, paddr);
 	uint64_t place;
 
+	*ret_lack = PAGE_HOLE;
 	if (!extent)
 		return NULL;
 	place = extent->place + ((paddr - extent->paddr) & PAGE_MASK);
-	if (!(snapshot->present[place / PAGE_SIZE / 64] >> place / PAGE_SIZE % 64 & 1) && !fetch(snapshot, extent, place))
-		return NULL;
+	if (!(snapshot->present[place / PAGE_SIZE / 64] >> place / PAGE_SIZE % 64 & 1)) {
+		*ret_lack = fetch(snapshot, extent, place);
+		if (*ret_lack != PAGE_THERE)
+			return NULL;
+	}
 	return snapshot->memory + place;
+}
+
+static const uint8_t *source_page(void *opaque, uint64_t paddr, enum page_lack *ret_lack)
+{
+	return snapshot_page(opaque, paddr, ret_lack);
+}
+
+struct page_source snapshot_source(struct snapshot *snapshot)
+{
+	return (struct page_source){snapshot, source_page};
 }
 
 bool snapshot_read(struct snapshot *snapshot, uint64_t paddr, void *to, size_t size)
@@ -415,7 +429,8 @@ bool snapshot_read(struct snapshot *snapshot, uint64_t paddr, void *to, size_t s
 	uint8_t *out = to;
 
 	while (size) {
-		const uint8_t *page = snapshot_page(snapshot, paddr);
+		enum page_lack lack;
+		const uint8_t *page = snapshot_page(snapshot, paddr, &lack);
 		size_t offset = paddr & (PAGE_SIZE - 1), part = PAGE_SIZE - offset < size ? PAGE_SIZE - offset : size;
 
 		if (!page)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "mmu/page_source.h"
 #include "util/cancel.h"
 #include "util/error.h"
 
@@ -84,10 +85,12 @@ bool snapshot_split(struct snapshot *snapshot, uint64_t from, uint64_t to);
 void snapshot_join(struct snapshot *snapshot);
 
 /*
- * The page that holds paddr: page-aligned, valid and unchanging until snapshot_close(). NULL in a hole. A page of which the file has but
- * a part is a hole altogether.
+ * The page that holds paddr: page-aligned, valid and unchanging until snapshot_close(). NULL: *ret_lack has the reason. A page of which the
+ * file has but a part is a hole altogether.
  */
-const uint8_t *snapshot_page(struct snapshot *snapshot, uint64_t paddr);
+const uint8_t *snapshot_page(struct snapshot *snapshot, uint64_t paddr, enum page_lack *ret_lack);
+/* The same as an interface; valid until snapshot_close(). */
+struct page_source snapshot_source(struct snapshot *snapshot);
 
 /* Copies out of any number of pages. false, with *to undefined, if a byte lies in a hole. */
 bool snapshot_read(struct snapshot *snapshot, uint64_t paddr, void *to, size_t size);

@@ -20,6 +20,8 @@ static const struct loss_row rows[LOSS_CAUSES] = {
 	[LOSS_LIMIT] = {"limit", ENOMEM, false, "call", "calls", "went beyond what xray86 can do", NULL, "the fault is the tool's"},
 	[LOSS_OUTSIDE] = {"outside", EIO, false, "call", "calls", "asked a device, or read memory, that the image does not have", NULL,
 			  "the machine has something there"},
+	[LOSS_LEFT_OUT] = {"left_out", EIO, false, "call", "calls", "needed pages that were left out of the snapshot when it was made",
+			   "make it with all pages (makedumpfile -d 0)", "the machine has something there"},
 	[LOSS_UNREADABLE] = {"unreadable", EIO, false, "call", "calls", "needed pages of the snapshot's file that could not be read",
 			     "copy the file to a good disk", "the file has something there"},
 	[LOSS_TRUNCATED] = {"truncated", 0, false, NULL, NULL, "the snapshot's file was truncated during the run", "run it on a copy",

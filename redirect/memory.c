@@ -16,20 +16,26 @@ static const uint8_t hole[PAGE_SIZE];
 
 /* -- physical memory -- */
 
-static const uint8_t *snapshot_page(void *opaque, uint64_t paddr)
+/* A hole reads as zeros, as devices that are not there nearly do. */
+static const uint8_t *page_below(void *opaque, uint64_t paddr, enum page_lack *ret_lack)
 {
 	struct product_memory *memory = opaque;
-	const uint8_t *page = memory->snapshot.page(memory->snapshot.opaque, paddr);
+	const uint8_t *page = memory->snapshot.page(memory->snapshot.opaque, paddr, ret_lack);
 
 	if (page)
 		return page;
-	if (memory->has && memory->has(memory->snapshot.opaque, paddr)) {
+	if (*ret_lack == PAGE_HOLE) {
+		memory->in_hole = true;
+		return hole;
+	}
+	if (*ret_lack == PAGE_LEFT_OUT) {
+		memory->count.left_out++;
+		memory->gap = PRODUCT_GAP_LEFT_OUT;
+	} else {
 		memory->count.unreadable++;
 		memory->gap = PRODUCT_GAP_UNREADABLE;
-		return NULL;
 	}
-	memory->in_hole = true;
-	return hole;
+	return NULL;
 }
 
 static bool read_entry(void *opaque, uint64_t paddr, unsigned size, uint64_t *ret)
@@ -140,7 +146,7 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 struct error *product_memory_init(struct product_memory *memory, const struct product_memory_config *config)
 {
 	struct overlay_config overlay = {
-		.source = {memory, snapshot_page},
+		.source = {memory, page_below},
 		.shadows = config->shadows,
 		.clean = config->product_tag,
 		.max_pages = config->max_pages,
@@ -151,7 +157,6 @@ struct error *product_memory_init(struct product_memory *memory, const struct pr
 	memory->client = (struct tlb_client){.fill = fill, .default_tag = config->product_tag};
 	memory->bank.client = &memory->client;
 	memory->snapshot = config->snapshot;
-	memory->has = config->has;
 	memory->kernel_start = config->kernel_start;
 	memory->paging = config->paging;
 	memory->counts = config->counts;

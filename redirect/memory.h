@@ -23,15 +23,15 @@ enum { TRANSLATIONS = 512 };
 enum product_gap {
 	PRODUCT_GAP_NONE, /* the page tables did */
 	PRODUCT_GAP_FULL, /* the overlay takes no more pages */
+	PRODUCT_GAP_LEFT_OUT,
 	PRODUCT_GAP_UNREADABLE,
 };
 
 struct product_memory {
 	struct tlb_client client; /* MUST BE FIRST: fill() finds us by it */
 	struct tlb bank;
-	struct tlb *other_bank;         /* whose client asks ours: flushed with it; or NULL */
-	struct overlay_source snapshot; /* NULL pages are holes, or cannot be read */
-	bool (*has)(void *opaque, uint64_t paddr);
+	struct tlb *other_bank; /* whose client asks ours: flushed with it; or NULL */
+	struct page_source snapshot;
 	struct overlay *overlay;
 	struct paging paging;
 	struct translation {     /* of a page, by its number modulo TRANSLATIONS; what outlives calls, where a CPU's TLB would keep it */
@@ -51,14 +51,13 @@ struct product_memory {
 	enum product_gap gap;       /* of the last miss that was refused */
 	struct {
 		uint64_t fills, faults, holes; /* misses answered; refused; of the answered, reads at addresses without memory */
-		uint64_t unreadable;           /* pages that could not be read, each time */
+		uint64_t left_out, unreadable; /* pages that the snapshot should have, each time that one was needed */
 	} count;
 };
 
 struct product_memory_config {
-	struct overlay_source snapshot;
-	bool (*has)(void *opaque, uint64_t paddr); /* whether a page that snapshot.page() does not give is in the snapshot; NULL: none is */
-	struct paging paging;                      /* by the kernel's own page tables, swapper_pg_dir */
+	struct page_source snapshot;
+	struct paging paging; /* by the kernel's own page tables, swapper_pg_dir */
 	uint64_t kernel_start;
 	bool shadows; /* for tagged execution: values that come from the product carry `product_tag` */
 	uint8_t product_tag;

@@ -54,12 +54,15 @@ static void record_gaps(struct redirect *redirect)
 {
 	if (redirect->memory.count.holes != redirect->holes)
 		record_loss(redirect, LOSS_OUTSIDE);
+	if (redirect->memory.count.left_out != redirect->left_out)
+		record_loss(redirect, LOSS_LEFT_OUT);
 	if (redirect->memory.count.unreadable != redirect->unreadable)
 		record_loss(redirect, LOSS_UNREADABLE);
 	if (redirect->context.unfinished != redirect->unfinished && !redirect->call.lost)
 		record_loss(redirect, LOSS_BUDGET); /* all other reasons have been recorded */
 	redirect->unfinished = redirect->context.unfinished;
 	redirect->holes = redirect->memory.count.holes;
+	redirect->left_out = redirect->memory.count.left_out;
 	redirect->unreadable = redirect->memory.count.unreadable;
 }
 
@@ -405,7 +408,6 @@ struct error *redirect_create(const struct redirect_config *config, struct redir
 	struct redirect *redirect = calloc(1, sizeof(*redirect));
 	const struct product_memory_config memory = {
 		.snapshot = config->product.memory,
-		.has = config->product.has,
 		.paging = config->product.paging,
 		.kernel_start = config->product.kernel_start,
 		.shadows = config->way == REDIRECT_TAGS,

@@ -22,11 +22,10 @@
 
 /* What is known of the product's kernel before anything of it runs. */
 struct product_facts {
-	struct overlay_source memory;
-	bool (*has)(void *opaque, uint64_t paddr); /* whether it has a page that memory.page() does not give */
-	struct paging paging;                      /* by swapper_pg_dir */
-	uint64_t kernel_start;                     /* first address of the kernel half */
-	uint64_t percpu;                           /* per-CPU base of the CPU that calls run on */
+	struct page_source memory;
+	struct paging paging;  /* by swapper_pg_dir */
+	uint64_t kernel_start; /* first address of the kernel half */
+	uint64_t percpu;       /* per-CPU base of the CPU that calls run on */
 };
 
 struct redirect;

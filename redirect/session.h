@@ -91,9 +91,9 @@ struct redirect {
 		uint64_t count; /* what they return in product context */
 		unsigned bits;  /* of the product's clock source; 0: the TSC */
 	} clock;
-	uint64_t holes, unreadable, unfinished; /* of memory.count and context, as far as they are recorded */
-	bool active, ready;                     /* tools run; the product is set up */
-	bool namespaces_noted;                  /* that they cannot be changed */
+	uint64_t holes, left_out, unreadable, unfinished; /* of memory.count and context, as far as they are recorded */
+	bool active, ready;                               /* tools run; the product is set up */
+	bool namespaces_noted;                            /* that they cannot be changed */
 	struct repetition repetition;
 
 	/* Addresses of the trusted kernel's functions. */

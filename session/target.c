@@ -16,14 +16,21 @@ static struct error *open_image(struct target *target, const char *path)
 	return err ? error_prefix(err, "%s", path) : NULL;
 }
 
+static struct error *find_kernel(struct target *target, const struct landmarks *landmarks)
+{
+	struct error *err = product_find(target->snapshot, landmarks, &target->product);
+
+	target->found = !err;
+	return err;
+}
+
 /* The kernel that the snapshot shows by itself, then its image. */
 static struct error *find_by_memory(struct target *target, const struct kernel_sources *sources, struct error **ret_lack)
 {
-	struct error *err = product_find(target->snapshot, NULL, &target->product);
+	struct error *err = find_kernel(target, NULL);
 
 	if (err)
 		return err;
-	target->found = true;
 	*ret_lack = kernel_find(&target->product.banner, sources, &target->kernel_path);
 	if (*ret_lack)
 		return NULL;
@@ -31,56 +38,76 @@ static struct error *find_by_memory(struct target *target, const struct kernel_s
 	return err ? err : product_complete(&target->product, &target->landmarks);
 }
 
-/* The image is given: it also says where to look. If it does not fit, the memory says what would. */
+/* What is said about an image that does not fit: which one would. Takes over err, which product_find() has of the image. */
+static struct error *explain_misfit(struct target *target, const struct kernel_sources *sources, struct error *err)
+{
+	struct error *other = find_kernel(target, NULL), *lack = NULL;
+
+	if (!other)
+		lack = kernel_find(&target->product.banner, sources, &target->kernel_path);
+	error_destroy(other);
+	if (!lack)
+		return err;
+	error_destroy(err);
+	return lack;
+}
+
+/* The image is given: it also says where to look. */
 static struct error *find_by_image(struct target *target, const struct kernel_sources *sources)
 {
-	struct error *err = open_image(target, sources->file), *lack = NULL, *other;
+	struct error *err = open_image(target, sources->file);
 
 	if (err)
 		return err;
-	err = product_find(target->snapshot, &target->landmarks, &target->product);
-	if (err) {
-		other = product_find(target->snapshot, NULL, &target->product);
-		target->found = !other;
-		if (!other)
-			lack = kernel_find(&target->product.banner, sources, &target->kernel_path);
-		error_destroy(other);
-		if (!lack)
-			return err;
-		error_destroy(err);
-		return lack;
-	}
-	target->found = true;
+	err = find_kernel(target, &target->landmarks);
+	if (err)
+		return explain_misfit(target, sources, err);
 	target->kernel_path = strdup(sources->file);
 	return target->kernel_path ? product_complete(&target->product, &target->landmarks) : error_create("out of memory");
 }
 
-struct error *target_identify(struct target *target, const char *snapshot, const struct kernel_sources *sources, struct error **ret_lack)
+struct error *target_identify(struct target *target, const struct kernel_sources *sources, struct error **ret_lack)
 {
 	struct error *err;
 
 	*ret_lack = NULL;
 	err = sources->file ? find_by_image(target, sources) : find_by_memory(target, sources, ret_lack);
-	return err ? error_prefix(err, "%s", snapshot) : NULL;
+	return err ? error_prefix(err, "%s", target->name) : NULL;
 }
 
-struct error *target_open(const char *snapshot, const struct kernel_sources *sources, struct target *ret, struct error **ret_lack)
+bool target_recognise(struct target *target, const struct landmarks *landmarks)
 {
-	struct error *err;
+	struct error *err = find_kernel(target, landmarks);
 
-	*ret = (struct target){0};
-	*ret_lack = NULL;
-	err = snapshot_open(snapshot, &ret->snapshot);
-	return err ? err : target_identify(ret, snapshot, sources, ret_lack);
+	if (!err)
+		err = product_complete(&target->product, landmarks);
+	if (!err)
+		return true;
+	error_destroy(err);
+	target_forget(target);
+	return false;
+}
+
+void target_forget(struct target *target)
+{
+	if (target->found)
+		product_deinit(&target->product);
+	target->found = false;
+}
+
+struct error *target_open(struct target *target, const char *snapshot)
+{
+	*target = (struct target){.name = strdup(snapshot)};
+	return target->name ? snapshot_open(snapshot, &target->snapshot) : error_create("out of memory");
 }
 
 void target_close(struct target *target)
 {
-	if (target->found)
-		product_deinit(&target->product);
+	target_forget(target);
 	kernel_close(&target->kernel);
 	file_close(&target->file);
 	free(target->kernel_path);
 	snapshot_close(target->snapshot);
+	free(target->name);
 	*target = (struct target){0};
 }

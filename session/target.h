@@ -8,6 +8,7 @@
 #include "product/product.h"
 
 struct target {
+	char *name; /* of the snapshot, for messages */
 	struct snapshot *snapshot;
 	bool found; /* the kernel: product is valid */
 	struct product product;
@@ -17,13 +18,22 @@ struct target {
 	struct landmarks landmarks;
 };
 
-/* Identifies the kernel in target->snapshot, which is open; as target_open() does. `snapshot` is its name, for messages. */
-struct error *target_identify(struct target *target, const char *snapshot, const struct kernel_sources *sources, struct error **ret_lack);
 /*
- * Opens the snapshot and identifies the kernel, with its image if that is to be had. An error leaves in *ret what was reached before it;
- * *ret_lack says why there is no image although nobody asked for a certain one (else NULL). target_close() in any case.
+ * Opening has two steps, and nobody but these functions fills in a target. All of them leave in the target what was reached before an
+ * error; target_close() in any case.
  */
-struct error *target_open(const char *snapshot, const struct kernel_sources *sources, struct target *ret, struct error **ret_lack);
+
+/* The snapshot. */
+struct error *target_open(struct target *target, const char *snapshot);
+/*
+ * The kernel in it: by the image that `sources` names, or as the memory shows it; with its image, if that is to be had. *ret_lack says why
+ * there is no image although nobody asked for a certain one (else NULL).
+ */
+struct error *target_identify(struct target *target, const struct kernel_sources *sources, struct error **ret_lack);
+/* The same for a kernel of which the landmarks are known, and no image is needed. Whether it is the one in the snapshot. */
+bool target_recognise(struct target *target, const struct landmarks *landmarks);
+/* Takes back that the kernel was found. */
+void target_forget(struct target *target);
 /* A zeroed target is allowed. */
 void target_close(struct target *target);
 

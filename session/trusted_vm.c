@@ -59,20 +59,14 @@ static bool is_wanted(const struct checkpoint *checkpoint, const struct kernel_s
 	return good;
 }
 
-/* Whether the kernel is the one in the snapshot, at the place where it is; then target->product is filled in. */
+/* Whether the kernel is the one in the snapshot, at the place where it is. */
 static bool is_in_snapshot(struct target *target, const struct trusted_kernel *kernel)
 {
-	struct error *err = product_find(target->snapshot, &kernel->landmarks, &target->product);
-
-	target->found = !err;
-	if (!err)
-		err = product_complete(&target->product, &kernel->landmarks);
-	if (!err && target->product.vbase == kernel->base && (target->product.paging.mode == PAGING_5LEVEL) == kernel->five_level)
+	if (!target_recognise(target, &kernel->landmarks))
+		return false;
+	if (target->product.vbase == kernel->base && (target->product.paging.mode == PAGING_5LEVEL) == kernel->five_level)
 		return true;
-	error_destroy(err);
-	if (target->found)
-		product_deinit(&target->product);
-	target->found = false;
+	target_forget(target);
 	return false;
 }
 
@@ -134,9 +128,9 @@ static struct error *lacks_kernel(struct error *lack)
 	return lack ? lack : error_create("the snapshot's kernel was not identified");
 }
 
-static struct error *open_kernel(struct target *target, const char *snapshot_name, const struct kernel_sources *sources)
+static struct error *open_kernel(struct target *target, const struct kernel_sources *sources)
 {
-	struct error *lack = NULL, *err = target_identify(target, snapshot_name, sources, &lack);
+	struct error *lack = NULL, *err = target_identify(target, sources, &lack);
 
 	if (err) {
 		error_destroy(lack);
@@ -230,10 +224,10 @@ static void keep(const struct cache *cache, const struct trusted_vm *vm)
 	free(key);
 }
 
-static struct error *boot(struct target *target, const char *snapshot_name, const struct kernel_sources *sources,
-			  const struct trusted_vm_options *options, struct trusted_vm *vm)
+static struct error *boot(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
+			  struct trusted_vm *vm)
 {
-	struct error *err = open_kernel(target, snapshot_name, sources);
+	struct error *err = open_kernel(target, sources);
 
 	if (!err)
 		err = options->identified(options->opaque, &target->product);
@@ -249,8 +243,8 @@ static struct error *boot(struct target *target, const char *snapshot_name, cons
 	return run_to_agent(vm, &options->cancel);
 }
 
-struct error *trusted_vm_open(struct target *target, const char *snapshot_name, const struct kernel_sources *sources,
-			      const struct trusted_vm_options *options, struct courier *courier, struct trusted_vm *ret)
+struct error *trusted_vm_open(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
+			      struct courier *courier, struct trusted_vm *ret)
 {
 	bool cached = options->cache->directory >= 0;
 	struct error *err;
@@ -261,7 +255,7 @@ struct error *trusted_vm_open(struct target *target, const char *snapshot_name, 
 		courier_init(courier, ret->machine);
 		return options->identified(options->opaque, &target->product);
 	}
-	err = boot(target, snapshot_name, sources, options, ret);
+	err = boot(target, sources, options, ret);
 	if (!err && cached)
 		keep(options->cache, ret);
 	return err ? err : trusted_kernel_symbols(&ret->kernel, ret->machine, &ret->symbols);

@@ -28,11 +28,11 @@ struct trusted_vm_options {
 };
 
 /*
- * A VM for the kernel in the snapshot, whose target->snapshot is open: fills in the target's product, too. The courier's agent has said
+ * A VM for the kernel in the snapshot, which target_open() has opened; the kernel is identified on the way. The courier's agent has said
  * HYPERCALL_READY. sources: where to look for the kernel's image, if there is no checkpoint.
  */
-struct error *trusted_vm_open(struct target *target, const char *snapshot_name, const struct kernel_sources *sources,
-			      const struct trusted_vm_options *options, struct courier *courier, struct trusted_vm *ret);
+struct error *trusted_vm_open(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
+			      struct courier *courier, struct trusted_vm *ret);
 /* A zeroed one is allowed. */
 void trusted_vm_close(struct trusted_vm *vm);
 

@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check(struct snapshot *snapshot)
 {
 	uint64_t end = 0, place = 0, start;
+	enum page_lack lack;
 
 	for (size_t i = 0; i < snapshot->extents; i++) {
 		const struct snapshot_extent *extent = &snapshot->extent[i];
@@ -24,7 +25,7 @@ static void check(struct snapshot *snapshot)
 			abort();
 		end = extent->paddr + extent->size;
 		place += extent->size;
-		if (!snapshot_page(snapshot, extent->paddr) || !snapshot_page(snapshot, end - 1))
+		if (!snapshot_page(snapshot, extent->paddr, &lack) || !snapshot_page(snapshot, end - 1, &lack))
 			abort();
 		if (snapshot_find(snapshot, extent->paddr) != extent || snapshot_find(snapshot, end - 1) != extent)
 			abort();

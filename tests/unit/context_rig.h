@@ -72,10 +72,11 @@ static inline bool on_privileged(void *opaque, struct cpu *cpu, enum privileged 
 	return false;
 }
 
-static inline const uint8_t *snapshot_page(void *opaque, uint64_t paddr)
+static inline const uint8_t *snapshot_page(void *opaque, uint64_t paddr, enum page_lack *ret_lack)
 {
 	struct scene *scene = opaque;
 
+	*ret_lack = PAGE_HOLE;
 	return paddr / PAGE_SIZE < PAGES ? (const uint8_t *)scene->snapshot[paddr / PAGE_SIZE] : NULL;
 }
 

@@ -16,12 +16,13 @@ struct rig {
 	struct overlay *overlay;
 };
 
-static const uint8_t *page_below(void *opaque, uint64_t paddr)
+static const uint8_t *page_below(void *opaque, uint64_t paddr, enum page_lack *ret_lack)
 {
 	struct rig *rig = opaque;
 	uint64_t number = paddr / PAGE_SIZE;
 
 	assert_int_equal(paddr % PAGE_SIZE, 0);
+	*ret_lack = PAGE_HOLE;
 	return number < PAGES && number != HOLE ? rig->below[number] : NULL;
 }
 

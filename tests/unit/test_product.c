@@ -374,14 +374,16 @@ static void assert_layout(int fd, const struct kernel_case *kernel, const struct
 {
 	struct snapshot *snapshot = open_snapshot(fd);
 	struct product product = find(snapshot, marks);
+	enum page_lack lack;
 	uint32_t word = 0;
 
 	assert_found(&product, kernel, true);
 	assert_int_equal(snapshot->extents, hole ? 2 : 1);
 	if (hole) {
 		assert_int_equal(snapshot->extent[0].size, hole);
-		assert_null(snapshot_page(snapshot, hole));
-		assert_null(snapshot_page(snapshot, 4 * GIB - PAGE_SIZE));
+		assert_null(snapshot_page(snapshot, hole, &lack));
+		assert_int_equal(lack, PAGE_HOLE);
+		assert_null(snapshot_page(snapshot, 4 * GIB - PAGE_SIZE, &lack));
 		assert_true(snapshot_read(snapshot, 4 * GIB + 0x12345678, &word, 4));
 		assert_int_equal(word, 0x12345678);
 	}

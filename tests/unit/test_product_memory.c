@@ -11,7 +11,7 @@
 #include "util/error.h"
 
 /* Physical pages: 0 PML4, 1 PDPT, 2 PD, 3 PT; 4.. data; HOLE has no memory. */
-enum { PAGES = 16, DATA = 4, DEVICE = 40, UNREADABLE = 50, READ_ONLY = 9 };
+enum { PAGES = 16, DATA = 4, DEVICE = 40, UNREADABLE = 50, LEFT_OUT = 51, READ_ONLY = 9 };
 
 #define KERNEL 0xffff888000000000ull
 
@@ -21,18 +21,13 @@ struct rig {
 	struct product_memory memory;
 };
 
-static const uint8_t *page(void *opaque, uint64_t paddr)
+static const uint8_t *page(void *opaque, uint64_t paddr, enum page_lack *ret_lack)
 {
 	struct rig *rig = opaque;
 
 	rig->asked++;
+	*ret_lack = paddr / PAGE_SIZE == UNREADABLE ? PAGE_UNREADABLE : paddr / PAGE_SIZE == LEFT_OUT ? PAGE_LEFT_OUT : PAGE_HOLE;
 	return paddr / PAGE_SIZE < PAGES ? (const uint8_t *)rig->word[paddr / PAGE_SIZE] : NULL;
-}
-
-static bool has(void *opaque, uint64_t paddr)
-{
-	(void)opaque;
-	return paddr / PAGE_SIZE < PAGES || paddr / PAGE_SIZE == UNREADABLE;
 }
 
 /* KERNEL + n pages are physical pages DATA + n, then the read-only one, then DEVICE; the rest is not mapped. */
@@ -41,7 +36,6 @@ static int setup(void **state)
 	struct rig *rig = calloc(1, sizeof(*rig));
 	const struct product_memory_config config = {
 		.snapshot = {rig, page},
-		.has = has,
 		.paging = {.mode = PAGING_4LEVEL, .wp = true, .nxe = true, .maxphyaddr = 46},
 		.kernel_start = 1ull << 63,
 		.shadows = true,
@@ -149,6 +143,12 @@ static void test_gaps(void **state)
 	assert_int_equal(memory->gap, PRODUCT_GAP_UNREADABLE);
 	assert_false(product_memory_read_word(memory, KERNEL + 0x9000, 8, &word));
 	assert_int_equal(memory->count.unreadable, 3);
+	rig->word[3][9] = (uint64_t)LEFT_OUT * PAGE_SIZE | PTE_P | PTE_W;
+	product_memory_invalidate(memory);
+	assert_int_equal(ask(rig, KERNEL + 0x9000, false, &ret), TLB_FILL_FAULT);
+	assert_int_equal(memory->gap, PRODUCT_GAP_LEFT_OUT);
+	assert_int_equal(memory->count.left_out, 1);
+	assert_int_equal(memory->count.holes, 1);
 	assert_int_equal(ask(rig, KERNEL + 0xb000, false, &ret), TLB_FILL_FAULT);
 	assert_int_equal(memory->gap, PRODUCT_GAP_NONE);
 }

@@ -12,9 +12,17 @@
 
 #define MIB (1ull << 20)
 
+static enum page_lack lack_at(struct snapshot *snapshot, uint64_t paddr)
+{
+	enum page_lack lack;
+
+	return snapshot_page(snapshot, paddr, &lack) ? PAGE_THERE : lack;
+}
+
 static uint32_t first_word(struct snapshot *snapshot, uint64_t paddr)
 {
-	const uint8_t *page = snapshot_page(snapshot, paddr);
+	enum page_lack lack;
+	const uint8_t *page = snapshot_page(snapshot, paddr, &lack);
 	uint32_t word;
 
 	assert_non_null(page);
@@ -47,10 +55,10 @@ static void raw_offset_is_address(void **state)
 	assert_true(snapshot_peek(snapshot, MIB - 4, &word, 8));
 	assert_int_equal(word, 0x4444444433333333);
 	/* the last 100 bytes are no page */
-	assert_null(snapshot_page(snapshot, 6 * 1024 * MIB));
+	assert_int_equal(lack_at(snapshot, 6 * 1024 * MIB), PAGE_HOLE);
 	assert_false(snapshot_read(snapshot, 6 * 1024 * MIB - 4, &word, 8));
 	assert_false(snapshot_peek(snapshot, 6 * 1024 * MIB - 4, &word, 8));
-	assert_null(snapshot_page(snapshot, UINT64_MAX));
+	assert_int_equal(lack_at(snapshot, UINT64_MAX), PAGE_HOLE);
 	assert_int_equal(snapshot->lost, 0);
 	snapshot_close(snapshot);
 	close(fd);
@@ -60,6 +68,7 @@ static void pages_stay(void **state)
 {
 	int fd = new_file(4 * MIB);
 	struct snapshot *snapshot;
+	enum page_lack lack;
 	const uint8_t *page;
 	uint8_t byte;
 
@@ -67,13 +76,13 @@ static void pages_stay(void **state)
 	put_u32(fd, 2 * MIB, 0x12345678);
 	put_u32(fd, 3 * MIB, 0x12345678);
 	snapshot = open_snapshot(fd);
-	page = snapshot_page(snapshot, 2 * MIB);
+	page = snapshot_page(snapshot, 2 * MIB, &lack);
 	assert_int_equal(first_word(snapshot, 2 * MIB), 0x12345678);
 	assert_int_equal(ftruncate(fd, MIB + 10), 0);
-	assert_ptr_equal(snapshot_page(snapshot, 2 * MIB + 8), page);
+	assert_ptr_equal(snapshot_page(snapshot, 2 * MIB + 8, &lack), page);
 	assert_int_equal(first_word(snapshot, 2 * MIB), 0x12345678);
-	assert_null(snapshot_page(snapshot, 3 * MIB));
-	assert_null(snapshot_page(snapshot, MIB));
+	assert_int_equal(lack_at(snapshot, 3 * MIB), PAGE_UNREADABLE);
+	assert_int_equal(lack_at(snapshot, MIB), PAGE_UNREADABLE);
 	assert_int_equal(snapshot->lost, 2);
 	assert_false(snapshot_peek(snapshot, 3 * MIB, &byte, 1));
 	snapshot_close(snapshot);
@@ -128,10 +137,10 @@ static void core_extents(void **state)
 	assert_int_equal(first_word(snapshot, 1ull << 32), 0x22222222);
 	assert_true(snapshot_read(snapshot, (1ull << 32) - 4, &word, 8));
 	assert_int_equal(word, 0x2222222233333333);
-	assert_null(snapshot_page(snapshot, 0xa0000));
-	assert_null(snapshot_page(snapshot, 2 * MIB));
-	assert_null(snapshot_page(snapshot, (1ull << 32) + PAGE_SIZE));
-	assert_null(snapshot_page(snapshot, 1ull << 40));
+	assert_int_equal(lack_at(snapshot, 0xa0000), PAGE_HOLE);
+	assert_int_equal(lack_at(snapshot, 2 * MIB), PAGE_HOLE);
+	assert_int_equal(lack_at(snapshot, (1ull << 32) + PAGE_SIZE), PAGE_HOLE);
+	assert_int_equal(lack_at(snapshot, 1ull << 40), PAGE_HOLE);
 	assert_int_equal(snapshot->cpus, 0);
 	snapshot_close(snapshot);
 	close(fd);
@@ -190,9 +199,9 @@ static void core_overlaps(void **state)
 	assert_int_equal(first_word(snapshot, 0x12000), 3);
 	assert_int_equal(first_word(snapshot, 0x13000), 9);
 	assert_int_equal(first_word(snapshot, 0x14000), 10);
-	assert_null(snapshot_page(snapshot, 0x15000));
+	assert_int_equal(lack_at(snapshot, 0x15000), PAGE_HOLE);
 	assert_int_equal(first_word(snapshot, 0x20000), 4);
-	assert_null(snapshot_page(snapshot, 0x21000));
+	assert_int_equal(lack_at(snapshot, 0x21000), PAGE_HOLE);
 	snapshot_close(snapshot);
 	close(fd);
 }
