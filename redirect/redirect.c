@@ -90,7 +90,7 @@ void give_up(struct redirect *redirect, enum loss_cause cause, const char *reaso
 	if (redirect->context.nested) {
 		record_loss(redirect, cause);
 		cpu_request_exit(redirect->cpu, CPU_EXIT_CLIENT);
-	} else {
+	} else if (cause != LOSS_NOT_IN_MEMORY || !read_less(redirect)) {
 		abort_call(redirect, cause, reason);
 	}
 }
@@ -150,6 +150,8 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 		keep_directory(redirect);
 	redirect->stats.instructions += cpu_instructions(cpu) - redirect->call.started;
 	record_gaps(redirect);
+	if (redirect->call.shortened)
+		record_loss(redirect, LOSS_NOT_IN_MEMORY);
 	if (redirect->call.opens && result >= 0) {
 		result = install_placeholder(redirect, result);
 		cpu->gpr[RAX] = redirect->context.word == 8 ? (uint64_t)result : (uint32_t)result;
@@ -222,6 +224,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 		note_namespaces(redirect);
 		return refuse(redirect, EPERM);
 	}
+	shorten_read(redirect);
 	go_to_directory(redirect);
 	set_call_abi(redirect);
 	set_call_stack(redirect);

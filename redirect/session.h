@@ -47,6 +47,7 @@ struct call {
 	struct patch patch[MAX_PATCHES];
 	unsigned patches;
 	bool opens;
+	bool shortened;  /* it reads less than it was to: short_reads.c */
 	bool asked_disk; /* something was to be read from a disk */
 	unsigned lost;   /* bits of enum loss_cause: what has been recorded of it */
 };
@@ -84,7 +85,10 @@ struct redirect {
 	struct constant_site *site; /* constants.c */
 	unsigned sites;
 	bool work_put_off; /* the product's task has task work, such as the last half of a close */
-	uint64_t again;    /* pt_regs of the call whose body, entered next, has been judged: it goes to the trusted world; 0: none */
+	struct shorter {
+		uint64_t regs, count; /* pt_regs of the call, and bytes */
+	} shorter;                    /* short_reads.c */
+	uint64_t again; /* pt_regs of the call whose body, entered next, has been judged: it goes to the trusted world; 0: none */
 	struct clock {
 		uint64_t read[CLOCK_SOURCES]; /* addresses, in the order of clocks.c */
 		bool known;
@@ -257,6 +261,13 @@ enum mark_action return_to_caller(struct redirect *redirect, int64_t value);
 
 /* The body is about to sleep, in product context: for what. */
 enum loss_cause cause_of_wait(struct redirect *redirect);
+
+/* -- short_reads.c -- */
+
+/* The body lacks data of a disk. Whether the call begins anew, to read less. */
+bool read_less(struct redirect *redirect);
+/* Before a call on the product: it is one that has begun anew. */
+void shorten_read(struct redirect *redirect);
 
 /* -- spin.c -- */
 
