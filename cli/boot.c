@@ -252,14 +252,14 @@ static int report(struct machine *machine, enum machine_stop stop, const struct 
 /* The kernel is opened anew: what was known of it is gone since it was loaded. */
 static struct error *print_profile(struct profile *profile, const struct file *file, const struct boot_options *options)
 {
-	struct kernel kernel = {0};
-	struct error *err = kernel_open(file->data, file->size, &kernel);
+	struct kernel_image kernel = {0};
+	struct error *err = kernel_image_open(file->data, file->size, &kernel);
 
 	if (!err && options->kernel_base)
-		err = kernel_relocate(&kernel, options->kernel_base);
+		err = kernel_image_relocate(&kernel, options->kernel_base);
 	if (!err)
 		err = profile_print(profile, &kernel);
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	return err;
 }
 

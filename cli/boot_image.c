@@ -126,14 +126,14 @@ static void close_initrds(struct initrds *initrds)
 }
 
 /* To be freed. NULL: out of memory. */
-static char *make_command_line(const struct kernel *kernel, const struct boot_options *options)
+static char *make_command_line(const struct kernel_image *kernel, const struct boot_options *options)
 {
 	if (options->trusted)
 		return trusted_command_line(kernel->arch, options->append ? options->append : "");
 	return strdup(options->append ? options->append : KERNEL_DEFAULT_COMMAND_LINE);
 }
 
-static struct error *load_kernel(struct machine *machine, const struct kernel *kernel, const struct boot_options *options)
+static struct error *load_kernel(struct machine *machine, const struct kernel_image *kernel, const struct boot_options *options)
 {
 	struct initrds initrds = {0};
 	struct error *err = open_initrds(options, &initrds);
@@ -156,20 +156,20 @@ static struct error *load_kernel(struct machine *machine, const struct kernel *k
 static struct error *load_linux(struct machine *machine, const struct file *file, const struct boot_options *options,
 				struct panic_watch *watch)
 {
-	struct kernel kernel;
-	struct error *err = kernel_open(file->data, file->size, &kernel);
+	struct kernel_image kernel;
+	struct error *err = kernel_image_open(file->data, file->size, &kernel);
 
 	if (err)
 		return error_prefix(err, "%s", options->image);
 	if (options->kernel_base)
-		err = kernel_relocate(&kernel, options->kernel_base);
+		err = kernel_image_relocate(&kernel, options->kernel_base);
 	if (err)
 		err = error_prefix(err, "%s", options->image);
 	else
 		err = load_kernel(machine, &kernel, options);
 	if (!err)
 		err = panic_watch_start(watch, machine, &kernel);
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	return err;
 }
 

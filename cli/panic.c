@@ -22,7 +22,7 @@ static enum mark_action note_panic(void *opaque, struct cpu *cpu)
 	return MARK_EXIT;
 }
 
-struct error *panic_watch_start(struct panic_watch *watch, struct machine *machine, const struct kernel *kernel)
+struct error *panic_watch_start(struct panic_watch *watch, struct machine *machine, const struct kernel_image *kernel)
 {
 	struct kallsyms table;
 	struct error *err;

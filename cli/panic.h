@@ -12,7 +12,7 @@
 
 #include "cli/terminal.h"
 #include "emu/machine.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 struct panic_watch {
 	bool panicked;
@@ -20,7 +20,7 @@ struct panic_watch {
 };
 
 /* Call before the machine runs. The watch must outlive it. */
-struct error *panic_watch_start(struct panic_watch *watch, struct machine *machine, const struct kernel *kernel);
+struct error *panic_watch_start(struct panic_watch *watch, struct machine *machine, const struct kernel_image *kernel);
 /* machine_run() that also ends after a panic, as soon as the kernel has said what it has to say, with MACHINE_STOP_LIMIT. */
 enum machine_stop panic_watch_run(struct panic_watch *watch, struct machine *machine, const struct terminal *terminal, uint64_t limit);
 

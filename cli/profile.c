@@ -70,7 +70,7 @@ static void print_line(double samples, double total, const char *name)
 	fprintf(stderr, "%6.2f %%  %s\n", 100 * samples / total, name);
 }
 
-struct error *profile_print(struct profile *profile, const struct kernel *kernel)
+struct error *profile_print(struct profile *profile, const struct kernel_image *kernel)
 {
 	double total = profile->samples + profile->user;
 	struct function *functions = calloc(profile->samples + 1, sizeof(*functions));

@@ -6,7 +6,7 @@
 #define XRAY86_CLI_PROFILE_H
 
 #include "emu/machine.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 /* A prime, so that no loop of the guest keeps step with it. */
 enum { PROFILE_INTERVAL = 20011 };
@@ -20,7 +20,7 @@ struct profile {
 /* Notes where the CPU is. False: out of memory. */
 bool profile_sample(struct profile *profile, const struct machine *machine);
 /* Prints the functions with the most samples to stderr. The kernel is where it runs. */
-struct error *profile_print(struct profile *profile, const struct kernel *kernel);
+struct error *profile_print(struct profile *profile, const struct kernel_image *kernel);
 void profile_deinit(struct profile *profile);
 
 #endif

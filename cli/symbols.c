@@ -12,7 +12,7 @@
 #include "cli/sandbox.h"
 #include "loader/file.h"
 #include "loader/image.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 #include "loader/symbols.h"
 #include "util/quote.h"
 
@@ -158,7 +158,7 @@ static void print_wanted(const struct printer *printer, char *const *wanted, int
 
 /* -- the whole -- */
 
-static struct error *check_base(const struct kernel *kernel, uint64_t base)
+static struct error *check_base(const struct kernel_image *kernel, uint64_t base)
 {
 	uint64_t top = kernel->arch == KERNEL_X86_64 ? UINT64_MAX : UINT32_MAX;
 
@@ -168,7 +168,7 @@ static struct error *check_base(const struct kernel *kernel, uint64_t base)
 			    kernel->link_base, kernel->setup.alignment);
 }
 
-static struct error *print_symbols(const struct kernel *kernel, const struct symbols_options *options, int *ret_status)
+static struct error *print_symbols(const struct kernel_image *kernel, const struct symbols_options *options, int *ret_status)
 {
 	struct symbols symbols;
 	struct printer printer = {&symbols, kernel->arch == KERNEL_X86_64 ? 16 : 8};
@@ -197,14 +197,14 @@ static struct error *check_kind(const struct file *file)
 
 static struct error *run(const struct symbols_options *options, const struct file *file, int *ret_status)
 {
-	struct kernel kernel;
+	struct kernel_image kernel;
 	struct error *err = check_kind(file);
 
 	if (!err)
-		err = kernel_open(file->data, file->size, &kernel);
+		err = kernel_image_open(file->data, file->size, &kernel);
 	if (!err) {
 		err = print_symbols(&kernel, options, ret_status);
-		kernel_close(&kernel);
+		kernel_image_close(&kernel);
 	}
 	return err ? error_prefix(err, "%s", options->image) : NULL;
 }

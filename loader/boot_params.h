@@ -5,7 +5,7 @@
 #define XRAY86_LOADER_BOOT_PARAMS_H
 
 #include "emu/machine.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 enum { BOOT_PARAMS_SIZE = 4096 };
 

@@ -2,7 +2,7 @@
 #ifndef XRAY86_LOADER_BZIMAGE_H
 #define XRAY86_LOADER_BZIMAGE_H
 
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 bool bzimage_detect(const uint8_t *data, size_t size);
 /* Checks the header and fills in *ret_setup; *ret_payload points into data. */

@@ -58,7 +58,7 @@ static void locate_by_sections(Elf *elf, struct export_ranges *ret)
 	}
 }
 
-void exports_locate_by_sections(const struct kernel *kernel, struct export_ranges *ret)
+void exports_locate_by_sections(const struct kernel_image *kernel, struct export_ranges *ret)
 {
 	Elf *elf;
 

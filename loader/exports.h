@@ -8,7 +8,7 @@
 #define XRAY86_LOADER_EXPORTS_H
 
 #include "loader/kallsyms.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 enum { EXPORTS_MAX_RANGES = 2 };
 
@@ -23,7 +23,7 @@ struct export_ranges {
 /* By the symbols __start___ksymtab and so on. */
 void exports_locate_by_symbols(const struct kallsyms *table, struct export_ranges *ret);
 /* By the section headers of a kernel's ELF file, for kernels that lack those symbols. */
-void exports_locate_by_sections(const struct kernel *kernel, struct export_ranges *ret);
+void exports_locate_by_sections(const struct kernel_image *kernel, struct export_ranges *ret);
 
 /* Drops what is not in the view, or larger than any kernel's. */
 void exports_clip(const struct view *view, struct export_ranges *ranges);

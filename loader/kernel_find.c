@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "loader/file.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 #include "util/quote.h"
 
 enum verdict { NOT_THERE, UNREADABLE, OTHER_BUILD, RIGHT };

@@ -7,7 +7,7 @@
 #ifndef XRAY86_LOADER_KERNEL_PARAMETERS_H
 #define XRAY86_LOADER_KERNEL_PARAMETERS_H
 
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 /* For a kernel that nothing is said of: without it there would be nothing to see. */
 #define KERNEL_DEFAULT_COMMAND_LINE "console=ttyS0"

@@ -27,14 +27,14 @@ static uint64_t align_up(uint64_t value, uint64_t to)
 /* -- the kernel -- */
 
 /* How far from where it was linked for the kernel stands in physical memory. */
-static uint64_t physical_shift(const struct kernel *kernel)
+static uint64_t physical_shift(const struct kernel_image *kernel)
 {
 	return kernel->arch == KERNEL_I386 ? kernel->base - kernel->link_base : 0;
 }
 
-static struct error *place_kernel(struct machine *machine, const struct kernel *kernel, uint64_t *ret_end)
+static struct error *place_kernel(struct machine *machine, const struct kernel_image *kernel, uint64_t *ret_end)
 {
-	uint64_t shift = physical_shift(kernel), start = kernel->segment[0].paddr + shift, size = kernel_extent(kernel);
+	uint64_t shift = physical_shift(kernel), start = kernel->segment[0].paddr + shift, size = kernel_image_extent(kernel);
 
 	if (size < kernel->setup.init_size)
 		size = kernel->setup.init_size;
@@ -72,7 +72,7 @@ static bool fits(const struct machine *machine, uint64_t start, uint64_t end, ui
 }
 
 /* As high as it may be, so that it is out of the way of a kernel that grows. */
-static struct error *find_initrd_place(const struct machine *machine, const struct kernel *kernel, uint64_t kernel_end, uint64_t size,
+static struct error *find_initrd_place(const struct machine *machine, const struct kernel_image *kernel, uint64_t kernel_end, uint64_t size,
 				       uint64_t *ret)
 {
 	uint64_t start = align_up(kernel_end, PAGE_SIZE), limit = (uint64_t)kernel->setup.initrd_addr_max + 1;
@@ -87,8 +87,8 @@ static struct error *find_initrd_place(const struct machine *machine, const stru
 			    size, start, end);
 }
 
-static struct error *place_initrd(struct machine *machine, const struct kernel *kernel, uint64_t kernel_end, const struct linux_boot *boot,
-				  struct boot_values *values)
+static struct error *place_initrd(struct machine *machine, const struct kernel_image *kernel, uint64_t kernel_end,
+				  const struct linux_boot *boot, struct boot_values *values)
 {
 	uint64_t at;
 	struct error *err;
@@ -111,7 +111,8 @@ static struct error *place_initrd(struct machine *machine, const struct kernel *
 
 /* -- the rest -- */
 
-static struct error *place_command_line(struct machine *machine, const struct kernel *kernel, const char *text, struct boot_values *values)
+static struct error *place_command_line(struct machine *machine, const struct kernel_image *kernel, const char *text,
+					struct boot_values *values)
 {
 	size_t length = strlen(text), limit = kernel->setup.cmdline_size;
 
@@ -124,7 +125,7 @@ static struct error *place_command_line(struct machine *machine, const struct ke
 	return NULL;
 }
 
-static void place_boot_params(struct machine *machine, const struct kernel *kernel, const struct boot_values *values)
+static void place_boot_params(struct machine *machine, const struct kernel_image *kernel, const struct boot_values *values)
 {
 	uint8_t page[BOOT_PARAMS_SIZE];
 
@@ -181,13 +182,13 @@ static bool has_word(const char *text, const char *word)
  * Long mode cannot change between 4 and 5 levels, so the kernel uses what it is entered with: the decompressor decides
  * (arch/x86/boot/compressed/pgtable_64.c), or we in its place. A bare vmlinux does not say what it can do.
  */
-static bool wants_five_levels(const struct machine *machine, const struct kernel *kernel, const char *command_line)
+static bool wants_five_levels(const struct machine *machine, const struct kernel_image *kernel, const char *command_line)
 {
 	return machine->cpu->features & CPU_FEATURE_LA57 && (!kernel->setup.version || kernel->setup.xloadflags & XLF_5LEVEL_ENABLED) &&
 	       !has_word(command_line, "no5lvl");
 }
 
-static void enter(struct machine *machine, const struct kernel *kernel, const char *command_line)
+static void enter(struct machine *machine, const struct kernel_image *kernel, const char *command_line)
 {
 	struct machine_entry entry = {
 		.long_mode = kernel->arch == KERNEL_X86_64,
@@ -204,7 +205,7 @@ static void enter(struct machine *machine, const struct kernel *kernel, const ch
 	machine_enter(machine, &entry);
 }
 
-struct error *linux_boot(struct machine *machine, const struct kernel *kernel, const struct linux_boot *boot)
+struct error *linux_boot(struct machine *machine, const struct kernel_image *kernel, const struct linux_boot *boot)
 {
 	struct boot_values values = {0};
 	uint64_t kernel_end;

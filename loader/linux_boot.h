@@ -1,6 +1,6 @@
 /*
  * A Linux kernel into a machine: the last step of a boot loader, by the 32- or 64-bit boot protocol, but for the vmlinux inside the
- * bzImage: what its decompressor would do has been done by kernel_open() and kernel_relocate().
+ * bzImage: what its decompressor would do has been done by kernel_image_open() and kernel_image_relocate().
  *
  * Physical memory: boot parameters, GDT, page tables and command line stand from 64 KiB on, below 640 KiB; the kernel at the physical
  * address that it was linked for (i386: at the one that goes with its virtual base); the initial ramdisk at the end of the memory
@@ -10,7 +10,7 @@
 #define XRAY86_LOADER_LINUX_BOOT_H
 
 #include "emu/machine.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 /* A file of the initial ramdisk: a cpio archive, compressed or not. The kernel unpacks one after the other. */
 struct linux_initrd {
@@ -25,6 +25,6 @@ struct linux_boot {
 };
 
 /* Leaves the CPU at the kernel's entry point. */
-struct error *linux_boot(struct machine *machine, const struct kernel *kernel, const struct linux_boot *boot);
+struct error *linux_boot(struct machine *machine, const struct kernel_image *kernel, const struct linux_boot *boot);
 
 #endif

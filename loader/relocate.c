@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 enum { WORD = 4, MAX_LISTS = 3 };
 #define KERNEL_IMAGE_SIZE_64 (1ull << 30)
@@ -35,20 +35,20 @@ static const struct layout {
 /* -- which bases -- */
 
 /* Virtual less physical address. */
-static uint64_t map_offset(const struct kernel *kernel)
+static uint64_t map_offset(const struct kernel_image *kernel)
 {
 	return kernel->link_base - kernel->segment[0].paddr;
 }
 
 /* The room that KASLR leaves for the image: it is decompressed with its relocations where it then runs. */
-static uint64_t room_needed(const struct kernel *kernel)
+static uint64_t room_needed(const struct kernel_image *kernel)
 {
-	uint64_t extent = kernel_extent(kernel), file = kernel->elf_size + kernel->relocation_size;
+	uint64_t extent = kernel_image_extent(kernel), file = kernel->elf_size + kernel->relocation_size;
 
 	return extent > file ? extent : file;
 }
 
-static struct error *check_base(const struct kernel *kernel, uint64_t base)
+static struct error *check_base(const struct kernel_image *kernel, uint64_t base)
 {
 	uint64_t size = kernel->arch == KERNEL_X86_64 ? KERNEL_IMAGE_SIZE_64 : KERNEL_IMAGE_SIZE_32;
 	uint64_t first = kernel->link_base, step = kernel->setup.alignment, room = room_needed(kernel);
@@ -69,7 +69,7 @@ static struct error *check_base(const struct kernel *kernel, uint64_t base)
 /* -- adjusting -- */
 
 struct relocation {
-	const struct kernel *kernel;
+	const struct kernel_image *kernel;
 	uint8_t *image;
 	uint64_t delta, map;
 };
@@ -87,7 +87,7 @@ static void adjust(uint8_t *at, enum place place, uint64_t delta)
 /* The place in the file of `size` bytes linked for a physical address; NULL: nothing of that is in it. */
 static uint8_t *find_place(const struct relocation *relocation, uint64_t paddr, uint64_t size)
 {
-	const struct kernel *kernel = relocation->kernel;
+	const struct kernel_image *kernel = relocation->kernel;
 
 	for (unsigned i = 0; i < kernel->segments; i++) {
 		const struct kernel_segment *segment = &kernel->segment[i];
@@ -112,7 +112,7 @@ static struct error *adjust_at(const struct relocation *relocation, int32_t word
 
 /* -- the lists -- */
 
-static int32_t get_word(const struct kernel *kernel, size_t index)
+static int32_t get_word(const struct kernel_image *kernel, size_t index)
 {
 	int32_t word;
 
@@ -120,7 +120,7 @@ static int32_t get_word(const struct kernel *kernel, size_t index)
 	return word;
 }
 
-static const struct layout *find_layout(const struct kernel *kernel)
+static const struct layout *find_layout(const struct kernel_image *kernel)
 {
 	size_t words = kernel->relocation_size / WORD;
 	unsigned lists = 0;
@@ -138,7 +138,7 @@ static const struct layout *find_layout(const struct kernel *kernel)
 
 static struct error *adjust_all(const struct relocation *relocation)
 {
-	const struct kernel *kernel = relocation->kernel;
+	const struct kernel_image *kernel = relocation->kernel;
 	const struct layout *layout = find_layout(kernel);
 	struct error *err = NULL;
 	unsigned list = 0;
@@ -159,7 +159,7 @@ static struct error *adjust_all(const struct relocation *relocation)
 
 /* -- the whole -- */
 
-static struct error *make_own(struct kernel *kernel)
+static struct error *make_own(struct kernel_image *kernel)
 {
 	size_t size = kernel->elf_size + kernel->relocation_size;
 
@@ -174,7 +174,7 @@ static struct error *make_own(struct kernel *kernel)
 	return NULL;
 }
 
-static void move_segments(struct kernel *kernel, uint64_t delta)
+static void move_segments(struct kernel_image *kernel, uint64_t delta)
 {
 	uint64_t distance = kernel->base - kernel->segment[0].paddr;
 
@@ -186,7 +186,7 @@ static void move_segments(struct kernel *kernel, uint64_t delta)
 	}
 }
 
-struct error *kernel_relocate(struct kernel *kernel, uint64_t base)
+struct error *kernel_image_relocate(struct kernel_image *kernel, uint64_t base)
 {
 	struct relocation relocation = {.kernel = kernel, .delta = base - kernel->base, .map = map_offset(kernel)};
 	struct error *err;

@@ -114,7 +114,7 @@ struct error *symbols_open(const struct view *view, const struct export_ranges *
 	return NULL;
 }
 
-struct error *symbols_open_kernel(const struct kernel *kernel, uint64_t base, struct symbols *ret)
+struct error *symbols_open_kernel(const struct kernel_image *kernel, uint64_t base, struct symbols *ret)
 {
 	struct export_ranges ranges;
 	struct view view;

@@ -7,7 +7,7 @@
 
 #include "loader/exports.h"
 #include "loader/kallsyms.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 struct symbols {
 	struct kallsyms table;
@@ -29,7 +29,7 @@ struct symbols_cursor {
  */
 struct error *symbols_open(const struct view *view, const struct export_ranges *ranges, uint64_t shift, struct symbols *ret);
 /* The symbols of a kernel as they are when it stands at virtual address `base`; 0: where it is linked or relocated to. */
-struct error *symbols_open_kernel(const struct kernel *kernel, uint64_t base, struct symbols *ret);
+struct error *symbols_open_kernel(const struct kernel_image *kernel, uint64_t base, struct symbols *ret);
 /* A zeroed struct symbols is allowed. */
 void symbols_close(struct symbols *symbols);
 

@@ -1,11 +1,11 @@
 /* A kernel's memory by virtual address: see view.h. */
 #include "loader/view.h"
 
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 _Static_assert((int)VIEW_MAX_PIECES >= (int)KERNEL_MAX_SEGMENTS, "every kernel must fit a view");
 
-void view_of_kernel(const struct kernel *kernel, struct view *ret)
+void view_of_kernel(const struct kernel_image *kernel, struct view *ret)
 {
 	*ret = (struct view){.pointer_size = kernel->arch == KERNEL_X86_64 ? 8 : 4, .base = kernel->base, .end = kernel->base};
 	for (unsigned i = 0; i < kernel->segments; i++) {

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct kernel;
+struct kernel_image;
 
 enum { VIEW_MAX_PIECES = 32 };
 
@@ -30,7 +30,7 @@ struct view {
 };
 
 /* The segments of a kernel, where they are linked or relocated to. Holds as long as the kernel is open. */
-void view_of_kernel(const struct kernel *kernel, struct view *ret);
+void view_of_kernel(const struct kernel_image *kernel, struct view *ret);
 /* The bytes from vaddr on, and how many follow within the piece; NULL: none are known. */
 const uint8_t *view_at(const struct view *view, uint64_t vaddr, size_t *ret_size);
 /* The same, but NULL if they are fewer than `size`. */

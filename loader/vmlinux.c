@@ -1,4 +1,4 @@
-/* vmlinux: see vmlinux.h and, for what is promised of the result, kernel.h. */
+/* vmlinux: see vmlinux.h and, for what is promised of the result, kernel_image.h. */
 #include "loader/vmlinux.h"
 
 #include <gelf.h>
@@ -61,7 +61,7 @@ static struct error *find_end(Elf *elf, const GElf_Ehdr *ehdr, size_t size, uint
 
 /* -- segments -- */
 
-static struct error *add_segment(struct kernel *kernel, const struct kernel_segment *segment, uint64_t *end, size_t size)
+static struct error *add_segment(struct kernel_image *kernel, const struct kernel_segment *segment, uint64_t *end, size_t size)
 {
 	if (!segment->memory_size)
 		return NULL;
@@ -77,7 +77,7 @@ static struct error *add_segment(struct kernel *kernel, const struct kernel_segm
 	return include(segment->offset, segment->file_size, size, end);
 }
 
-static struct error *read_segments(Elf *elf, size_t size, struct kernel *ret, uint64_t *end)
+static struct error *read_segments(Elf *elf, size_t size, struct kernel_image *ret, uint64_t *end)
 {
 	size_t count;
 
@@ -107,7 +107,7 @@ static int by_paddr(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static struct error *check_segments(struct kernel *kernel)
+static struct error *check_segments(struct kernel_image *kernel)
 {
 	const struct kernel_segment *segment = kernel->segment;
 	bool entry_found = false;
@@ -124,7 +124,7 @@ static struct error *check_segments(struct kernel *kernel)
 }
 
 /* A kernel is linked for a virtual address that is a fixed distance above its physical one, and enters at a physical one. */
-static struct error *check_linux(struct kernel *kernel)
+static struct error *check_linux(struct kernel_image *kernel)
 {
 	const struct kernel_segment *lowest = &kernel->segment[0];
 	uint64_t distance = lowest->vaddr - lowest->paddr;
@@ -139,7 +139,7 @@ static struct error *check_linux(struct kernel *kernel)
 
 /* -- the whole -- */
 
-static struct error *read_elf(Elf *elf, const uint8_t *data, size_t size, struct kernel *ret)
+static struct error *read_elf(Elf *elf, const uint8_t *data, size_t size, struct kernel_image *ret)
 {
 	struct error *err;
 	GElf_Ehdr ehdr;
@@ -169,7 +169,7 @@ static struct error *read_elf(Elf *elf, const uint8_t *data, size_t size, struct
 	return NULL;
 }
 
-struct error *vmlinux_parse(const uint8_t *data, size_t size, struct kernel *ret)
+struct error *vmlinux_parse(const uint8_t *data, size_t size, struct kernel_image *ret)
 {
 	struct error *err;
 	Elf *elf;

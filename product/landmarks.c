@@ -23,7 +23,7 @@ static const struct symbol_row {
 	{"last_jiffies_update", offsetof(struct landmarks, last_tick), true},
 };
 
-static struct error *find_banner(const struct kernel *kernel, struct landmarks *ret)
+static struct error *find_banner(const struct kernel_image *kernel, struct landmarks *ret)
 {
 	for (unsigned i = 0; i < kernel->segments; i++) {
 		const struct kernel_segment *segment = &kernel->segment[i];
@@ -70,7 +70,7 @@ static struct error *find_values(const struct view *view, struct landmarks *ret)
 	return err ? err : find_value(view, ret->per_cpu_offset, view->pointer_size, "__per_cpu_offset", &ret->per_cpu_at_boot);
 }
 
-struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
+struct error *landmarks_of(const struct kernel_image *kernel, struct landmarks *ret)
 {
 	struct symbols symbols = {0};
 	struct error *err;
@@ -80,7 +80,7 @@ struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret)
 		.x86_64 = kernel->arch == KERNEL_X86_64,
 		.link_base = kernel->link_base,
 		.link_paddr = kernel->segment[0].paddr,
-		.size = kernel_extent(kernel),
+		.size = kernel_image_extent(kernel),
 		.alignment = kernel->setup.alignment,
 	};
 	err = find_banner(kernel, ret);

@@ -6,7 +6,7 @@
 #define XRAY86_PRODUCT_LANDMARKS_H
 
 #include "loader/banner.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 #include "loader/runtime_constants.h"
 
 /* Addresses are virtual, as linked; 0: not known, of those that only kallsyms has (on i386 it has no data). */
@@ -30,6 +30,6 @@ struct landmarks {
 };
 
 /* The kernel must not be relocated yet. The error says what the image lacks. */
-struct error *landmarks_of(const struct kernel *kernel, struct landmarks *ret);
+struct error *landmarks_of(const struct kernel_image *kernel, struct landmarks *ret);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 #include "util/error.h"
 
 enum program_file_kind {

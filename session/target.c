@@ -10,7 +10,7 @@ static struct error *open_image(struct target *target, const char *path)
 
 	if (err)
 		return err;
-	err = kernel_open(target->file.data, target->file.size, &target->kernel);
+	err = kernel_image_open(target->file.data, target->file.size, &target->kernel);
 	if (!err)
 		err = landmarks_of(&target->kernel, &target->landmarks);
 	return err ? error_prefix(err, "%s", path) : NULL;
@@ -104,7 +104,7 @@ struct error *target_open(struct target *target, const char *snapshot)
 void target_close(struct target *target)
 {
 	target_forget(target);
-	kernel_close(&target->kernel);
+	kernel_image_close(&target->kernel);
 	file_close(&target->file);
 	free(target->kernel_path);
 	snapshot_close(target->snapshot);

@@ -3,7 +3,7 @@
 #define XRAY86_SESSION_TARGET_H
 
 #include "loader/file.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 #include "loader/kernel_find.h"
 #include "product/product.h"
 
@@ -14,7 +14,7 @@ struct target {
 	struct product product;
 	char *kernel_path; /* of its image; NULL: not found */
 	struct file file;
-	struct kernel kernel; /* valid with kernel_path */
+	struct kernel_image kernel; /* valid with kernel_path */
 	struct landmarks landmarks;
 };
 

@@ -145,7 +145,7 @@ static struct error *open_kernel(struct target *target, const struct kernel_sour
 /* What is to be remembered of the kernel; it is relocated on the way. */
 static struct error *describe(struct target *target, uint64_t memory, struct trusted_kernel *ret)
 {
-	struct kernel *kernel = &target->kernel;
+	struct kernel_image *kernel = &target->kernel;
 	uint64_t delta = target->product.vbase - kernel->link_base;
 	struct error *err;
 
@@ -160,7 +160,7 @@ static struct error *describe(struct target *target, uint64_t memory, struct tru
 		ret->exports.range[i].start += delta;
 		ret->exports.range[i].end += delta;
 	}
-	err = kernel_relocate(kernel, ret->base);
+	err = kernel_image_relocate(kernel, ret->base);
 	for (unsigned i = 0; !err && i < kernel->segments; i++) {
 		const struct kernel_segment *segment = &kernel->segment[i];
 
@@ -171,7 +171,7 @@ static struct error *describe(struct target *target, uint64_t memory, struct tru
 	return err;
 }
 
-static struct error *load(struct trusted_vm *vm, const struct kernel *kernel)
+static struct error *load(struct trusted_vm *vm, const struct kernel_image *kernel)
 {
 	bool wide = kernel->arch == KERNEL_X86_64;
 	const uint8_t *agent = wide ? agent_x86_64 : agent_i386, *end = wide ? agent_x86_64_end : agent_i386_end;

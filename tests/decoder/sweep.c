@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "loader/file.h"
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 #include "tests/decoder/compare.h"
 
 /* -- classes of disagreement -- */
@@ -285,12 +285,12 @@ static int sweep_elf(struct sweep *sweep, const char *name)
 static int sweep_kernel(struct sweep *sweep, const char *name)
 {
 	struct file file = {0};
-	struct kernel kernel = {0};
+	struct kernel_image kernel = {0};
 	struct error *err = file_open(name, &file);
 	int status = 2;
 
 	if (!err)
-		err = kernel_open(file.data, file.size, &kernel);
+		err = kernel_image_open(file.data, file.size, &kernel);
 	if (!err) {
 		Elf *elf = elf_memory((char *)(uintptr_t)kernel.elf, kernel.elf_size);
 
@@ -300,7 +300,7 @@ static int sweep_kernel(struct sweep *sweep, const char *name)
 		fail(err->message, name);
 	}
 	error_destroy(err);
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	file_close(&file);
 	return status;
 }

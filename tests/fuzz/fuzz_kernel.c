@@ -1,18 +1,18 @@
 /*
  * Fuzzes everything that a Linux kernel's file goes through: the setup header, the decompressors, the ELF reader and the relocations. The
  * first byte chooses where the rest comes in: as it is; as a payload, behind a good setup header; and as a vmlinux, which is then
- * moved to another base. Whatever is accepted must be as kernel.h promises. `make fuzz` builds and runs it.
+ * moved to another base. Whatever is accepted must be as kernel_image.h promises. `make fuzz` builds and runs it.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MOVES = 4, SETUP_SIZE = 1024, PAYLOAD_LENGTH = 0x24c };
 
-static void check(const struct kernel *kernel)
+static void check(const struct kernel_image *kernel)
 {
 	if (kernel->relocations && kernel->relocations != kernel->elf + kernel->elf_size)
 		abort();
@@ -29,15 +29,15 @@ static void check(const struct kernel *kernel)
 
 static void try(const uint8_t *file, size_t size, uint64_t move)
 {
-	struct kernel kernel;
-	struct error *err = kernel_open(file, size, &kernel);
+	struct kernel_image kernel;
+	struct error *err = kernel_image_open(file, size, &kernel);
 
 	if (!err) {
 		check(&kernel);
-		err = kernel_relocate(&kernel, kernel.link_base + move);
+		err = kernel_image_relocate(&kernel, kernel.link_base + move);
 		if (!err)
 			check(&kernel);
-		kernel_close(&kernel);
+		kernel_image_close(&kernel);
 	}
 	error_destroy(err);
 }

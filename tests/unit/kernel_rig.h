@@ -14,7 +14,7 @@
 #include <zstd.h>
 
 #include "emu/machine.h" /* before elf.h, whose PF_W is a macro */
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 #include <elf.h>
 

@@ -16,7 +16,7 @@ enum { MEMORY = 64 << 20, PAGE = 4096 };
 
 struct test {
 	struct bytes image;
-	struct kernel kernel;
+	struct kernel_image kernel;
 	struct machine *machine;
 	struct linux_boot boot;
 };
@@ -25,7 +25,7 @@ static void setup_with(struct test *test, struct bytes elf, const struct machine
 {
 	*test = (struct test){.image = make_bzimage(pack_lz4(elf.data, elf.size)), .boot = {.command_line = "console=ttyS0"}};
 	free(elf.data);
-	assert_ok(kernel_open(test->image.data, test->image.size, &test->kernel));
+	assert_ok(kernel_image_open(test->image.data, test->image.size, &test->kernel));
 	assert_ok(machine_create(config, &test->machine));
 }
 
@@ -37,7 +37,7 @@ static void setup64(struct test *test)
 static void teardown(struct test *test)
 {
 	machine_destroy(test->machine);
-	kernel_close(&test->kernel);
+	kernel_image_close(&test->kernel);
 	free(test->image.data);
 }
 
@@ -138,7 +138,7 @@ static void enters_32(void **state)
 
 	(void)state;
 	setup_with(&test, make_vmlinux32(lists, 1), &config);
-	assert_ok(kernel_relocate(&test.kernel, RIG_MAP_32 + 0x1800000));
+	assert_ok(kernel_image_relocate(&test.kernel, RIG_MAP_32 + 0x1800000));
 	assert_ok(linux_boot(test.machine, &test.kernel, &test.boot));
 	cpu = test.machine->cpu;
 	assert_int_equal(cpu->rip, RIG_ENTRY + 0x800000);
@@ -161,7 +161,7 @@ static void bare_vmlinux(void **state)
 	uint64_t page;
 
 	(void)state;
-	assert_ok(kernel_open(elf.data, elf.size, &test.kernel));
+	assert_ok(kernel_image_open(elf.data, elf.size, &test.kernel));
 	assert_ok(machine_create(&(struct machine_config){.memory = MEMORY, .acpi = true}, &test.machine));
 	assert_ok(linux_boot(test.machine, &test.kernel, &test.boot));
 	page = test.machine->cpu->gpr[RSI];

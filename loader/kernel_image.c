@@ -1,5 +1,5 @@
 /* Opening kernels: see kernel.h. The formats are in bzimage.c, payload.c and vmlinux.c. */
-#include "loader/kernel.h"
+#include "loader/kernel_image.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "loader/vmlinux.h"
 
 /* What a bzImage's header says of the kernels of today, for one that comes without. */
-static void set_default_setup(struct kernel *kernel)
+static void set_default_setup(struct kernel_image *kernel)
 {
 	kernel->setup = (struct kernel_setup){
 		.alignment = 2 << 20,
@@ -18,7 +18,7 @@ static void set_default_setup(struct kernel *kernel)
 	};
 }
 
-static struct error *open_bzimage(const uint8_t *data, size_t size, struct kernel *ret)
+static struct error *open_bzimage(const uint8_t *data, size_t size, struct kernel_image *ret)
 {
 	const uint8_t *payload;
 	size_t payload_size, vmlinux_size;
@@ -32,7 +32,7 @@ static struct error *open_bzimage(const uint8_t *data, size_t size, struct kerne
 	return err ? error_prefix(err, "the kernel inside") : NULL;
 }
 
-static struct error *open_vmlinux(const uint8_t *data, size_t size, struct kernel *ret)
+static struct error *open_vmlinux(const uint8_t *data, size_t size, struct kernel_image *ret)
 {
 	struct error *err = vmlinux_parse(data, size, ret);
 
@@ -41,24 +41,24 @@ static struct error *open_vmlinux(const uint8_t *data, size_t size, struct kerne
 	return err;
 }
 
-struct error *kernel_open(const uint8_t *data, size_t size, struct kernel *ret)
+struct error *kernel_image_open(const uint8_t *data, size_t size, struct kernel_image *ret)
 {
 	struct error *err;
 
-	*ret = (struct kernel){0};
+	*ret = (struct kernel_image){0};
 	err = bzimage_detect(data, size) ? open_bzimage(data, size, ret) : open_vmlinux(data, size, ret);
 	if (err)
-		kernel_close(ret);
+		kernel_image_close(ret);
 	return err;
 }
 
-void kernel_close(struct kernel *kernel)
+void kernel_image_close(struct kernel_image *kernel)
 {
 	free(kernel->owned);
-	*kernel = (struct kernel){0};
+	*kernel = (struct kernel_image){0};
 }
 
-uint64_t kernel_extent(const struct kernel *kernel)
+uint64_t kernel_image_extent(const struct kernel_image *kernel)
 {
 	const struct kernel_segment *last = &kernel->segment[kernel->segments - 1];
 

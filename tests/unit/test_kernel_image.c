@@ -28,7 +28,7 @@ static struct bytes make_image64(void)
 
 /* -- what is read -- */
 
-static void check_segments(const struct kernel *kernel, uint64_t map)
+static void check_segments(const struct kernel_image *kernel, uint64_t map)
 {
 	assert_int_equal(kernel->segments, 2);
 	assert_int_equal(kernel->segment[0].offset, RIG_TEXT_AT);
@@ -39,28 +39,28 @@ static void check_segments(const struct kernel *kernel, uint64_t map)
 	assert_int_equal(kernel->entry, RIG_ENTRY);
 	assert_int_equal(kernel->link_base, map + RIG_TEXT);
 	assert_int_equal(kernel->base, map + RIG_TEXT);
-	assert_int_equal(kernel_extent(kernel), RIG_DATA + RIG_DATA_MEMORY - RIG_TEXT);
+	assert_int_equal(kernel_image_extent(kernel), RIG_DATA + RIG_DATA_MEMORY - RIG_TEXT);
 }
 
 static void bare_vmlinux(void **state)
 {
 	struct bytes elf64 = make_vmlinux64(NULL, 0), elf32 = make_vmlinux32((const uint32_t[]){0, 1}, 2);
-	struct kernel kernel;
+	struct kernel_image kernel;
 
 	(void)state;
-	assert_ok(kernel_open(elf64.data, elf64.size, &kernel));
+	assert_ok(kernel_image_open(elf64.data, elf64.size, &kernel));
 	assert_int_equal(kernel.arch, KERNEL_X86_64);
 	check_segments(&kernel, RIG_MAP_64);
 	assert_int_equal(kernel.setup.version, 0);
 	assert_ptr_equal(kernel.elf, elf64.data);
 	assert_null(kernel.relocations);
-	kernel_close(&kernel);
-	assert_ok(kernel_open(elf32.data, elf32.size, &kernel));
+	kernel_image_close(&kernel);
+	assert_ok(kernel_image_open(elf32.data, elf32.size, &kernel));
 	assert_int_equal(kernel.arch, KERNEL_I386);
 	check_segments(&kernel, RIG_MAP_32);
 	assert_int_equal(kernel.elf_size, RIG_FILE_END);
 	assert_int_equal(kernel.relocation_size, 8);
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	free(elf64.data);
 	free(elf32.data);
 }
@@ -68,10 +68,10 @@ static void bare_vmlinux(void **state)
 static void bzimage(void **state)
 {
 	struct bytes image = make_image64();
-	struct kernel kernel;
+	struct kernel_image kernel;
 
 	(void)state;
-	assert_ok(kernel_open(image.data, image.size, &kernel));
+	assert_ok(kernel_image_open(image.data, image.size, &kernel));
 	check_segments(&kernel, RIG_MAP_64);
 	assert_int_equal(kernel.setup.version, 0x20f);
 	assert_int_equal(kernel.setup.alignment, 0x200000);
@@ -81,12 +81,12 @@ static void bzimage(void **state)
 	assert_int_equal(kernel.setup.xloadflags, 0x7f);
 	assert_int_equal(kernel.setup.size, 0x202 + 0x6a - SETUP_HEADER_AT);
 	assert_memory_equal(kernel.setup.bytes, image.data + SETUP_HEADER_AT, kernel.setup.size);
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	image.data[0x201] = 0xff; /* a header longer than boot_params has room for */
-	assert_ok(kernel_open(image.data, image.size, &kernel));
+	assert_ok(kernel_image_open(image.data, image.size, &kernel));
 	assert_int_equal(kernel.setup.size, SETUP_HEADER_MAX);
-	kernel_close(&kernel);
-	kernel_close(&kernel); /* zeroed: allowed */
+	kernel_image_close(&kernel);
+	kernel_image_close(&kernel); /* zeroed: allowed */
 	free(image.data);
 }
 
@@ -94,9 +94,9 @@ static void bzimage(void **state)
 
 static void refuse(struct bytes file, const char *words)
 {
-	struct kernel kernel;
+	struct kernel_image kernel;
 
-	assert_error(kernel_open(file.data, file.size, &kernel), words);
+	assert_error(kernel_image_open(file.data, file.size, &kernel), words);
 	assert_null(kernel.owned);
 }
 
@@ -203,7 +203,7 @@ static void damaged_headers(void **state)
 
 enum { DELTA = 0x5400000, NEW_DATA_AT = RIG_DATA_AT + 0x10 };
 
-static uint64_t get(const struct kernel *kernel, size_t at, size_t size)
+static uint64_t get(const struct kernel_image *kernel, size_t at, size_t size)
 {
 	uint64_t value = 0;
 
@@ -211,10 +211,10 @@ static uint64_t get(const struct kernel *kernel, size_t at, size_t size)
 	return value;
 }
 
-static void open_packed(struct bytes elf, struct kernel *ret, struct bytes *ret_image)
+static void open_packed(struct bytes elf, struct kernel_image *ret, struct bytes *ret_image)
 {
 	*ret_image = make_bzimage(pack_zstd(elf.data, elf.size));
-	assert_ok(kernel_open(ret_image->data, ret_image->size, ret));
+	assert_ok(kernel_image_open(ret_image->data, ret_image->size, ret));
 	free(elf.data);
 }
 
@@ -227,11 +227,11 @@ static void relocates_64(void **state)
 	const uint32_t old_lists[] = {0, data + 0x10, data + 0xff8, 0, text + 0x20, 0, text + 1, text + 0x1ffc};
 	const uint32_t new_lists[] = {0, data + 0x10, 0, text + 1};
 	struct bytes image;
-	struct kernel kernel;
+	struct kernel_image kernel;
 
 	(void)state;
 	open_packed(make_vmlinux64(old_lists, 8), &kernel, &image);
-	assert_ok(kernel_relocate(&kernel, kernel.link_base + DELTA));
+	assert_ok(kernel_image_relocate(&kernel, kernel.link_base + DELTA));
 	assert_int_equal(get(&kernel, NEW_DATA_AT, 8), 0x1111111111111111 + DELTA);
 	assert_int_equal(get(&kernel, RIG_DATA_AT + 0xff8, 8), 0x1111111111111111 + DELTA);
 	assert_int_equal(get(&kernel, RIG_TEXT_AT + 0x20, 4), 0x90909090 - DELTA);
@@ -243,16 +243,16 @@ static void relocates_64(void **state)
 	assert_int_equal(kernel.segment[1].vaddr, RIG_MAP_64 + RIG_DATA + DELTA);
 	assert_int_equal(kernel.segment[1].paddr, RIG_DATA);
 	/* And back: nothing is left of it. */
-	assert_ok(kernel_relocate(&kernel, kernel.link_base));
+	assert_ok(kernel_image_relocate(&kernel, kernel.link_base));
 	assert_int_equal(get(&kernel, NEW_DATA_AT, 8), 0x1111111111111111);
 	assert_int_equal(kernel.segment[1].vaddr, RIG_MAP_64 + RIG_DATA);
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	free(image.data);
 	open_packed(make_vmlinux64(new_lists, 4), &kernel, &image);
-	assert_ok(kernel_relocate(&kernel, kernel.link_base + DELTA));
+	assert_ok(kernel_image_relocate(&kernel, kernel.link_base + DELTA));
 	assert_int_equal(get(&kernel, NEW_DATA_AT, 8), 0x1111111111111111 + DELTA);
 	assert_int_equal(get(&kernel, RIG_TEXT_AT + 1, 4), LOW(0x90909090 + DELTA));
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	free(image.data);
 }
 
@@ -261,16 +261,16 @@ static void relocates_32(void **state)
 {
 	const uint32_t lists[] = {0, RIG_MAP_32 + RIG_DATA + 0x10, RIG_MAP_32 + RIG_TEXT + 1};
 	struct bytes elf = make_vmlinux32(lists, 3);
-	struct kernel kernel;
+	struct kernel_image kernel;
 
 	(void)state;
-	assert_ok(kernel_open(elf.data, elf.size, &kernel));
-	assert_ok(kernel_relocate(&kernel, kernel.link_base + DELTA));
+	assert_ok(kernel_image_open(elf.data, elf.size, &kernel));
+	assert_ok(kernel_image_relocate(&kernel, kernel.link_base + DELTA));
 	assert_int_equal(get(&kernel, NEW_DATA_AT, 4), 0x11111111 + DELTA);
 	assert_int_equal(get(&kernel, RIG_TEXT_AT + 1, 4), LOW(0x90909090 + DELTA));
 	assert_int_equal(elf.data[NEW_DATA_AT + 3], 0x11);
 	assert_int_equal(elf.data[NEW_DATA_AT + 2], 0x11);
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	free(elf.data);
 }
 
@@ -279,24 +279,24 @@ static void relocates_percpu(void **state)
 {
 	const uint32_t lists[] = {0, LOW(RIG_MAP_64 + RIG_DATA + 0x10), 0, 0};
 	struct bytes elf = make_vmlinux64(lists, 4), image;
-	struct kernel kernel;
+	struct kernel_image kernel;
 
 	(void)state;
 	phdr(elf)[1].p_vaddr = 0;
 	open_packed(elf, &kernel, &image);
-	assert_ok(kernel_relocate(&kernel, kernel.link_base + DELTA));
+	assert_ok(kernel_image_relocate(&kernel, kernel.link_base + DELTA));
 	assert_int_equal(get(&kernel, NEW_DATA_AT, 8), 0x1111111111111111 + DELTA);
 	assert_int_equal(kernel.segment[1].vaddr, 0);
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	free(image.data);
 }
 
-static void check_bases(const struct kernel *good, const uint64_t *bases, unsigned count, const char *words)
+static void check_bases(const struct kernel_image *good, const uint64_t *bases, unsigned count, const char *words)
 {
 	for (unsigned i = 0; i < count; i++) {
-		struct kernel kernel = *good;
+		struct kernel_image kernel = *good;
 
-		assert_error(kernel_relocate(&kernel, bases[i]), words);
+		assert_error(kernel_image_relocate(&kernel, bases[i]), words);
 	}
 }
 
@@ -312,24 +312,24 @@ static void refuses_bases(void **state)
 	const uint64_t bad32[] = {RIG_MAP_32, RIG_MAP_32 + (512 << 20), RIG_MAP_32 + (512 << 20) - 0x200000, RIG_MAP_64 + RIG_TEXT};
 	const uint32_t empty64[] = {0, 0, 0}, empty32[] = {0};
 	struct bytes image, elf = make_vmlinux32(empty32, 1);
-	struct kernel kernel;
+	struct kernel_image kernel;
 
 	(void)state;
 	open_packed(make_vmlinux64(empty64, 3), &kernel, &image);
 	check_bases(&kernel, bad64, sizeof(bad64) / sizeof(bad64[0]),
 		    "this kernel can be at 0xffffffff81000000 to 0xffffffffbfc00000, in steps of 0x200000");
-	assert_ok(kernel_relocate(&kernel, 0xffffffffbfc00000));
-	kernel_close(&kernel);
+	assert_ok(kernel_image_relocate(&kernel, 0xffffffffbfc00000));
+	kernel_image_close(&kernel);
 	free(image.data);
-	assert_ok(kernel_open(elf.data, elf.size, &kernel));
+	assert_ok(kernel_image_open(elf.data, elf.size, &kernel));
 	check_bases(&kernel, bad32, sizeof(bad32) / sizeof(bad32[0]), "this kernel can be at 0xc1000000 to 0xdfc00000");
-	kernel_close(&kernel);
+	kernel_image_close(&kernel);
 	free(elf.data);
 	elf = make_vmlinux64(NULL, 0);
-	assert_ok(kernel_open(elf.data, elf.size, &kernel));
-	assert_ok(kernel_relocate(&kernel, kernel.link_base)); /* nothing to do */
-	assert_error(kernel_relocate(&kernel, kernel.link_base + DELTA), "give the bzImage");
-	kernel_close(&kernel);
+	assert_ok(kernel_image_open(elf.data, elf.size, &kernel));
+	assert_ok(kernel_image_relocate(&kernel, kernel.link_base)); /* nothing to do */
+	assert_error(kernel_image_relocate(&kernel, kernel.link_base + DELTA), "give the bzImage");
+	kernel_image_close(&kernel);
 	free(elf.data);
 }
 
@@ -352,11 +352,11 @@ static void refuses_relocations(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		struct bytes image;
-		struct kernel kernel;
+		struct kernel_image kernel;
 
 		open_packed(make_vmlinux64(lists[i].words, lists[i].count), &kernel, &image);
-		assert_error(kernel_relocate(&kernel, kernel.link_base + DELTA), lists[i].say);
-		kernel_close(&kernel);
+		assert_error(kernel_image_relocate(&kernel, kernel.link_base + DELTA), lists[i].say);
+		kernel_image_close(&kernel);
 		free(image.data);
 	}
 }

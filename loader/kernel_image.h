@@ -1,15 +1,15 @@
 /*
  * A Linux kernel as a file holds it, made ready to be placed in memory: an unmodified bzImage, or the vmlinux that is inside one.
  *
- * kernel_open() is pure and takes hostile bytes: afterwards the file parts of all segments lie within `elf`, segments are not larger in
- * the file than in memory, do not wrap and do not overlap, the entry point is in one of them, and `elf` is followed by the relocations.
- * What kernel_relocate() changes is the copy in memory.
+ * kernel_image_open() is pure and takes hostile bytes: afterwards the file parts of all segments lie within `elf`, segments are not larger
+ * in the file than in memory, do not wrap and do not overlap, the entry point is in one of them, and `elf` is followed by the relocations.
+ * What kernel_image_relocate() changes is the copy in memory.
  *
  * x86-64: addresses of the image are __START_KERNEL_map (ffffffff80000000h) + physical; the virtual place and the physical one are
  * independent. i386: they are PAGE_OFFSET + physical, and go together.
  */
-#ifndef XRAY86_LOADER_KERNEL_H
-#define XRAY86_LOADER_KERNEL_H
+#ifndef XRAY86_LOADER_KERNEL_IMAGE_H
+#define XRAY86_LOADER_KERNEL_IMAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,9 +41,9 @@ struct kernel_setup {
 	uint8_t bytes[SETUP_HEADER_MAX]; /* from 1f1h on */
 };
 
-struct kernel {
+struct kernel_image {
 	enum kernel_arch arch;
-	const uint8_t *elf; /* the vmlinux; relocated in place by kernel_relocate() */
+	const uint8_t *elf; /* the vmlinux; relocated in place by kernel_image_relocate() */
 	size_t elf_size;
 	const uint8_t *relocations; /* what stands behind it, or NULL */
 	size_t relocation_size;
@@ -57,17 +57,17 @@ struct kernel {
 };
 
 /* data must outlive *ret, whose elf may be in it. */
-struct error *kernel_open(const uint8_t *data, size_t size, struct kernel *ret);
-/* A zeroed struct kernel is allowed. */
-void kernel_close(struct kernel *kernel);
+struct error *kernel_image_open(const uint8_t *data, size_t size, struct kernel_image *ret);
+/* A zeroed struct kernel_image is allowed. */
+void kernel_image_close(struct kernel_image *kernel);
 
 /*
  * Moves the kernel to another virtual base, which must be one that KASLR could have chosen. i386: its physical place goes with it.
- * After an error the kernel is good for kernel_close() only.
+ * After an error the kernel is good for kernel_image_close() only.
  */
-struct error *kernel_relocate(struct kernel *kernel, uint64_t base);
+struct error *kernel_image_relocate(struct kernel_image *kernel, uint64_t base);
 
 /* Bytes from the lowest segment's start to the highest one's end, in memory. */
-uint64_t kernel_extent(const struct kernel *kernel);
+uint64_t kernel_image_extent(const struct kernel_image *kernel);
 
 #endif
