@@ -4,6 +4,7 @@
  */
 #include "product/product_search.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,11 +30,23 @@ static bool is_stopped(const struct search *search)
 	return cancel_wanted(&search->product->snapshot->cancel);
 }
 
+/* Nothing more will be looked into: what is there has been forged, or is damaged. */
+static bool is_spent(const struct search *search)
+{
+	return search->candidates >= MAX_CANDIDATES || !search->budget;
+}
+
+static bool has_ended(const struct search *search)
+{
+	return is_spent(search) || is_stopped(search);
+}
+
 /* Whether the banner, which stands at paddr, is the kernel's. */
 static bool try_candidate(struct search *search, uint64_t paddr, const struct banner *banner)
 {
-	if (search->candidates++ >= MAX_CANDIDATES || is_stopped(search))
+	if (has_ended(search))
 		return false;
+	search->candidates++;
 	search->product->banner = *banner;
 	search->product->banner_paddr = paddr;
 	return product_verify(search->product, search->landmarks, &search->budget);
@@ -55,10 +68,10 @@ static bool probe(struct search *search, uint64_t from, uint64_t to)
 	const struct landmarks *landmarks = search->landmarks;
 	uint64_t step = landmarks->alignment, phase = (landmarks->banner_at - landmarks->link_base) % step, start, end;
 
-	while (from < to && !is_stopped(search) && snapshot_next_data(search->product->snapshot, from, &start, &end)) {
+	while (from < to && !has_ended(search) && snapshot_next_data(search->product->snapshot, from, &start, &end)) {
 		uint64_t paddr = start + (phase + step - start % step) % step;
 
-		for (; paddr < end && paddr < to; paddr += step) {
+		for (; paddr < end && paddr < to && !has_ended(search); paddr += step) {
 			if (is_banner_at(search, paddr) && try_candidate(search, paddr, &landmarks->banner))
 				return true;
 		}
@@ -84,7 +97,7 @@ static bool scan_chunk(struct search *search, uint64_t paddr, size_t size)
 
 static bool scan_range(struct search *search, uint64_t start, uint64_t end)
 {
-	while (start < end && search->candidates < MAX_CANDIDATES && !is_stopped(search)) {
+	while (start < end && !has_ended(search)) {
 		uint64_t size = end - start < CHUNK ? end - start : CHUNK;
 
 		if (snapshot_peek(search->product->snapshot, start, search->chunk, size) && scan_chunk(search, start, size))
@@ -98,7 +111,7 @@ static bool scan(struct search *search, uint64_t from, uint64_t to)
 {
 	uint64_t start, end;
 
-	for (; from < to && !is_stopped(search) && snapshot_next_data(search->product->snapshot, from, &start, &end) && start < to;
+	for (; from < to && !has_ended(search) && snapshot_next_data(search->product->snapshot, from, &start, &end) && start < to;
 	     from = end) {
 		if (scan_range(search, start, end < to ? end : to))
 			return true;
@@ -157,13 +170,18 @@ static bool look_in_any_layout(struct search *search)
 
 static struct error *not_found(const struct search *search)
 {
-	char quoted[QUOTE_LINE];
+	char quoted[QUOTE_LINE], end[128] = "";
 
 	if (is_stopped(search))
 		return error_create("the search for its kernel was stopped");
+	if (is_spent(search))
+		snprintf(end, sizeof(end), " where it was searched, up to %u banners and %u pages like page tables: damaged, or forged?",
+			 search->candidates, MAX_TABLES - search->budget);
 	if (search->landmarks)
-		return error_create("no running kernel of this build is in it: %s",
+		return error_create("no running kernel of this build is in it%s: %s", end,
 				    quote_string(quoted, sizeof(quoted), search->landmarks->banner.text));
+	if (*end)
+		return error_create("no running Linux kernel is in it%s (--kernel FILE searches for one build only)", end);
 	if (!search->candidates)
 		return error_create("no Linux kernel is in it: give the physical memory of a machine that runs Linux");
 	return error_create("no running Linux kernel is in it, although %u banners are: was the snapshot made in early boot?",

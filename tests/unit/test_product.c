@@ -471,7 +471,33 @@ static void refuses_forgeries(void **state)
 		put(fd, at, forged, sizeof(forged));
 	for (uint64_t at = MIB; at < 2 * MIB - 512; at += 512)
 		put(fd, at, TEXT, strlen(TEXT));
-	assert_not_found(fd, NULL, "no running Linux kernel is in it");
+	assert_not_found(fd, NULL, "no running Linux kernel is in it where it was searched, up to ");
+}
+
+/* The search counts what it tries, and says that it has given up: a kernel behind so many banners would not be found. */
+static void tells_where_it_gives_up(void **state)
+{
+	struct kernel_case last = cases[0];
+	struct landmarks marks = landmarks_for(&last);
+	int fd = new_file(MEMORY);
+
+	(void)state;
+	last.pbase = MEMORY - 2 * SIZE;
+	put_kernel(fd, &last);
+	for (unsigned i = 0; i < 200; i++)
+		put(fd, i * 512, TEXT, strlen(TEXT));
+	assert_not_found(dup(fd), NULL, "where it was searched, up to 200 banners and ");
+	put(fd, 0, "x", 1);
+	{
+		struct snapshot *snapshot = open_snapshot(fd);
+		struct product product = find(snapshot, NULL);
+
+		assert_found(&product, &last, true);
+		product = find(snapshot, &marks); /* it looks at few places only */
+		assert_found(&product, &last, true);
+		snapshot_close(snapshot);
+	}
+	close(fd);
 }
 
 static void assert_incomplete(int fd, struct landmarks *marks, const char *words)
@@ -522,6 +548,7 @@ int main(void)
 		cmocka_unit_test(leaves_files_that_were_cut_off),
 		cmocka_unit_test(refuses_memory_without_a_kernel),
 		cmocka_unit_test(refuses_forgeries),
+		cmocka_unit_test(tells_where_it_gives_up),
 		cmocka_unit_test(refuses_damaged_kernels),
 	};
 
