@@ -218,7 +218,9 @@ lint: $(BUILD)/libxray86.a compile_commands.json
 install: $(BUILD)/xray86
 	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/xray86
 	install -D -m 644 docs/xray86.1 $(DESTDIR)$(PREFIX)/share/man/man1/xray86.1
-	install -D -m 644 docs/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/xray86
+	install -D -m 644 completions/xray86.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/xray86
+	install -D -m 644 completions/_xray86 $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_xray86
+	install -D -m 644 completions/xray86.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/xray86.fish
 
 clean:
 	rm -rf $(BUILD)

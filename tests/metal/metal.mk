@@ -35,9 +35,10 @@ $(BUILD)/tests/slices/slices: $(BUILD)/tests/slices/slices.o $(BUILD)/libxray86.
 test-slices: $(BUILD)/tests/slices/slices $(METAL_IMAGES)
 	$< $(SEED) $(METAL_IMAGES)
 
-# The command line, on tiny images that it makes and the ones of here.
+# The command line, on tiny images that it makes and the ones of here; and whether pages for readers say what is there.
 test-cli: $(BUILD)/xray86 $(METAL_IMAGES)
 	@tests/cli/run-cli-tests $(BUILD)/xray86 $(METAL)
+	@tests/cli/check-docs $(BUILD)/xray86
 
 # The tests themselves, tested: on another implementation. Needs no emulator of ours; not part of `make test`.
 QEMU = qemu-system-x86_64 -accel tcg -cpu max -display none -serial stdio -device isa-debug-exit,iobase=0xf4,iosize=4 -no-reboot
