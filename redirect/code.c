@@ -25,32 +25,55 @@ static bool in_image(const struct redirect *redirect, uint64_t linear)
 	return linear - redirect->config.symbols->base < redirect->config.symbols->end - redirect->config.symbols->base;
 }
 
+/* Where the page is in the list, or belongs: it is sorted, since each jump to a page that the TLB does not have looks it up. */
+static size_t find_page(const struct code_pages *pages, uint64_t linear)
+{
+	size_t low = 0, high = pages->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (pages->page[middle].linear < linear)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool insert_page(struct code_pages *pages, size_t at, struct code_page page)
+{
+	struct code_page *larger = realloc(pages->page, (pages->count + 1) * sizeof(*larger));
+
+	if (!larger)
+		return false;
+	memmove(&larger[at + 1], &larger[at], (pages->count - at) * sizeof(*larger));
+	larger[at] = page;
+	pages->page = larger;
+	pages->count++;
+	return true;
+}
+
 /* The page of the product as the machine's memory; 0: it is not mapped. */
 static uint64_t mirror(struct redirect *redirect, uint64_t linear)
 {
 	struct code_pages *pages = &redirect->code;
+	struct code_page page = {linear & PAGE_MASK, CODE_WINDOW + pages->count * PAGE_SIZE};
+	size_t at = find_page(pages, page.linear);
 	uint8_t bytes[PAGE_SIZE];
-	uint64_t page = linear & PAGE_MASK;
-	struct code_page *larger;
 	struct error *err;
+	bool added;
 
-	for (size_t i = 0; i < pages->count; i++) {
-		if (pages->page[i].linear == page)
-			return pages->page[i].paddr;
-	}
-	if (pages->count == MAX_PAGES || !product_memory_read(&redirect->memory, page, bytes, sizeof(bytes)))
+	if (at < pages->count && pages->page[at].linear == page.linear)
+		return pages->page[at].paddr;
+	if (pages->count == MAX_PAGES || !product_memory_read(&redirect->memory, page.linear, bytes, sizeof(bytes)))
 		return 0;
-	larger = realloc(pages->page, (pages->count + 1) * sizeof(*larger));
-	if (!larger)
-		return 0;
-	pages->page = larger;
-	larger[pages->count] = (struct code_page){page, CODE_WINDOW + pages->count * PAGE_SIZE};
-	err = physmem_add_rom(&redirect->machine->mem, larger[pages->count].paddr, bytes, sizeof(bytes));
-	if (err) {
-		error_destroy(err);
-		return 0;
-	}
-	return larger[pages->count++].paddr;
+	err = physmem_add_rom(&redirect->machine->mem, page.paddr, bytes, sizeof(bytes));
+	added = !err && insert_page(pages, at, page);
+	if (!err && !added)
+		physmem_remove(&redirect->machine->mem, page.paddr);
+	error_destroy(err);
+	return added ? page.paddr : 0;
 }
 
 bool fetch_outside(struct redirect *redirect, uint64_t linear, uint64_t *ret_paddr)

@@ -389,9 +389,9 @@ bool kernel_call(struct context *context, enum world world, uint64_t function, c
 {
 	const uint64_t return_address = context->word == 8 ? 0xffffffffffffff00 : 0xffffff00; /* no code is ever there */
 	struct cpu *cpu = context->cpu;
-	struct cpu_state *saved = function ? cpu_state_save(cpu) : NULL;
 	enum context_phase phase = context->phase;
 	bool own = world == WORLD_PRODUCT && phase != CONTEXT_PRODUCT, done;
+	struct cpu_state *saved = function && !(own && cancel_wanted(&context->cancel)) ? cpu_state_save(cpu) : NULL;
 	int64_t work = context->work.call;
 	uint64_t top;
 

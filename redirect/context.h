@@ -24,6 +24,7 @@
 #include "redirect/memory.h"
 #include "redirect/user_pages.h"
 #include "redirect/work.h"
+#include "util/cancel.h"
 
 enum redirect_way { REDIRECT_CONTEXT, REDIRECT_TAGS };
 
@@ -43,6 +44,7 @@ struct context {
 	unsigned word;       /* bytes of a pointer: 4 or 8 */
 	uint64_t stack_size; /* of a kernel stack (THREAD_SIZE), which is aligned to it */
 	uint64_t percpu;     /* the product CPU's per-CPU base: of GS (x86-64) or FS (i386) */
+	struct cancel cancel;
 
 	/* -- "tags" only: data accesses by addresses that derive from the stack pointer -- */
 	struct context_stack {
@@ -107,7 +109,8 @@ void context_deinit(struct context *context);
  * Runs the kernel function at `function` to its RET on the trusted or on the product's data, from between two instructions in kernel mode
  * of the trusted machine (a mark's callback) or of product context, and leaves everything else as it was. Arguments are passed in
  * registers, as the kernel passes its first ones (x86-64: 6, i386: 3), and on the stack. False: it did not return, and what it did to the
- * product is taken back (from within product context: with the call, if that is given up); or there is no such function (0).
+ * product is taken back (from within product context: with the call, if that is given up); or there is no such function (0); or, outside of
+ * a body, the run is cancelled: setting up makes hundreds of such calls.
  */
 enum world { WORLD_TRUSTED, WORLD_PRODUCT };
 bool kernel_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,

@@ -435,6 +435,7 @@ struct error *redirect_create(const struct redirect_config *config, struct redir
 	redirect->context.way = config->way;
 	redirect->context.word = config->x86_64 ? 8 : 4;
 	redirect->context.percpu = config->product.percpu;
+	redirect->context.cancel = config->cancel;
 	redirect->context.client = client_template;
 	redirect->context.client.opaque = redirect;
 	find_functions(redirect);

@@ -296,6 +296,36 @@ static void test_endless_call(void **state)
 	assert_int_equal(product_at(scene, DATA), product);
 }
 
+static bool is_cancelled(void *opaque)
+{
+	++*(unsigned *)opaque;
+	return true;
+}
+
+/* Calls of ours on the product end with the run; those within a body, and on the trusted kernel, end with the body. */
+static void test_cancelled_call(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t before = product_at(scene, PRODUCT_PERCPU + 0x18), result;
+	unsigned asked = 0;
+	struct cpu cpu;
+
+	PUT(scene, FUNCTION, function_code);
+	scene->context.cancel = (struct cancel){is_cancelled, &asked};
+	come_to_body(scene, 0);
+	cpu = *scene->rig.cpu;
+	assert_false(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, argument, ARGUMENTS, &result));
+	assert_int_equal(asked, 1);
+	assert_int_equal(product_at(scene, PRODUCT_PERCPU + 0x18), before);
+	assert_int_equal(scene->context.unfinished, 0);
+	expect_same_cpu(scene, &cpu);
+	call_function(scene, WORLD_TRUSTED);
+	run_to_middle(scene);
+	call_function(scene, WORLD_PRODUCT);
+	context_abort(&scene->context, EIO_RESULT);
+	assert_int_equal(asked, 1);
+}
+
 /* -- work that is no instructions -- */
 
 enum { BUDGET = 1000000, LONG_FILL = 0x28000, SHORT_FILL = 0x2000 };
@@ -523,6 +553,7 @@ int main(void)
 		TEST(test_abort),
 		TEST(test_undo),
 		TEST(test_kernel_call),
+		TEST(test_cancelled_call),
 		TEST(test_endless_call),
 		TEST(test_iterations),
 		TEST(test_iterations_of_function),
