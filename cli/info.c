@@ -263,7 +263,7 @@ struct error *info_command(int argc, char **argv, int *ret_status)
 		print_help();
 		return NULL;
 	}
-	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1);
+	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1, NULL);
 	err = target_open(&target, options.snapshot);
 	if (!err)
 		err = target_identify(&target, &options.sources, &lack);

@@ -354,6 +354,7 @@ static struct error *run(struct session *session, int *ret_status)
 		.opaque = session,
 	};
 	struct error *err = deadline_start(&session->deadline, options->timeout);
+	bool told = false;
 
 	if (!err)
 		err = read_policy(session);
@@ -367,8 +368,8 @@ static struct error *run(struct session *session, int *ret_status)
 		return err;
 	open_cache(session);
 	/* What is to be written is open. From here on, what is looked at may be hostile. */
-	sandbox_enter_unless(options->no_sandbox, session->cache.directory < 0 ? SANDBOX_READING : SANDBOX_SAVING,
-			     session->cache.directory);
+	sandbox_enter_unless(options->no_sandbox, session->cache.directory < 0 ? SANDBOX_READING : SANDBOX_SAVING, session->cache.directory,
+			     &told);
 	err = target_open(&session->target, options->snapshot);
 	if (!err) {
 		session->target.snapshot->cancel = deadline_cancel(&session->deadline);
@@ -377,7 +378,7 @@ static struct error *run(struct session *session, int *ret_status)
 	if (err)
 		return err;
 	if (session->cache.directory >= 0)
-		sandbox_enter_unless(options->no_sandbox, SANDBOX_READING, -1);
+		sandbox_enter_unless(options->no_sandbox, SANDBOX_READING, -1, &told);
 	return run_in_vm(session, ret_status);
 }
 

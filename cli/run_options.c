@@ -111,7 +111,7 @@ static const struct option_spec option_specs[] = {
 	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory, 0},
 	{"timeout", "SECONDS",
 	 "of this machine's clock until the run is stopped; 600 unless told. Waiting for input on a terminal\n"
-	 "does not count",
+	 "does not count; waiting for whoever reads the output does",
 	 set_timeout, 0},
 	{"budget", "COUNT",
 	 "instructions of the trusted VM, with a suffix K, M, G or T, until COMMAND is stopped, on any machine at the\n"

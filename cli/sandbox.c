@@ -162,13 +162,15 @@ struct error *sandbox_enter(enum sandbox_stage stage, int folder)
 	return err;
 }
 
-void sandbox_enter_unless(bool off, enum sandbox_stage stage, int folder)
+void sandbox_enter_unless(bool off, enum sandbox_stage stage, int folder, bool *told)
 {
 	struct error *err = off ? NULL : sandbox_enter(stage, folder);
 
-	if (err)
+	if (err && !(told && *told))
 		fprintf(stderr,
 			"xray86: note: it runs with more privileges than it needs, because this system does not take them away: %s\n",
 			err->message);
+	if (told)
+		*told |= err != NULL;
 	error_destroy(err);
 }

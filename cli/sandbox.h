@@ -25,7 +25,8 @@ enum sandbox_stage {
  */
 struct error *sandbox_enter(enum sandbox_stage stage, int folder);
 
-/* The same, where the user has not said --no-sandbox; what is not to be had is a note on stderr. */
-void sandbox_enter_unless(bool off, enum sandbox_stage stage, int folder);
+/* The same, where the user has not said --no-sandbox; what is not to be had is a note on stderr. told: whether an earlier stage has said
+ * so, which is set; NULL: there is but one stage. */
+void sandbox_enter_unless(bool off, enum sandbox_stage stage, int folder, bool *told);
 
 #endif

@@ -223,7 +223,7 @@ struct error *symbols_command(int argc, char **argv, int *ret_status)
 		print_help();
 		return NULL;
 	}
-	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1);
+	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1, NULL);
 	err = file_open(options.image, &file);
 	if (err)
 		return err;
