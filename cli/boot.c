@@ -355,7 +355,7 @@ struct error *boot_command(int argc, char **argv, int *ret_status)
 		return NULL;
 	}
 	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1, NULL);
-	err = file_open(options.image ? options.image : options.bios, &file);
+	err = file_open_any(options.image ? options.image : options.bios, &file);
 	if (!err)
 		err = boot(&options, &file, ret_status);
 	file_close(&file);

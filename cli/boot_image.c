@@ -45,7 +45,7 @@ static struct error *open_modules(const struct boot_options *options, struct mod
 
 		ret->count++;
 		if (!err)
-			err = file_open(path, &ret->file[i]);
+			err = file_open_any(path, &ret->file[i]);
 		free(path);
 		if (err)
 			return err;
@@ -112,7 +112,7 @@ static struct error *open_initrds(const struct boot_options *options, struct ini
 	while (!err && ret->count < options->initrds) {
 		struct file *file = &ret->file[ret->count];
 
-		err = file_open(options->initrd[ret->count], file);
+		err = file_open_any(options->initrd[ret->count], file);
 		if (!err)
 			ret->initrd[ret->count++] = (struct linux_initrd){file->data, file->size};
 	}

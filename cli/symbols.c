@@ -224,7 +224,7 @@ struct error *symbols_command(int argc, char **argv, int *ret_status)
 		return NULL;
 	}
 	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1, NULL);
-	err = file_open(options.image, &file);
+	err = file_open_any(options.image, &file);
 	if (err)
 		return err;
 	err = run(&options, &file, ret_status);

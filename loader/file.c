@@ -61,9 +61,8 @@ static struct error *load(int fd, struct file *ret)
 	return NULL;
 }
 
-struct error *file_open(const char *path, struct file *ret)
+static struct error *open_descriptor(const char *path, int fd, struct file *ret)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct error *err;
 
 	if (fd < 0)
@@ -71,6 +70,34 @@ struct error *file_open(const char *path, struct file *ret)
 	err = load(fd, ret);
 	close(fd);
 	return err ? error_prefix(err, "%s", path) : NULL;
+}
+
+/* Opening a FIFO would wait for its writer. */
+int file_open_descriptor(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)))
+		return fd;
+	close(fd);
+	errno = EACCES;
+	return -1;
+}
+
+struct error *file_open(const char *path, struct file *ret)
+{
+	int fd = file_open_descriptor(path);
+	struct stat status;
+
+	if (fd < 0 && errno == EACCES && stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return error_create("%s: %s", path, S_ISDIR(status.st_mode) ? strerror(EISDIR) : "not a regular file");
+	return open_descriptor(path, fd, ret);
+}
+
+struct error *file_open_any(const char *path, struct file *ret)
+{
+	return open_descriptor(path, open(path, O_RDONLY | O_CLOEXEC), ret);
 }
 
 void file_close(struct file *file)

@@ -23,10 +23,10 @@
 #include "util/owned.h"
 #include "util/quote.h"
 
-/* mkdir -p, but for the root. */
-static bool make_directories(char *path)
+/* mkdir -p for what is behind the first `base` bytes: a home that is not there is not this program's to make. */
+static bool make_directories(char *path, size_t base)
 {
-	for (char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
+	for (char *at = strchr(path + base + 1, '/'); at; at = strchr(at + 1, '/')) {
 		*at = '\0';
 		if (mkdir(path, 0700) && errno != EEXIST)
 			return false;
@@ -35,18 +35,34 @@ static bool make_directories(char *path)
 	return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-static struct error *name_directory(char **ret)
+/* Of an absolute path, without slashes at its end. */
+static size_t parent_length(const char *path)
+{
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	while (length > 1 && path[length - 1] != '/')
+		length--;
+	return length - 1;
+}
+
+/* *ret_base: bytes of the name that must be there: HOME, or the folder that XDG_CACHE_HOME is in. */
+static struct error *name_directory(char **ret, size_t *ret_base)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	int length = -1;
 
 	*ret = NULL;
-	if (cache && cache[0] == '/')
+	if (cache && cache[0] == '/') {
 		length = asprintf(ret, "%s/xray86/checkpoints", cache);
-	else if (home && home[0] == '/')
+		*ret_base = parent_length(cache);
+	} else if (home && home[0] == '/') {
 		length = asprintf(ret, "%s/.cache/xray86/checkpoints", home);
-	else
+		*ret_base = strlen(home);
+	} else {
 		return error_create("neither XDG_CACHE_HOME nor HOME is set");
+	}
 	if (length >= 0)
 		return NULL;
 	*ret = NULL;
@@ -56,10 +72,11 @@ static struct error *name_directory(char **ret)
 struct error *cache_open(struct cache *ret)
 {
 	struct error *err;
+	size_t base = 0;
 
 	*ret = (struct cache){.directory = -1};
-	err = name_directory(&ret->path);
-	if (!err && !make_directories(ret->path))
+	err = name_directory(&ret->path, &base);
+	if (!err && !make_directories(ret->path, base))
 		err = error_create("%s: %s", ret->path, strerror(errno));
 	if (!err)
 		err = owned_directory_open(ret->path, &ret->directory);

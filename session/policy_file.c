@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_ERRNO = 133 };
 
@@ -59,13 +60,15 @@ static struct error *read_line(char *line, struct policy *policy)
 
 struct error *policy_file_read(const char *path, struct policy *policy)
 {
-	FILE *file = fopen(path, "re");
+	struct stat status;
+	bool fifo = lstat(path, &status) == 0 && S_ISFIFO(status.st_mode); /* it would be waited for; a shell's <(command) is a link */
+	FILE *file = fifo ? NULL : fopen(path, "re");
 	struct error *err = NULL;
 	char *line = NULL;
 	size_t room = 0;
 
 	if (!file)
-		return error_create("%s: %s", path, strerror(errno));
+		return error_create("%s: %s", path, fifo ? "not a regular file" : strerror(errno));
 	for (unsigned number = 1; !err && getline(&line, &room, file) >= 0; number++) {
 		err = read_line(line, policy);
 		if (err)

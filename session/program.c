@@ -153,7 +153,7 @@ static bool fits(const struct collection *collection, Elf *elf)
 static bool is_class(struct collection *collection, const char *source, int class)
 {
 	unsigned char ident[EI_NIDENT] = {0};
-	int fd = open(source, O_RDONLY | O_CLOEXEC);
+	int fd = file_open_descriptor(source);
 	ssize_t size = fd >= 0 ? read(fd, ident, sizeof(ident)) : -1;
 
 	if (size < 0)
@@ -337,7 +337,7 @@ static struct error *collect_open_elf(struct collection *collection, Elf *elf, c
 static struct error *collect_elf(struct collection *collection, const char *path, const char *inherited)
 {
 	char *source = resolve(collection->root, path);
-	int fd = source ? open(source, O_RDONLY | O_CLOEXEC) : -1;
+	int fd = source ? file_open_descriptor(source) : -1;
 	struct error *err;
 	Elf *elf;
 
@@ -368,12 +368,15 @@ struct script {
 /* false: it is none, or cannot be read. */
 static bool read_script(const char *source, struct script *ret)
 {
-	FILE *file = fopen(source, "re");
+	int fd = file_open_descriptor(source);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	bool script = file && fgets(ret->line, SHEBANG, file) && ret->line[0] == '#' && ret->line[1] == '!';
 	char *rest;
 
 	if (file)
 		fclose(file);
+	else if (fd >= 0)
+		close(fd);
 	if (!script)
 		return false;
 	ret->interpreter = strtok_r(ret->line + 2, " \t\n", &rest);
