@@ -9,7 +9,7 @@ FORTIFIED = $(if $(filter -O1 -O2 -O3 -Os -Ofast,$(CFLAGS)),$(if $(findstring -f
 HARDENING = -fPIE -fstack-protector-strong $(FORTIFIED)
 HARDENING_LD = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 LINK = $(CC) $(HARDENING) $(CFLAGS) $(HARDENING_LD) $(LDFLAGS)
-LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -ljansson -larchive
+LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -lsnappy -ljansson -larchive
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -180,6 +180,7 @@ fuzz:
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD) FUZZ_BUILD=$(FUZZ_BUILD) CFLAGS='-O1 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all' fuzz-targets
 	@mkdir -p $(FUZZ_BUILD)/corpus/fuzz_machine_code
 	@tests/fuzz/seed-kernels $(FUZZ_BUILD)/corpus/fuzz_kernel
+	@tests/fuzz/seed-snapshots $(FUZZ_BUILD)/corpus/fuzz_snapshot
 	@tests/fuzz/seed-corpus $(FUZZ_BUILD)/tests/fuzz/fuzz_machine_code $(FUZZ_BUILD)/corpus/fuzz_machine_code
 	@for target in $(FUZZERS); do echo "== $$target"; mkdir -p $(FUZZ_BUILD)/corpus/$$target; \
 		$(FUZZ_BUILD)/tests/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \

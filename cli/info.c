@@ -108,17 +108,17 @@ enum { SHOWN_EXTENTS = 16 };
 
 static void print_memory(const struct snapshot *snapshot)
 {
-	for (size_t i = 0; i < snapshot->extents && i < SHOWN_EXTENTS; i++) {
-		const struct snapshot_extent *extent = &snapshot->extent[i];
+	for (size_t i = 0; i < snapshot->ram.count && i < SHOWN_EXTENTS; i++) {
+		const struct extent *extent = &snapshot->ram.extent[i];
 
 		printf(LABEL "%#" PRIx64 " to %#" PRIx64 ", ", i ? "" : "memory:", extent->paddr, extent->paddr + extent->size - 1);
 		print_size(extent->size);
 		putchar('\n');
 	}
-	if (snapshot->extents <= SHOWN_EXTENTS)
+	if (snapshot->ram.count <= SHOWN_EXTENTS)
 		return;
-	printf(LABEL "and %zu more ranges up to %#" PRIx64 ", ", "", snapshot->extents - SHOWN_EXTENTS,
-	       snapshot->extent[snapshot->extents - 1].paddr + snapshot->extent[snapshot->extents - 1].size - 1);
+	printf(LABEL "and %zu more ranges up to %#" PRIx64 ", ", "", snapshot->ram.count - SHOWN_EXTENTS,
+	       snapshot->ram.extent[snapshot->ram.count - 1].paddr + snapshot->ram.extent[snapshot->ram.count - 1].size - 1);
 	print_size(snapshot->memory_size);
 	puts(" in all (--json lists them)");
 }
@@ -187,9 +187,9 @@ static json_t *json_memory(const struct snapshot *snapshot)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < snapshot->extents; i++) {
-		json_array_append_new(list, json_pack("{s:o, s:I}", "start", json_hex(snapshot->extent[i].paddr), "size",
-						      (json_int_t)snapshot->extent[i].size));
+	for (size_t i = 0; i < snapshot->ram.count; i++) {
+		json_array_append_new(list, json_pack("{s:o, s:I}", "start", json_hex(snapshot->ram.extent[i].paddr), "size",
+						      (json_int_t)snapshot->ram.extent[i].size));
 	}
 	return list;
 }

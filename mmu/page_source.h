@@ -10,7 +10,7 @@
 enum page_lack {
 	PAGE_THERE,      /* nothing is lacking */
 	PAGE_HOLE,       /* no memory is known of at this address */
-	PAGE_LEFT_OUT,   /* the machine has memory here; whoever made the snapshot left it out */
+	PAGE_LEFT_OUT,   /* the machine has memory here; whoever made the snapshot left it out, maybe because it is zeros */
 	PAGE_UNREADABLE, /* the snapshot has the page, and reading it fails: a bad disk, a file that was cut, damaged compressed data */
 };
 

@@ -98,8 +98,8 @@ bool product_find_map(const struct snapshot *snapshot, uint64_t from, uint64_t t
 
 		start -= start % PARAMS_ALIGNMENT;
 		memset(chunk, 0, size + PARAMS_SIZE); /* what follows may be a hole */
-		if (snapshot_peek(snapshot, start, chunk, size) && size == CHUNK)
-			snapshot_peek(snapshot, start + size, chunk + size, PARAMS_SIZE);
+		if (snapshot_scan(snapshot, start, chunk, size) && size == CHUNK)
+			snapshot_scan(snapshot, start + size, chunk + size, PARAMS_SIZE);
 		for (uint64_t at = 0; at < size && !found; at += PARAMS_ALIGNMENT)
 			found = parse_params(chunk + at, ret);
 		from = start + size;

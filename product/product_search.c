@@ -100,7 +100,7 @@ static bool scan_range(struct search *search, uint64_t start, uint64_t end)
 	while (start < end && !has_ended(search)) {
 		uint64_t size = end - start < CHUNK ? end - start : CHUNK;
 
-		if (snapshot_peek(search->product->snapshot, start, search->chunk, size) && scan_chunk(search, start, size))
+		if (snapshot_scan(search->product->snapshot, start, search->chunk, size) && scan_chunk(search, start, size))
 			return true;
 		start += size == CHUNK ? CHUNK - BANNER_MAX : size; /* a banner may lie across two chunks */
 	}
@@ -153,7 +153,7 @@ static bool look_in_any_layout(struct search *search)
 	uint64_t from = found ? search->product->banner_paddr : 0, hole;
 	struct ram_map map;
 
-	if (!snapshot_is_raw(snapshot) || snapshot->extents > 1 ||
+	if (!snapshot_is_raw(snapshot) || snapshot->ram.count > 1 ||
 	    !product_find_map(snapshot, from, found ? from + IMAGE_SPAN : UINT64_MAX, &map))
 		return found;
 	hole = product_hole_start(snapshot, &map);

@@ -242,7 +242,7 @@ static void examine_range(const struct question *question, uint64_t start, uint6
 	while (start < end && !cancel_wanted(&question->snapshot->cancel)) {
 		uint64_t size = end - start < CHUNK ? end - start : CHUNK;
 
-		if (snapshot_peek(question->snapshot, start, chunk, size)) {
+		if (snapshot_scan(question->snapshot, start, chunk, size)) {
 			for (uint64_t at = 0; at < size; at += PAGE_SIZE)
 				examine_page(question, start + at, chunk + at, answers);
 		}
@@ -291,7 +291,7 @@ static void choose(const struct question *question, uint64_t end, struct answers
 	if (size == 4 && !question->landmarks)
 		return;
 	for (uint64_t at = from; answers->others && at < end; at += CHUNK) {
-		if (!snapshot_peek(question->snapshot, at, chunk, CHUNK))
+		if (!snapshot_scan(question->snapshot, at, chunk, CHUNK))
 			continue;
 		for (size_t i = 0; i < CHUNK; i += size) {
 			const struct answer *named;

@@ -1,8 +1,8 @@
 /*
  * Snapshots: the physical memory of a machine, frozen in a file.
  *
- * A snapshot is a list of extents of physical memory, each of whole pages that lie in the file one behind the other; what is in no
- * extent is a hole. Opening costs what the file's headers cost: neither time nor memory depends on how much memory it holds.
+ * A snapshot is a list of extents of physical memory, each of whole pages that its format (snapshot_format.h) reads; what is in no extent
+ * is a hole, or was left out. Opening costs what the file's headers cost: neither time nor memory depends on how much memory it holds.
  *
  * The file is opened for reading only and is *not* mapped: a mapping of a file that somebody truncates (or of a disk that fails) raises
  * SIGBUS at the next access, which only a process-wide signal handler could catch. Instead address space of the memory's size is reserved,
@@ -18,14 +18,9 @@
 #include <time.h>
 
 #include "mmu/page_source.h"
+#include "product/extents.h"
 #include "util/cancel.h"
 #include "util/error.h"
-
-struct snapshot_extent {
-	uint64_t paddr, size; /* whole pages, size > 0 */
-	uint64_t offset;      /* in the file; of any alignment */
-	uint64_t place;       /* in snapshot.memory */
-};
 
 /* A CPU's registers, as far as the file's notes have them. */
 struct snapshot_cpu {
@@ -44,11 +39,12 @@ struct snapshot {
 	uint64_t file_size;
 	struct timespec changed; /* when the file was, last, as it was opened */
 	const struct snapshot_format *format;
-	enum snapshot_machine machine;  /* what the file says about the CPU's mode when it was made */
-	struct snapshot_extent *extent; /* sorted by paddr, disjoint */
-	size_t extents;
-	const struct snapshot_extent *main; /* the largest, which is looked at first; never NULL */
-	struct snapshot_cpu *cpu;           /* none in formats without registers */
+	void *private;                 /* the format's own */
+	enum snapshot_machine machine; /* what the file says about the CPU's mode when it was made */
+	struct extents ram;            /* that is in the file */
+	struct extents left_out;       /* memory that the machine had and the file does not say anything of */
+	const struct extent *main;     /* the largest of ram, which is looked at first; never NULL */
+	struct snapshot_cpu *cpu;      /* none in formats without registers */
 	size_t cpus;
 	uint8_t *memory; /* the extents' pages, where `present` says so */
 	uint64_t memory_size;
@@ -99,12 +95,18 @@ bool snapshot_read(struct snapshot *snapshot, uint64_t paddr, void *to, size_t s
 bool snapshot_peek(const struct snapshot *snapshot, uint64_t paddr, void *to, size_t size);
 
 /*
+ * The same as far as it goes: pages that are not to be had are zeros, in which no search finds anything. false: there is none, and *to is
+ * zeros.
+ */
+bool snapshot_scan(const struct snapshot *snapshot, uint64_t paddr, void *to, size_t size);
+
+/*
  * The next range of memory, at paddr `from` or above, that has data in the file: holes of the memory and those of a sparse file, which read
  * as zeros, are passed over. false if there is none.
  */
 bool snapshot_next_data(const struct snapshot *snapshot, uint64_t from, uint64_t *ret_start, uint64_t *ret_end);
 
 /* The extent that holds paddr, or NULL. */
-const struct snapshot_extent *snapshot_find(const struct snapshot *snapshot, uint64_t paddr);
+const struct extent *snapshot_find(const struct snapshot *snapshot, uint64_t paddr);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * ELF cores of machines: QEMU's dump-guest-memory, `virsh dump --memory-only`, VirtualBox' dumpvmcore, Linux' /proc/vmcore.
  *
- * The PT_LOAD segments' p_paddr, p_offset and p_filesz are the extents; what a segment has in memory beyond p_filesz is a hole. Known
- * quirks:
+ * The PT_LOAD segments' p_paddr, p_offset and p_filesz are the extents. What a segment has in memory beyond p_filesz was left out: so does
+ * makedumpfile write pages that it excludes, those of zeros among them. Known quirks:
+ * - QEMU's segments beyond p_filesz, and everybody's empty ones, are device memory: a hole.
  * - QEMU writes the size of e_ehsize, or nothing meaningful, into e_ehsize; and ELFCLASS64 around EM_386. Neither is looked at.
  * - With paging=on there is a segment for every virtual range, so that the same memory appears many times (at the same place of
  *   the file), and segments of device memory, which are empty.
@@ -30,7 +31,7 @@ struct header {
 	uint64_t segments;
 };
 
-static bool detect(const uint8_t *head, size_t size)
+static bool probe(const uint8_t *head, size_t size)
 {
 	return size >= SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0;
 }
@@ -132,6 +133,8 @@ struct survey {
 
 static struct error *take_segment(struct snapshot *snapshot, const Elf64_Phdr *phdr, struct survey *survey)
 {
+	struct error *err;
+
 	if (phdr->p_type == PT_NOTE && !survey->notes) {
 		survey->notes = true;
 		return read_notes(snapshot, phdr);
@@ -140,7 +143,10 @@ static struct error *take_segment(struct snapshot *snapshot, const Elf64_Phdr *p
 		return NULL;
 	survey->loads++;
 	survey->physical |= phdr->p_paddr != 0;
-	return snapshot_add(snapshot, phdr->p_paddr, phdr->p_filesz, phdr->p_offset);
+	err = snapshot_add(snapshot, phdr->p_paddr, phdr->p_filesz, phdr->p_offset);
+	if (err || phdr->p_memsz <= phdr->p_filesz)
+		return err;
+	return snapshot_add_left_out(snapshot, phdr->p_paddr + phdr->p_filesz, phdr->p_memsz - phdr->p_filesz);
 }
 
 static struct error *take_segments(struct snapshot *snapshot, const struct header *header, struct survey *survey)
@@ -185,7 +191,9 @@ static struct error *open_elf(struct snapshot *snapshot)
 		return error_create("an ELF core without memory in it: dump the machine again");
 	if (survey.loads > 1 && !survey.physical)
 		return error_create("the core of a process, not of a machine: give a memory image, as made by QEMU's dump-guest-memory");
+	if (snapshot->cpus && snapshot->cpu[0].system) /* QEMU's */
+		extents_free(&snapshot->left_out);
 	return NULL;
 }
 
-const struct snapshot_format snapshot_elf = {"ELF core", detect, open_elf};
+const struct snapshot_format snapshot_elf = {.name = "ELF core", .probe = probe, .open = open_elf};

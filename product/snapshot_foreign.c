@@ -2,7 +2,7 @@
  * Files that would pass for raw memory and are something else: what each is, and how to get a snapshot out of it that opens.
  *
  * Whoever adds a row tries its advice. makedumpfile 1.7 turns a kdump-compressed dump into nothing else: -R only takes a flattened file
- * apart, and -E ends with a segmentation fault. avml-convert writes zeros where memory has gaps, so that its "raw" is ours.
+ * apart, and -E ends with a segmentation fault.
  */
 #include "product/snapshot_format.h"
 
@@ -41,10 +41,6 @@ static const struct foreign {
 	{{MAGIC(0, "makedumpfile\0"), MAGIC(FLATTENED, "\177ELF")},
 	 "an ELF core that is flattened: makedumpfile -R NEW <FILE makes it whole"},
 	{{MAGIC(0, "makedumpfile\0")}, "a flattened dump of an unknown kind: " DUMP_AGAIN},
-	{{MAGIC(0, "EMiL")},
-	 "a LiME image: load LiME with format=padded instead, or convert this one: avml-convert --source-format lime --format raw FILE "
-	 "NEW"},
-	{{MAGIC(0, "AVML")}, "an AVML image: convert it: avml-convert --format raw FILE NEW"},
 	{{MAGIC(0, "PAGEDUMP")}, WINDOWS},
 	{{MAGIC(0, "PAGEDU64")}, WINDOWS},
 	{{MAGIC(0, "MDMP")}, WINDOWS},

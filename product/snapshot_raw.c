@@ -9,7 +9,7 @@
 /* The least RAM with which a PC has its 1 MiB of BIOS area: smaller files are something else. */
 #define SMALLEST_MEMORY (1ull << 20)
 
-static bool detect(const uint8_t *head, size_t size)
+static bool probe(const uint8_t *head, size_t size)
 {
 	(void)head;
 	(void)size;
@@ -25,4 +25,4 @@ static struct error *open_raw(struct snapshot *snapshot)
 	return snapshot_add(snapshot, 0, snapshot->file_size, 0);
 }
 
-const struct snapshot_format snapshot_raw = {"raw", detect, open_raw};
+const struct snapshot_format snapshot_raw = {.name = "raw", .probe = probe, .open = open_raw};

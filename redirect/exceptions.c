@@ -207,7 +207,6 @@ static void give_up_at_fault(struct redirect *redirect, enum product_gap gap)
 	} gaps[] = {
 		[PRODUCT_GAP_NONE] = {LOSS_DAMAGED, "fault"},
 		[PRODUCT_GAP_FULL] = {LOSS_LIMIT, "too many pages written"},
-		[PRODUCT_GAP_LEFT_OUT] = {LOSS_LEFT_OUT, "a page that was left out of the snapshot"},
 		[PRODUCT_GAP_UNREADABLE] = {LOSS_UNREADABLE, "a page that cannot be read"},
 	};
 

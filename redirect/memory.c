@@ -16,7 +16,10 @@ static const uint8_t hole[PAGE_SIZE];
 
 /* -- physical memory -- */
 
-/* A hole reads as zeros, as devices that are not there nearly do. */
+/*
+ * Holes read as zeros. So do pages that were left out: whoever leaves pages out leaves out those of zeros, too, and which these are is not
+ * said.
+ */
 static const uint8_t *page_below(void *opaque, uint64_t paddr, enum page_lack *ret_lack)
 {
 	struct product_memory *memory = opaque;
@@ -24,17 +27,12 @@ static const uint8_t *page_below(void *opaque, uint64_t paddr, enum page_lack *r
 
 	if (page)
 		return page;
-	if (*ret_lack == PAGE_HOLE) {
-		memory->in_hole = true;
+	if (*ret_lack != PAGE_UNREADABLE) {
+		memory->lack = *ret_lack;
 		return hole;
 	}
-	if (*ret_lack == PAGE_LEFT_OUT) {
-		memory->count.left_out++;
-		memory->gap = PRODUCT_GAP_LEFT_OUT;
-	} else {
-		memory->count.unreadable++;
-		memory->gap = PRODUCT_GAP_UNREADABLE;
-	}
+	memory->count.unreadable++;
+	memory->gap = PRODUCT_GAP_UNREADABLE;
 	return NULL;
 }
 
@@ -116,7 +114,7 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 	uint32_t error_code = 0;
 
 	memory->gap = PRODUCT_GAP_NONE; /* until reading the page tables, or the page, finds one */
-	memory->in_hole = false;
+	memory->lack = PAGE_THERE;
 	if (linear < memory->kernel_start) {
 		if (write && memory->user_write)
 			memory->user_write(memory->opaque, linear);
@@ -131,7 +129,8 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 		ret_page->error_code = error_code;
 		return TLB_FILL_FAULT;
 	}
-	memory->count.holes += !write && memory->in_hole && (paddr & PAGE_MASK) != LOCAL_APIC;
+	memory->count.holes += !write && memory->lack == PAGE_HOLE && (paddr & PAGE_MASK) != LOCAL_APIC;
+	memory->count.left_out += !write && memory->lack == PAGE_LEFT_OUT;
 	if (page.moved) /* whatever address it was read at */
 		product_memory_flush(memory);
 	memory->count.fills++;

@@ -23,7 +23,6 @@ enum { TRANSLATIONS = 512 };
 enum product_gap {
 	PRODUCT_GAP_NONE, /* the page tables did */
 	PRODUCT_GAP_FULL, /* the overlay takes no more pages */
-	PRODUCT_GAP_LEFT_OUT,
 	PRODUCT_GAP_UNREADABLE,
 };
 
@@ -47,11 +46,12 @@ struct product_memory {
 	void *opaque;
 	bool counts;
 	struct tlb_traffic traffic; /* with `counts`: of instructions with the snapshot and the overlay */
-	bool in_hole;               /* the last miss led to one */
+	enum page_lack lack;        /* of the last miss, where zeros are read instead */
 	enum product_gap gap;       /* of the last miss that was refused */
 	struct {
-		uint64_t fills, faults, holes; /* misses answered; refused; of the answered, reads at addresses without memory */
-		uint64_t left_out, unreadable; /* pages that the snapshot should have, each time that one was needed */
+		uint64_t fills, faults;   /* misses answered; refused */
+		uint64_t holes, left_out; /* of the answered, reads of zeros instead of what is not in the snapshot */
+		uint64_t unreadable;      /* pages that could not be read, each time */
 	} count;
 };
 

@@ -378,9 +378,9 @@ static void assert_layout(int fd, const struct kernel_case *kernel, const struct
 	uint32_t word = 0;
 
 	assert_found(&product, kernel, true);
-	assert_int_equal(snapshot->extents, hole ? 2 : 1);
+	assert_int_equal(snapshot->ram.count, hole ? 2 : 1);
 	if (hole) {
-		assert_int_equal(snapshot->extent[0].size, hole);
+		assert_int_equal(snapshot->ram.extent[0].size, hole);
 		assert_null(snapshot_page(snapshot, hole, &lack));
 		assert_int_equal(lack, PAGE_HOLE);
 		assert_null(snapshot_page(snapshot, 4 * GIB - PAGE_SIZE, &lack));

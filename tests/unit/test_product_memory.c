@@ -26,7 +26,9 @@ static const uint8_t *page(void *opaque, uint64_t paddr, enum page_lack *ret_lac
 	struct rig *rig = opaque;
 
 	rig->asked++;
-	*ret_lack = paddr / PAGE_SIZE == UNREADABLE ? PAGE_UNREADABLE : paddr / PAGE_SIZE == LEFT_OUT ? PAGE_LEFT_OUT : PAGE_HOLE;
+	*ret_lack = paddr / PAGE_SIZE == UNREADABLE                                     ? PAGE_UNREADABLE
+		    : paddr / PAGE_SIZE >= LEFT_OUT && paddr / PAGE_SIZE < LEFT_OUT + 2 ? PAGE_LEFT_OUT
+											: PAGE_HOLE;
 	return paddr / PAGE_SIZE < PAGES ? (const uint8_t *)rig->word[paddr / PAGE_SIZE] : NULL;
 }
 
@@ -145,8 +147,11 @@ static void test_gaps(void **state)
 	assert_int_equal(memory->count.unreadable, 3);
 	rig->word[3][9] = (uint64_t)LEFT_OUT * PAGE_SIZE | PTE_P | PTE_W;
 	product_memory_invalidate(memory);
-	assert_int_equal(ask(rig, KERNEL + 0x9000, false, &ret), TLB_FILL_FAULT);
-	assert_int_equal(memory->gap, PRODUCT_GAP_LEFT_OUT);
+	assert_int_equal(ask(rig, KERNEL + 0x9000, true, &ret), TLB_FILL_OK);
+	assert_int_equal(memory->count.left_out, 0);
+	rig->word[3][9] = (uint64_t)(LEFT_OUT + 1) * PAGE_SIZE | PTE_P | PTE_W;
+	product_memory_invalidate(memory);
+	assert_int_equal(ask(rig, KERNEL + 0x9000, false, &ret), TLB_FILL_OK);
 	assert_int_equal(memory->count.left_out, 1);
 	assert_int_equal(memory->count.holes, 1);
 	assert_int_equal(ask(rig, KERNEL + 0xb000, false, &ret), TLB_FILL_FAULT);

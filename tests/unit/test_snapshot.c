@@ -44,8 +44,8 @@ static void raw_offset_is_address(void **state)
 	put_u32(fd, MIB, 0x44444444);
 	snapshot = open_snapshot(fd);
 	assert_string_equal(snapshot_format_name(snapshot), "raw");
-	assert_int_equal(snapshot->extents, 1);
-	assert_int_equal(snapshot->extent[0].size, 6 * 1024 * MIB);
+	assert_int_equal(snapshot->ram.count, 1);
+	assert_int_equal(snapshot->ram.extent[0].size, 6 * 1024 * MIB);
 	assert_int_equal(first_word(snapshot, 0), 0x11111111);
 	assert_int_equal(first_word(snapshot, 5 * 1024 * MIB + 0x123), 0x22222222);
 	assert_int_equal(first_word(snapshot, 3 * 1024 * MIB), 0); /* a hole of the file is memory of zeros */
@@ -113,7 +113,7 @@ static void changes_are_seen(void **state)
 
 static void core_extents(void **state)
 {
-	/* 640 KiB; from 1 MiB on 2 MiB, of which the second is a hole; a ROM at 4 GiB; RAM above */
+	/* 640 KiB; from 1 MiB on 2 MiB, of which the second was left out; a ROM at 4 GiB; RAM above */
 	const Elf64_Phdr phdr[] = {
 		{.p_type = PT_LOAD, .p_offset = 0x508, .p_paddr = 0, .p_filesz = 0xa0000, .p_memsz = 0xa0000},
 		{.p_type = PT_LOAD, .p_offset = 0xa0508, .p_paddr = MIB, .p_filesz = MIB, .p_memsz = 2 * MIB},
@@ -132,13 +132,15 @@ static void core_extents(void **state)
 	snapshot = open_snapshot(fd);
 	assert_string_equal(snapshot_format_name(snapshot), "ELF core");
 	assert_int_equal(snapshot->machine, SNAPSHOT_MACHINE_I386);
-	assert_int_equal(snapshot->extents, 3); /* the ROM and the RAM above are one */
+	assert_int_equal(snapshot->ram.count, 3); /* the ROM and the RAM above are one */
 	assert_int_equal(first_word(snapshot, MIB), 0x11111111);
 	assert_int_equal(first_word(snapshot, 1ull << 32), 0x22222222);
 	assert_true(snapshot_read(snapshot, (1ull << 32) - 4, &word, 8));
 	assert_int_equal(word, 0x2222222233333333);
 	assert_int_equal(lack_at(snapshot, 0xa0000), PAGE_HOLE);
-	assert_int_equal(lack_at(snapshot, 2 * MIB), PAGE_HOLE);
+	assert_int_equal(lack_at(snapshot, 2 * MIB), PAGE_LEFT_OUT);
+	assert_int_equal(lack_at(snapshot, 3 * MIB - 1), PAGE_LEFT_OUT);
+	assert_int_equal(lack_at(snapshot, 3 * MIB), PAGE_HOLE);
 	assert_int_equal(lack_at(snapshot, (1ull << 32) + PAGE_SIZE), PAGE_HOLE);
 	assert_int_equal(lack_at(snapshot, 1ull << 40), PAGE_HOLE);
 	assert_int_equal(snapshot->cpus, 0);
@@ -169,8 +171,8 @@ static void core_of_virtual_ranges(void **state)
 	put_u32(fd, DATA_AT + 0x42000, 0x12345678);
 	snapshot = open_snapshot(fd);
 	assert_int_equal(snapshot->machine, SNAPSHOT_MACHINE_X86_64);
-	assert_int_equal(snapshot->extents, 1);
-	assert_int_equal(snapshot->extent[0].size, RAM);
+	assert_int_equal(snapshot->ram.count, 1);
+	assert_int_equal(snapshot->ram.extent[0].size, RAM);
 	assert_int_equal(first_word(snapshot, 0x42000), 0x12345678);
 	snapshot_close(snapshot);
 	close(fd);
@@ -193,7 +195,7 @@ static void core_overlaps(void **state)
 	for (unsigned i = 1; i < 11; i++)
 		put_u32(fd, i * 0x1000, i);
 	snapshot = open_snapshot(fd);
-	assert_int_equal(snapshot->extents, 3);
+	assert_int_equal(snapshot->ram.count, 3);
 	assert_int_equal(first_word(snapshot, 0x10000), 1);
 	assert_int_equal(first_word(snapshot, 0x11000), 2);
 	assert_int_equal(first_word(snapshot, 0x12000), 3);
@@ -246,7 +248,7 @@ static void core_registers(void **state)
 {
 	const Elf64_Phdr phdr[] = {
 		{.p_type = PT_NOTE, .p_offset = 0x1000, .p_filesz = 0x1000},
-		{.p_type = PT_LOAD, .p_offset = 0x2000, .p_paddr = 0x1000, .p_filesz = 0x1000},
+		{.p_type = PT_LOAD, .p_offset = 0x2000, .p_paddr = 0x1000, .p_filesz = 0x1000, .p_memsz = 0x2000},
 	};
 	uint64_t prstatus[42] = {[14 + 16] = 0xffffffff81000010, [14 + 17] = 0x10, [14 + 19] = 0xffffffff82000000, [14 + 22] = 7};
 	uint32_t prstatus32[36] = {[18 + 12] = 0xc1000010, [18 + 13] = 0x60};
@@ -267,6 +269,7 @@ static void core_registers(void **state)
 	at = add_note(notes, at, "QEMU", 0, qemu, sizeof(qemu));
 	put(fd, 0x1000, notes, sizeof(notes));
 	snapshot = open_snapshot(fd);
+	assert_int_equal(lack_at(snapshot, 0x2000), PAGE_HOLE); /* QEMU leaves nothing out */
 	assert_int_equal(snapshot->cpus, 2);
 	assert_true(snapshot->cpu[0].system);
 	assert_int_equal(snapshot->cpu[0].rip, 0x401000);
@@ -356,8 +359,6 @@ static void refuses_foreign_formats(void **state)
 	} cases[] = {
 		{0, "DISKDUMP", 8, "kdump-compressed", "again, uncompressed"},
 		{0, "makedumpfile", 12, "flattened dump of an unknown kind", "dump-guest-memory"},
-		{0, "EMiL", 4, "LiME", "format=padded"},
-		{0, "AVML", 4, "AVML", "avml-convert --format raw"},
 		{0, "QEVM", 4, "QEMU saved", "-incoming"},
 		{0, "LibvirtQemudSave", 16, "libvirt saved", "virsh restore --paused"},
 		{0, "\177VirtualBox SavedState V2.0", 27, "VirtualBox saved", "dumpvmcore"},
