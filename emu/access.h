@@ -1,10 +1,12 @@
 /*
  * How handlers reach registers and memory.
  *
- * A value travels with its tag; in plain execution (ENGINE_TAGGED 0) tags are constant 0 and the compiler drops all of it. The files of
- * emu/ops/ are compiled twice, once for each engine. Fast paths are inline and end in one comparison; everything else (misses, page
- * crossings, MMIO, code pages, faults) is in emu/access.c, which does not return if the access faults: so a handler reads all sources, then
- * stores to memory, then commits registers and flags, in that order, and needs no undoing.
+ * A value travels with its tag. In plain execution (ENGINE_TAGGED 0) tags are constant 0, and the compiler drops all of it. The files of
+ * emu/ops/ are compiled twice, once for each engine.
+ *
+ * Fast paths are inline and end in one comparison. Everything else (misses, page crossings, MMIO, code pages, faults) is in emu/access.c,
+ * which does not return if the access faults. So a handler reads all sources, then stores to memory, then commits registers and flags. In
+ * that order it never has to undo anything.
  */
 #ifndef XRAY86_EMU_ACCESS_H
 #define XRAY86_EMU_ACCESS_H
@@ -27,7 +29,7 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* size-byte integers; sizes are compile-time constants wherever speed matters. */
+/* Integers of `size` bytes. Sizes are compile-time constants wherever speed matters. */
 struct value {
 	uint64_t v;
 	tag_t tag;
@@ -81,7 +83,7 @@ ALWAYS_INLINE void reg_set(struct cpu *cpu, uint16_t offset, unsigned size, stru
 
 /* -- effective addresses -- */
 
-/* The general case: address size, segment base, limit and type checks; raises #GP(0)/#SS(0). */
+/* The general case, with address size, segment base, and checks of limit and type. Raises #GP(0) or #SS(0). */
 uint64_t ea_slow(struct cpu *cpu, const struct insn *insn, unsigned size, bool write);
 
 /* The offset alone, for LEA: base + index * scale + disp, cut to the address size. */
@@ -93,7 +95,7 @@ ALWAYS_INLINE struct value ea_offset(struct cpu *cpu, const struct insn *insn)
 	return (struct value){offset, reg_tag(cpu, insn->base) | reg_tag(cpu, insn->index)};
 }
 
-/* Linear address of the memory operand, of which `size` bytes will be read or written (a read-modify-write says write). */
+/* Linear address of the memory operand. The caller will read or write `size` bytes there; for a read-modify-write, write is true. */
 ALWAYS_INLINE struct address ea(struct cpu *cpu, const struct insn *insn, unsigned size, bool write)
 {
 	struct value offset = ea_offset(cpu, insn);
@@ -105,7 +107,7 @@ ALWAYS_INLINE struct address ea(struct cpu *cpu, const struct insn *insn, unsign
 
 /* -- memory -- */
 
-/* The bank of a data access. Tagged: by the tag of the address; what else decides is the banks' clients' business. */
+/* The bank of a data access. In tagged execution the address's tag chooses it; the bank's client decides the rest. */
 ALWAYS_INLINE struct tlb *data_bank(struct cpu *cpu, struct address address)
 {
 	if (ENGINE_TAGGED)
@@ -113,29 +115,32 @@ ALWAYS_INLINE struct tlb *data_bank(struct cpu *cpu, struct address address)
 	return cpu->data;
 }
 
-/* Slow paths. size is 1, 2, 4 or 8; bulk ones any up to 4096. `tagged` results come through *ret_tag (may be NULL). They set cpu->current.
+/*
+ * Slow paths. size is 1, 2, 4 or 8; for those of bytes it is anything up to 4096. The tag comes through *ret_tag, which may be NULL. They
+ * set cpu->current.
  */
 uint64_t load_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, tag_t *ret_tag);
 void store_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, uint64_t value, unsigned size, tag_t tag);
-/* The load of a read-modify-write: as a write, by way of the write entry. */
+/* The load of a read-modify-write. It faults as a write does, and uses the write entry. */
 uint64_t load_rmw_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, tag_t *ret_tag);
-/* Raises what a write of size bytes would raise; nothing else. */
+/* Raises what a write of size bytes would raise, and has no other effect. */
 void probe_write(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size);
 void load_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, void *to, unsigned size, tag_t *ret_tag);
 void store_bytes_slow(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, const void *from, unsigned size,
 		      tag_t tag);
 
 /*
- * Memory of a page for many writes at once, in a client's bank, where pages whose accesses are counted are not entered. Raises what the
- * first of the writes would. False: they are to be done one by one. size: of all of them, within the page.
+ * Gives host memory for many writes at once within a page of a client's bank. (Pages whose accesses are counted have no entries there, so
+ * each write would be slow.) Raises what the first of the writes would. Returns false if the writes must be done one by one. `size` is the
+ * size of all of them together.
  */
 struct stretch {
 	uint8_t *host, *shadow;      /* shadow: or NULL */
-	struct tlb_traffic *traffic; /* or NULL; the caller's to count */
+	struct tlb_traffic *traffic; /* the caller counts here, unless it is NULL */
 };
 bool write_stretch(struct cpu *cpu, const struct insn *insn, struct tlb *bank, uint64_t linear, unsigned size, struct stretch *ret);
 
-/* Tags of `size` bytes of shadow, united; and written. */
+/* Unites the tags of `size` bytes of shadow; writes them. */
 ALWAYS_INLINE tag_t shadow_get(const uint8_t *shadow, unsigned size)
 {
 	uint64_t tags = 0;
@@ -152,7 +157,7 @@ ALWAYS_INLINE void shadow_set(uint8_t *shadow, unsigned size, tag_t tag)
 	memset(shadow, tag, size);
 }
 
-/* Host address for reading (writing) size bytes at linear through bank, or NULL if the fast path does not cover it. */
+/* Host address for reading (writing) size bytes at linear through bank. NULL if the fast path does not cover the access. */
 ALWAYS_INLINE uint8_t *fast_read(struct tlb *bank, uint64_t linear, unsigned size)
 {
 	const struct tlb_entry *entry = &bank->read[tlb_index(linear)];
@@ -166,7 +171,7 @@ ALWAYS_INLINE uint8_t *fast_write(struct tlb *bank, uint64_t linear, unsigned si
 	return likely(entry->tag == tlb_tag(bank, linear, size)) ? (uint8_t *)(linear + entry->addend) : NULL;
 }
 
-/* shadow: of linear's page. */
+/* `shadow` is that of linear's page. */
 ALWAYS_INLINE tag_t page_tag(const struct tlb *bank, const uint8_t *shadow, uint64_t linear, unsigned size)
 {
 	if (!shadow)
@@ -177,7 +182,7 @@ ALWAYS_INLINE tag_t fast_load_tag(struct tlb *bank, uint64_t linear, unsigned si
 {
 	return ENGINE_TAGGED ? page_tag(bank, bank->read_shadow[tlb_index(linear)], linear, size) : 0;
 }
-/* The tag of what is read by way of a write entry: the read entry beside it may be another page's. */
+/* The tag of a value that is read through a write entry. The read entry of the same slot may be another page's. */
 ALWAYS_INLINE tag_t fast_rmw_tag(struct tlb *bank, uint64_t linear, unsigned size)
 {
 	return ENGINE_TAGGED ? page_tag(bank, bank->write_shadow[tlb_index(linear)], linear, size) : 0;
@@ -228,7 +233,7 @@ ALWAYS_INLINE void store(struct cpu *cpu, const struct insn *insn, struct addres
 	store_slow(cpu, insn, bank, address.linear, value.v, size, value.tag);
 }
 
-/* Read-modify-write: load_rmw() raises what the write would; store_rmw() then cannot fault. */
+/* Read-modify-write: load_rmw() raises what the write would raise, so store_rmw() cannot fault. */
 struct rmw {
 	struct address address;
 	uint8_t *host; /* NULL: slow */
@@ -262,9 +267,9 @@ ALWAYS_INLINE void store_rmw(struct cpu *cpu, const struct insn *insn, const str
 }
 
 /*
- * Two-path access for hot handlers: with `fast` set these do what the fast path covers, or return false with nothing done, so that the
- * handler can leave everything else to a copy of itself that calls (see TWO_PATHS): then it needs no stack frame. Without `fast` they
- * always succeed.
+ * Two-path access for hot handlers. With `fast` set these functions do what the fast path covers; otherwise they return false and have done
+ * nothing. The handler then leaves the access to a copy of itself that may call functions (see TWO_PATHS), and so needs no stack frame.
+ * Without `fast` they always succeed.
  */
 ALWAYS_INLINE bool load_operand(struct cpu *cpu, const struct insn *insn, bool fast, unsigned size, struct value *ret)
 {
@@ -335,7 +340,7 @@ ALWAYS_INLINE bool load_rmw_operand(struct cpu *cpu, const struct insn *insn, bo
 	return true;
 }
 
-/* Any number of bytes (10-byte reals, 16-byte vectors, FXSAVE areas): all or nothing on faults. */
+/* Any number of bytes (10-byte reals, 16-byte vectors, FXSAVE areas). If the access faults, nothing is transferred. */
 ALWAYS_INLINE tag_t load_bytes(struct cpu *cpu, const struct insn *insn, struct address address, void *to, unsigned size)
 {
 	struct tlb *bank = data_bank(cpu, address);
@@ -364,20 +369,21 @@ ALWAYS_INLINE void store_bytes(struct cpu *cpu, const struct insn *insn, struct 
 }
 
 /*
- * The processor's own accesses to its tables (GDT, LDT, IDT, TSS) and, with cpl given, to stacks of another privilege: outside any
- * instruction operand, never tagged, by way of the trusted banks. cpu->current must be set or NULL (during delivery). size: 1, 2, 4, 8.
+ * The processor's own accesses to its tables (GDT, LDT, IDT, TSS) and, with cpl given, to stacks of another privilege. They are no operands
+ * of an instruction, carry no tags, and go through the CPU's own banks. cpu->current must be set, or NULL during delivery. size is 1, 2, 4
+ * or 8.
  */
 uint64_t system_read(struct cpu *cpu, uint64_t linear, unsigned size);
 void system_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size);
 uint64_t privileged_read(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl);
 void privileged_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size, unsigned cpl);
 /*
- * The stack as PUSH and POP would reach it, a client's bank included: for far CALL, RET and IRET, and for those who push from outside any
- * instruction. What is stored has no tag.
+ * The stack as PUSH and POP reach it, through a client's bank if there is one. For far CALL, RET and IRET, and for code outside of
+ * instructions that pushes. Stored values have no tag.
  */
 uint64_t stack_read(struct cpu *cpu, uint64_t linear, unsigned size);
 void stack_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size);
-/* Raises what the write (of any size up to 4096) would, for those who must know before they begin with several. */
+/* Raises what the write (of any size up to 4096) would raise, for callers that must know before the first of several writes. */
 void system_probe_write(struct cpu *cpu, uint64_t linear, unsigned size);
 void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl);
 
@@ -392,7 +398,7 @@ void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, uns
 #define TAIL
 #endif
 
-/* Handlers call their successor in optimised builds; sanitizers and -O0 would overflow the stack, and use the run loop's trampoline. */
+/* In optimised builds a handler calls its successor. Sanitizers and -O0 would overflow the stack; they use the run loop's trampoline. */
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(XRAY86_TRAMPOLINE)
 #define NEXT(cpu, insn) TAIL return (insn)[1].execute(cpu, (insn) + 1)
 #define GO(cpu, insn) TAIL return (insn)->execute(cpu, insn)
@@ -408,8 +414,8 @@ ALWAYS_INLINE uint64_t next_rip(const struct cpu *cpu, const struct insn *insn)
 }
 
 /*
- * Makes the handler `name` from an inline function bool do_it(cpu, insn, fast, ...), to be given as the expression `call` with `fast` as
- * its free variable: once with fast set and no calls, falling back on a second, out-of-line instance.
+ * Makes the handler `name` from an inline function bool do_it(cpu, insn, fast, ...). `call` is the expression that calls it, with `fast` as
+ * its free variable. It is instantiated twice: with fast set and without calls, and out of line, for what the first instance cannot do.
  */
 #define TWO_PATHS(name, call)                                                                                                              \
 	static __attribute__((noinline, cold)) const struct insn *name##_slow(struct cpu *cpu, const struct insn *insn)                    \
@@ -427,8 +433,8 @@ ALWAYS_INLINE uint64_t next_rip(const struct cpu *cpu, const struct insn *insn)
 	}
 
 /*
- * Makes the handler `name` of a semantic function `void do_it(struct cpu *, const struct insn *)` that needs no speed: it may raise, it
- * finds its operands itself, and the instruction after it follows.
+ * Makes the handler `name` from a function `void do_it(struct cpu *, const struct insn *)` that needs no speed. The function may raise, and
+ * finds its operands itself. Execution goes on with the next instruction.
  */
 #define SIMPLE(name, do_it)                                                                                                                \
 	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                                           \
@@ -438,7 +444,7 @@ ALWAYS_INLINE uint64_t next_rip(const struct cpu *cpu, const struct insn *insn)
 		NEXT(cpu, insn);                                                                                                           \
 	}
 
-/* The same for one that sets cpu->rip itself (far transfers, INT): ends its block. */
+/* The same for a function that sets cpu->rip itself (far transfers, INT). It ends the block. */
 #define TRANSFER(name, do_it)                                                                                                              \
 	static const struct insn *name(struct cpu *cpu, const struct insn *insn)                                                           \
 	{                                                                                                                                  \

@@ -1,11 +1,11 @@
 /*
  * Blocks: straight runs of lowered instructions, cached by (physical address, mode bits) and, where there are marks, by linear page.
  *
- * Invariants. A cached block's code bytes have their granules marked in physmem, so no store reaches them without
- * block_cache_invalidate() being called first. A block ends at a branch, at an instruction that may change what follows, before a marked
- * address, at BLOCK_MAX instructions or at the end of its page; only a block of one instruction may cross into a second page.
- * Dropped blocks keep their memory until the whole cache is emptied (so a running block never disappears under the engine), but
- * nothing leads to them any more: links and the jump cache are voided by generation numbers.
+ * Invariants. The granules of a cached block's code bytes are marked in physmem, so block_cache_invalidate() is called before a store
+ * reaches them. A block ends at a branch, at an instruction that may change what follows, before a marked address, after BLOCK_MAX
+ * instructions or at the end of its page. Only a block of one instruction may cross into a second page. Dropped blocks keep their memory
+ * until the whole cache is emptied, so a running block never disappears under the engine. But nothing leads to them any more: generation
+ * numbers make links and the jump cache void.
  */
 #ifndef XRAY86_EMU_BLOCK_H
 #define XRAY86_EMU_BLOCK_H
@@ -15,7 +15,7 @@
 
 enum { BLOCK_MAX = 64 };
 
-/* Stands behind a block's last instruction: where its direct successors are. [0] taken or only, [1] fall-through. */
+/* Behind a block's last instruction: its direct successors. [0] is that of a taken branch, or the only one; [1] the fall-through. */
 struct block_links {
 	struct block *to[2];
 	uint32_t generation[2]; /* valid if equal to cpu->link_generation */
@@ -32,8 +32,8 @@ struct block {
 	uint32_t mode;        /* MODE_KEY bits */
 	uint16_t size;        /* code bytes */
 	uint8_t count;        /* instructions */
-	bool marked;          /* the first instruction's address is a marked one: insn[0] is the mark's pseudo instruction */
-	uint64_t mark_page; /* linear page whose marks the block was made with, and at which alone it is found; all-ones: there are none */
+	bool marked;          /* the first instruction's address is marked, and insn[0] is the mark's pseudo instruction */
+	uint64_t mark_page;   /* linear page with marks that the block was made for; it is found at that page only. all-ones: no marks */
 	struct block *hash_next;
 	struct block *page_next[2];                       /* in the lists of the first and second page */
 	_Alignas(sizeof(struct insn)) struct insn insn[]; /* count, a terminator, and the links */
@@ -55,15 +55,15 @@ struct error *block_cache_create(struct cpu *cpu, struct block_cache **ret);
 void block_cache_destroy(struct block_cache *cache);
 
 /*
- * The block at cpu->rip in the current mode, found or made. Raises what fetching raises (#PF, #GP). NULL: the code there cannot be
- * cached or entered as a block (not RAM, CS limit): execute it by block_single().
+ * Finds or makes the block at cpu->rip in the current mode. Raises what fetching raises (#PF, #GP). Returns NULL if the code there cannot
+ * be cached or entered as a block (it is not RAM, or CS has a limit): execute it with block_single().
  */
 struct block *block_find(struct cpu *cpu);
 
-/* A throw-away block of the one instruction at cpu->rip, valid until the next call. Raises what fetching raises. */
+/* A throw-away block with the one instruction at cpu->rip. It is valid until the next call. Raises what fetching raises. */
 struct block *block_single(struct cpu *cpu);
 
-/* physmem's code hook (opaque is the cpu): drops the blocks made of any of these bytes. */
+/* physmem's code hook (opaque is the cpu). Drops the blocks that contain any of these bytes. */
 void block_cache_invalidate(void *opaque, uint64_t paddr, uint64_t size);
 
 /* Drops everything. */
@@ -80,26 +80,25 @@ void lowering_destroy(struct lowering *lowering);
 struct lowered {
 	struct decoded decoded;
 	struct insn insn;
-	bool flags_dead;  /* no flag that it writes can be seen by anyone */
-	uint8_t producer; /* enum producer: what the flags it reads come from */
+	bool flags_dead;  /* nobody can see the flags that it writes */
+	uint8_t producer; /* enum producer: which operation made the flags that it reads */
 };
 
 /*
- * Fills insn's operand fields from decoded (not execute, offset, left). page_offset: of the instruction's block start; offset: of the
- * instruction in its block.
+ * Fills insn's operand fields from decoded, but not execute, offset and left. `offset` is the instruction's offset in its block.
  */
 void lower_operands(const struct decoded *decoded, uint32_t mode, unsigned offset, struct insn *ret);
-/* The handler, for the flags knowledge in *lowered. Never NULL: what cannot be executed raises. */
+/* The handler, chosen by what *lowered knows of the flags. Never NULL: the handler of an instruction that cannot be executed raises. */
 handler_fn *lower_handler(const struct lowering *lowering, const struct lowered *lowered, uint32_t mode);
 /* Whether lowering has a handler for the form (for the test that checks that all rows have one). */
 bool lower_supported(const struct lowering *lowering, const struct decoded *decoded, uint32_t mode);
-/* Flags liveness over a finished block, and handlers; insn[n] is written to out[n]. */
+/* Finds out the liveness of flags over a finished block, and chooses handlers. lowered[n] becomes out[n]. */
 void lower_block(const struct lowering *lowering, struct lowered *lowered, unsigned count, uint32_t mode, struct insn *out);
 
-/* Where the flags that a conditional instruction reads come from, as far as the block shows. */
+/* Which kind of operation made the flags that a conditional instruction reads, as far as the block shows. */
 enum producer { PRODUCER_UNKNOWN, PRODUCER_SUB, PRODUCER_LOGIC, PRODUCER_RESULT, PRODUCER_COUNT };
 
-/* Conditional instructions' handlers: by producer and condition. */
+/* Handlers of conditional instructions, by producer and condition. */
 struct condition_impl {
 	uint16_t op;
 	uint8_t form, size;

@@ -1,6 +1,6 @@
 /*
- * How a block's last handler reaches the next block: by link, by the jump cache, or by way of the run loop.
- * Each function is to be returned from in tail position.
+ * How a block's last handler reaches the next block: by link, by the jump cache, or through the run loop.
+ * Call each function in tail position.
  */
 #ifndef XRAY86_EMU_CHAIN_H
 #define XRAY86_EMU_CHAIN_H
@@ -25,7 +25,7 @@ ALWAYS_INLINE struct jump_cache_entry *jump_cache_slot(struct cpu *cpu, uint64_t
 #define ENTER(cpu, block) (block)->insn
 #endif
 
-/* Enters a block that is known to be the one at cpu->rip, if the budget allows. */
+/* Enters the block at cpu->rip, which the caller knows, if the budget allows it. */
 ALWAYS_INLINE const struct insn *enter_block(struct cpu *cpu, const struct block *block)
 {
 	int64_t budget = cpu->budget - block->count;
@@ -36,7 +36,7 @@ ALWAYS_INLINE const struct insn *enter_block(struct cpu *cpu, const struct block
 	return ENTER(cpu, block);
 }
 
-/* Whether the jump cache knows rip; then *ret is its block. */
+/* Whether the jump cache knows the block at rip. It goes to *ret then. */
 ALWAYS_INLINE bool jump_cache_find(struct cpu *cpu, uint64_t rip, const struct block **ret)
 {
 	const struct jump_cache_entry *entry = jump_cache_slot(cpu, rip);
@@ -45,7 +45,7 @@ ALWAYS_INLINE bool jump_cache_find(struct cpu *cpu, uint64_t rip, const struct b
 	return likely(entry->rip == rip && entry->tag == cpu->jump_tag);
 }
 
-/* Raises #GP(0) if a near branch may not go to rip (beyond CS's limit, not canonical). Only reached where no cached block proves it may. */
+/* Raises #GP(0) if a near branch may not go to rip (it is beyond CS's limit, or not canonical). Not needed where a block is cached. */
 void check_branch_target(struct cpu *cpu, const struct insn *insn, uint64_t rip);
 
 ALWAYS_INLINE const struct insn *jump_to_block(struct cpu *cpu, uint64_t rip, const struct block *block)
@@ -54,7 +54,7 @@ ALWAYS_INLINE const struct insn *jump_to_block(struct cpu *cpu, uint64_t rip, co
 	return enter_block(cpu, block);
 }
 
-/* To any address of the same mode, by an indirect branch that has nothing left to commit. */
+/* Goes to any address of the same mode. For an indirect branch that has committed everything. */
 ALWAYS_INLINE const struct insn *jump_to(struct cpu *cpu, const struct insn *insn, uint64_t rip)
 {
 	const struct block *block;
@@ -71,10 +71,10 @@ ALWAYS_INLINE bool link_valid(const struct cpu *cpu, const struct insn *insn, un
 	return likely(block_links_of(insn)->generation[slot] == cpu->link_generation);
 }
 
-/* chain() where the link is not valid: by the jump cache, else by the run loop, which makes the link. */
+/* chain() where the link is not valid. Uses the jump cache, or else the run loop, which makes the link. */
 const struct insn *chain_slow(struct cpu *cpu, const struct insn *insn, unsigned slot, uint64_t rip);
 
-/* To the direct successor at rip. insn is the block's last (its links stand behind it). */
+/* Goes to the direct successor at rip. insn is the block's last instruction; the links are behind it. */
 ALWAYS_INLINE const struct insn *chain(struct cpu *cpu, const struct insn *insn, unsigned slot, uint64_t rip)
 {
 	if (link_valid(cpu, insn, slot))

@@ -1,10 +1,10 @@
 /*
  * struct cpu: the architectural state of one x86 processor, and what the engine keeps beside it.
  *
- * The general registers stand first (offset 0), so that the offset of a register operand also gives its tag's index. While a block runs,
- * `rip` is the address of the block's *first* instruction and the running one is rip + insn->offset; at every boundary (outside
- * cpu_run(), when a handler has returned NULL, in exception delivery) rip is exact. Guest faults unwind with one longjmp to the run loop:
- * emu/exception.h. The CPU knows its surroundings only through struct cpu_bus.
+ * The general registers are first (offset 0), so that the offset of a register operand also gives the index of its tag. While a block runs,
+ * `rip` is the address of the block's *first* instruction, and the running instruction is at rip + insn->offset. At every boundary (outside
+ * cpu_run(), after a handler has returned NULL, in exception delivery) rip is exact. A guest fault unwinds to the run loop with one longjmp
+ * (emu/exception.h). The CPU knows its surroundings through struct cpu_bus only.
  */
 #ifndef XRAY86_EMU_CPU_H
 #define XRAY86_EMU_CPU_H
@@ -44,7 +44,7 @@ enum {
 	SEGMENT_G = 1 << 15,
 };
 
-/* A segment register with its hidden part. limit is in bytes, scaled by G already. A null (unusable) one has attributes 0. */
+/* A segment register with its hidden part. limit is in bytes; G is already applied. A null (unusable) segment has attributes 0. */
 struct segment {
 	uint64_t base;
 	uint32_t limit;
@@ -93,8 +93,8 @@ enum {
 enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11 };
 
 /*
- * Mode bits: everything besides the physical address that the meaning of a block's bytes depends on, as far as it is not tested at run
- * time. Part of every block's key; recomputed by cpu_update_mode() whenever control registers, EFER, CS/SS/DS/ES/FS/GS or MXCSR change.
+ * Mode bits: what the meaning of a block's bytes depends on, besides its physical address and what handlers test at run time. They are part
+ * of every block's key. cpu_update_mode() computes them anew whenever control registers, EFER, CS/SS/DS/ES/FS/GS or MXCSR change.
  */
 enum {
 	MODE_CODE_SHIFT = 0,        /* 2 bits: log2 of the code size in bytes: 1 = 16-bit, 2 = 32-bit, 3 = 64-bit */
@@ -107,16 +107,16 @@ enum {
 	MODE_SIMD_TRAPS = 1 << 9,  /* MXCSR has an unmasked exception: SSE arithmetic must look for them */
 	MODE_CS_LIMITED = 1 << 10, /* CS has a limit or base that matter: blocks are checked at each entry and never chained */
 	MODE_TAGGED = 1 << 11,     /* tagged execution */
-	MODE_USER = 1 << 12,       /* CPL 3. Not part of a block's key: which translations its jumps may use */
+	MODE_USER = 1 << 12,       /* CPL 3. Outside of the block's key: it says which translations jumps may use */
 	MODE_KEY = MODE_USER - 1,
 };
 
-/* Privileges' TLB banks. */
+/* TLB banks, one for each privilege. */
 enum bank {
 	BANK_USER,
 	BANK_SUPERVISOR,    /* with CR4.SMAP: no user pages */
 	BANK_SUPERVISOR_AC, /* supervisor with EFLAGS.AC set */
-	BANK_USER_ALIGNED,  /* user under alignment checking (CR0.AM, EFLAGS.AC): has no data entries, so that all accesses are looked at */
+	BANK_USER_ALIGNED,  /* user under alignment checking (CR0.AM, EFLAGS.AC): without data entries, so that every access is checked */
 	BANK_COUNT,
 };
 
@@ -155,12 +155,12 @@ struct fpu {
 	uint64_t fip, fdp;
 };
 
-/* What a CPU needs of the machine around it. All may be NULL but `now`-independent ones are then inert (ports read all-ones). */
+/* What a CPU needs of the machine around it. Each may be NULL; what it would do is then inert (ports read all-ones). */
 struct cpu_bus {
 	void *opaque;
 	uint32_t (*port_read)(void *opaque, uint16_t port, unsigned size);
 	void (*port_write)(void *opaque, uint16_t port, uint32_t value, unsigned size);
-	/* The vector of the interrupt being acknowledged (INTA cycle); called when cpu->interrupt_line is set and IF is on. */
+	/* Acknowledges an interrupt (INTA cycle) and returns its vector. Called when cpu->interrupt_line is set and IF is on. */
 	uint8_t (*interrupt_acknowledge)(void *opaque);
 	/* MSRs that live outside the core (IA32_APIC_BASE, x2APIC, TSC deadline). Return false for #GP. */
 	bool (*msr_read)(void *opaque, uint32_t index, uint64_t *ret);
@@ -172,13 +172,12 @@ struct cpu_bus {
 
 enum cpu_exit {
 	CPU_EXIT_NONE,
-	CPU_EXIT_DEADLINE, /* the instruction count asked for is reached */
+	CPU_EXIT_DEADLINE, /* the run has reached the instruction count that was asked for */
 	CPU_EXIT_HALT,     /* HLT; interrupts may wake it */
 	CPU_EXIT_SHUTDOWN, /* triple fault */
 	CPU_EXIT_REQUEST,  /* cpu_request_exit() */
 	CPU_EXIT_MARK,     /* a marked address asked to leave */
-	CPU_EXIT_CLIENT,   /* a TLB client asked to stop, or rep_allowance is used up: the instruction, or the delivery of the event, has
-			      not happened */
+	CPU_EXIT_CLIENT, /* a TLB client asked to stop, or rep_allowance is used up, before the instruction or the delivery of the event */
 };
 
 /* A cached answer to "which block is at this RIP in this mode": see emu/block.h. */
@@ -203,14 +202,14 @@ struct cpu {
 	uint64_t bias; /* always CPU_BIAS: lets RIP-relative displacements that outgrow 32 bits when counted from the block's start be
 			  lowered */
 	struct lazy_flags flags;  /* CF PF AF ZF SF OF */
-	int64_t budget;           /* instructions until the deadline, counting those of the running block as done */
+	int64_t budget;           /* instructions until the deadline; those of the running block count as done */
 	uint64_t ea_mask;         /* of linear addresses: 2^64-1 in 64-bit code, else 2^32-1 */
 	struct tlb *data;         /* bank of plain explicit data accesses at the current privilege */
-	uint64_t stack_mask;      /* of rSP for implicit stack accesses if SS is flat and not 16-bit; else 0: stack_slow paths */
-	uint32_t link_generation; /* block links made under another one are void */
+	uint64_t stack_mask;      /* of rSP, for implicit stack accesses, if SS is flat and not 16-bit; 0: take the slow paths */
+	uint32_t link_generation; /* block links of another generation are void */
 	uint64_t jump_tag;        /* fetch generation << 16 | mode */
 	struct jump_cache_entry *jump_cache;
-	const struct insn *current; /* set before anything that may fault or ask for the time */
+	const struct insn *current; /* the running instruction; set before anything that may fault or ask for the time */
 	uint32_t mode;              /* MODE_* */
 	uint32_t eflags;            /* all but the arithmetic flags; bit 1 set */
 	uint8_t cpl;
@@ -242,10 +241,10 @@ struct cpu {
 	bool nmi_pending, nmi_blocked;
 	bool interrupt_shadow; /* the next instruction runs before interrupts are taken (STI, MOV SS, POP SS) */
 	bool debug_shadow;     /* MOV SS / POP SS: debug exceptions wait too */
-	bool step_inhibited;   /* the instruction just done takes no single-step trap: INT n and the like */
+	bool step_inhibited;   /* no single-step trap follows the last instruction: INT n and the like */
 	bool halted;
 	uint64_t pending_debug; /* DR6 bits of data/single-step traps to raise after this instruction */
-	struct delivery {       /* of an event to the guest; of one that a TLB client has stopped, the CPU goes on with it */
+	struct delivery {       /* of an event to the guest; if a TLB client has stopped it, the CPU goes on with it later */
 		bool active;
 		bool has_error_code;
 		uint8_t source; /* enum event_source */
@@ -258,22 +257,21 @@ struct cpu {
 	uint64_t
 		rep_limit; /* iterations that one execution of a REP string instruction may do: 1 under TF and breakpoints, else the next */
 	uint64_t rep_limit_normal;     /* CPU_REP_LIMIT; less for tests that cannot wait */
-	int64_t rep_allowance;         /* iterations until cpu_run() is left with CPU_EXIT_CLIENT before the next REP string instruction */
-	struct block_links *link_from; /* link of the block just left that wants to point to the next one, or NULL */
+	int64_t rep_allowance;         /* iterations after which cpu_run() ends with CPU_EXIT_CLIENT, before a REP string instruction */
+	struct block_links *link_from; /* the links of the block just left, if one is to lead to the next block; or NULL */
 	unsigned link_slot;
 	struct mark *marks; /* sorted by address */
 	size_t mark_count;
 	uint64_t mark_skip;  /* a mark at this address does not fire when execution resumes there; all-ones: none */
-	struct insn patched; /* an instruction with its operand adjusted: outlives the handler, for `current` */
-	bool single;         /* the running block is a throw-away of one instruction: memory may be anything, see emu/engine.c */
+	struct insn patched; /* an instruction whose operand was adjusted; `current` may point here after the handler has returned */
+	bool single;         /* the running block is a throw-away of one instruction, which may access any memory (emu/engine.c) */
 	struct {
 		bool interrupt_shadow, debug_shadow, rf;
-	} found; /* by that instruction: put back if it is abandoned */
+	} found; /* as that instruction found them; they come back if it is abandoned */
 	struct physmem *mem;
-	struct tlb *banks; /* BANK_COUNT of them */
-	struct tlb *
-		supervisor_bank[2]; /* a client's, in place of the CPU's own at CPL 0-2: by TAG_STACK of the address; NULL: the CPU's own */
-	uint16_t x87_host_control;  /* the control word that the host's x87 has now: emu/x87.h */
+	struct tlb *banks;              /* BANK_COUNT of them */
+	struct tlb *supervisor_bank[2]; /* a client's banks for CPL 0-2, by TAG_STACK of the address; NULL: the CPU's own bank */
+	uint16_t x87_host_control;      /* the control word that the host's x87 has now: emu/x87.h */
 	struct block_cache *blocks;
 	const struct isa *isa;
 	struct cpu_bus bus;
@@ -281,7 +279,7 @@ struct cpu {
 	enum cpu_exit exit;               /* why the run loop should be left, or CPU_EXIT_NONE */
 	jmp_buf *unwind;                  /* the innermost run loop's; see emu/exception.h */
 	uint64_t call_return, call_stack; /* cpu_call(): leave when rip and rSP are these; all-ones: no call */
-	struct exception {                /* being unwound with */
+	struct exception {                /* what cpu_raise*() unwinds with */
 		uint8_t vector;
 		bool has_error_code;
 		uint32_t error_code;
@@ -296,29 +294,29 @@ _Static_assert(offsetof(struct cpu, gpr) == 0, "operand offsets double as tag in
 
 #define CPU_OFFSET(member) ((uint16_t)offsetof(struct cpu, member))
 
-/* Creates a CPU in its state after RESET (SDM vol. 3A 9.1.1) on mem, which must outlive it. */
+/* Creates a CPU on mem, which must outlive it. The CPU is in its state after RESET (SDM vol. 3A 9.1.1). */
 struct error *cpu_create(struct physmem *mem, const struct cpu_bus *bus, struct cpu **ret);
 void cpu_destroy(struct cpu *cpu);
 /* RESET (init = false) or INIT. */
 void cpu_reset(struct cpu *cpu, bool init);
 
 /*
- * Runs until the instruction count reaches `until` (CPU_EXIT_DEADLINE, exactly then) or something else ends it. Takes interrupts.
- * Deterministic: the state after n instructions does not depend on what the caches held.
+ * Runs until the instruction count is `until` (CPU_EXIT_DEADLINE) or something else ends the run. Takes interrupts.
+ * The state after n instructions is the same whatever the caches held.
  */
 enum cpu_exit cpu_run(struct cpu *cpu, uint64_t until);
 
-/* Instructions executed so far. Inside a handler: before the current one (cpu->current must be set). */
+/* Instructions executed so far; within a handler, those before the current one (cpu->current must be set). */
 uint64_t cpu_instructions(const struct cpu *cpu);
 
 /* Makes cpu_run() return after the current instruction (from device callbacks and hooks). */
 void cpu_request_exit(struct cpu *cpu, enum cpu_exit why);
-/* INTR level; a callback that changes it makes the CPU look before the next instruction. */
+/* Sets the level of INTR. The CPU looks at it before the next instruction. */
 void cpu_set_interrupt_line(struct cpu *cpu, bool level);
 void cpu_raise_nmi(struct cpu *cpu);
 void cpu_set_a20(struct cpu *cpu, bool enabled);
 
-/* The whole EFLAGS image; set replaces the bits of mask (arithmetic ones too) and follows up on AC, TF... */
+/* The whole EFLAGS image. cpu_set_eflags() replaces the bits in mask, arithmetic ones too, and does what AC, TF and others entail. */
 uint32_t cpu_get_eflags(const struct cpu *cpu);
 void cpu_set_eflags(struct cpu *cpu, uint32_t value, uint32_t mask);
 
@@ -326,20 +324,20 @@ void cpu_set_eflags(struct cpu *cpu, uint32_t value, uint32_t mask);
 void cpu_set_tagged(struct cpu *cpu, bool tagged);
 
 /*
- * Which banks supervisor data accesses take from now on, until it is called again: `untagged` all plain ones and those by addresses without
- * TAG_STACK, `stack` (tagged execution only) those by addresses with it. NULL is the CPU's own. Banks are the caller's and must outlive
- * their use; their clients see the misses. Both are emptied here, and then whenever the CPU's own are.
+ * Sets the banks of supervisor data accesses, until the next call. Plain accesses, and those by addresses without TAG_STACK, take
+ * `untagged`; those by addresses with TAG_STACK (in tagged execution) take `stack`. NULL stands for the CPU's own bank. The banks belong to
+ * the caller and must outlive their use. Their clients see the misses. Both banks are emptied here, and again whenever the CPU's own are.
  */
 void cpu_set_supervisor_banks(struct cpu *cpu, struct tlb *untagged, struct tlb *stack);
 
-/* To be called after changes of what they are derived from (see struct cpu): mode bits and banks; struct paging and its caches. */
+/* Derive mode bits and banks, and struct paging and its caches. To be called when the registers that these depend on have changed. */
 void cpu_update_mode(struct cpu *cpu);
 void cpu_update_paging(struct cpu *cpu);
-/* All RIP -> block associations are void (a translation or a block is gone). Part of the flushes below. */
+/* Makes the jump cache and all links void, since a translation or a block is gone. The flushes below do this, too. */
 void cpu_forget_jumps(struct cpu *cpu);
-/* Adds to the instruction count while halted: the time until the next event. */
+/* Adds to the instruction count: a halted CPU skips the time until the next event. */
 void cpu_skip_time(struct cpu *cpu, uint64_t instructions);
-/* Forgets all translations (MOV CR3 and the like); one page's (INVLPG). */
+/* Forget all translations (MOV CR3 and the like), or those of one page (INVLPG). */
 void cpu_flush_tlb(struct cpu *cpu);
 void cpu_flush_page(struct cpu *cpu, uint64_t linear);
 

@@ -11,7 +11,7 @@ struct cpu_model {
 /* The first is the default; ended by {0}. */
 extern const struct cpu_model cpu_models[];
 
-/* NULL: there is none of that name. */
+/* NULL if there is no model of that name. */
 const struct cpu_model *cpu_model_find(const char *name);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * CPUID: what the processor says it can do, which is what it can do (SDM vol. 2A, CPUID).
+ * CPUID: the processor says what it can do, and can do what it says (SDM vol. 2A, CPUID).
  *
- * cpu->features holds the CPU_FEATURE_* bits that are on: they gate CPUID's bits, control register bits and MSRs alike, so that a
- * machine can be made that is, say, a 32-bit processor.
+ * cpu->features holds the CPU_FEATURE_* bits that are on. They decide about CPUID's bits, bits of control registers, and MSRs. So a machine
+ * can have, for example, a 32-bit processor.
  */
 #ifndef XRAY86_EMU_CPUID_H
 #define XRAY86_EMU_CPUID_H
@@ -30,7 +30,7 @@ enum cpu_feature {
 	CPU_FEATURE_SPEC_CTRL = 1 << 17,  /* IBRS, STIBP, SSBD, IBPB, IA32_ARCH_CAPABILITIES: there is no speculation to control */
 	CPU_FEATURE_HYPERVISOR = 1 << 18, /* the bit that says "virtual machine"; no leaves */
 	CPU_FEATURE_RANDOM = 1 << 19,     /* RDRAND, RDSEED */
-	/* 5-level paging and the hypervisor bit change what a kernel does: on request only. */
+	/* 5-level paging and the hypervisor bit change what a kernel does, so they are on by request only. */
 	CPU_FEATURES_DEFAULT = (1 << 20) - 1 - CPU_FEATURE_LA57 - CPU_FEATURE_HYPERVISOR,
 };
 

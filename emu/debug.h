@@ -30,15 +30,15 @@ static inline bool cpu_debug_armed(const struct cpu *cpu)
 }
 
 /*
- * DR6.B bits of the enabled instruction breakpoints at linear; 0 if none, or if EFLAGS.RF suppresses them, or a MOV SS or POP SS just
- * before (as if RF were set: SDM vol. 3B 17.3.1.1).
+ * DR6.B bits of the enabled instruction breakpoints at linear. 0 if there are none, if EFLAGS.RF suppresses them, or if a MOV SS or POP SS
+ * just before does (SDM vol. 3B 17.3.1.1).
  */
 uint64_t cpu_debug_fetch_breakpoint(const struct cpu *cpu, uint64_t linear);
-/* The same of data breakpoints that the access touches; and of I/O ones (with CR4.DE). */
+/* The same for data breakpoints that the access touches, and for I/O breakpoints (with CR4.DE). */
 uint64_t cpu_debug_data_breakpoint(const struct cpu *cpu, uint64_t linear, unsigned size, bool write);
 uint64_t cpu_debug_port_breakpoint(const struct cpu *cpu, uint16_t port, unsigned size);
 
-/* Raises #DB with those causes (DR6_*) noted in DR6. For traps after an instruction, and breakpoints before one. */
+/* Notes the causes (DR6_*) in DR6 and raises #DB. For traps after an instruction, and breakpoints before one. */
 _Noreturn void cpu_raise_debug(struct cpu *cpu, uint64_t causes);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The decoder: bytes to one decoded instruction, for 16-, 32- and 64-bit code (SDM vol. 2A chapter 2, vol. 2D appendix A).
- * Pure: no CPU state but the code size, no memory but the bytes given; the table is emu/isa/.
+ * The decoder makes one decoded instruction from bytes, for 16-, 32- and 64-bit code (SDM vol. 2A chapter 2, vol. 2D appendix A).
+ * It is pure: it depends on the code size, the bytes given and the table in emu/isa/ alone.
  */
 #ifndef XRAY86_EMU_DECODE_H
 #define XRAY86_EMU_DECODE_H
@@ -11,9 +11,9 @@ enum { INSN_MAX_LENGTH = 15 };
 
 enum decode_status {
 	DECODE_OK,
-	DECODE_UD,       /* undefined: #UD. `length` is what was consumed to find out */
+	DECODE_UD,       /* undefined: #UD. `length` is how many bytes it took to find out */
 	DECODE_TOO_LONG, /* more than 15 bytes: #GP(0) */
-	DECODE_MORE,     /* all bytes given are a prefix of an instruction: give more */
+	DECODE_MORE,     /* the bytes are the beginning of an instruction: give more */
 };
 
 struct decoded {

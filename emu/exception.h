@@ -1,9 +1,9 @@
 /*
  * Guest exceptions: raising, and delivering exceptions and interrupts through the IVT or IDT (SDM vol. 3A chapter 6).
  *
- * cpu_raise*() never return: they unwind to the run loop, which delivers. Everything that the current instruction did to architectural
- * state before must have been undone or, better, not been done yet: handlers commit last. cpu->current must be set (handlers made
- * with SIMPLE() do it), and so tells the faulting RIP.
+ * cpu_raise*() never return: they unwind to the run loop, which delivers the exception. The current instruction must not have changed
+ * architectural state before, or must have undone it; handlers commit last. cpu->current must be set, since it tells the faulting RIP
+ * (handlers made with SIMPLE() set it).
  */
 #ifndef XRAY86_EMU_EXCEPTION_H
 #define XRAY86_EMU_EXCEPTION_H
@@ -39,9 +39,9 @@ _Noreturn void cpu_raise(struct cpu *cpu, enum vector vector);
 _Noreturn void cpu_raise_code(struct cpu *cpu, enum vector vector, uint32_t error_code);
 /* #PF: sets CR2. */
 _Noreturn void cpu_raise_page_fault(struct cpu *cpu, uint64_t linear, uint32_t error_code);
-/* The current instruction must run alone, in a throw-away block (it touched MMIO or its own code): undo and do so. */
+/* Undoes the current instruction and runs it again, alone in a throw-away block. For one that touched MMIO or its own code. */
 _Noreturn void cpu_restart_single(struct cpu *cpu);
-/* Leave cpu_run() with `why`, the current instruction not having happened. */
+/* Leaves cpu_run() with `why`, as if the current instruction had not begun. */
 _Noreturn void cpu_abandon(struct cpu *cpu, enum cpu_exit why);
 
 enum event_source {
@@ -52,17 +52,18 @@ enum event_source {
 };
 
 /*
- * Delivers one event: pushes return state with the given RIP (cpu->rip: faults = the instruction's own, traps = the next) and enters the
- * handler, by interrupt, trap or task gate, real-mode IVT, V86, IA-32e with IST. Faults met on the way are raised (longjmp).
+ * Delivers one event: pushes the return state and enters the handler, by interrupt, trap or task gate, real-mode IVT, V86, or IA-32e with
+ * IST. The RIP that it pushes is cpu->rip: the instruction's own for faults, the next one's for traps. Faults on the way are raised
+ * (longjmp).
  */
 void cpu_deliver(struct cpu *cpu, uint8_t vector, enum event_source source, bool has_error_code, uint32_t error_code);
 
-/* Delivers an event with cpu->delivery telling of it meanwhile. */
+/* Delivers an event; cpu->delivery describes it meanwhile. */
 void cpu_deliver_event(struct cpu *cpu, struct delivery event);
 
 /*
- * An exception raised by the instruction stream at cpu->rip: delivers it, turning into #DF as vector and the one being delivered
- * demand (SDM vol. 3A table 6-5). False: shutdown (triple fault). Called by the run loop only.
+ * Delivers an exception that the instruction at cpu->rip raised. If delivering it raises another one, that one or #DF follows, as SDM
+ * vol. 3A table 6-5 says. Returns false for shutdown (triple fault). Called by the run loop only.
  */
 bool cpu_deliver_exception(struct cpu *cpu);
 

@@ -1,10 +1,10 @@
 /*
  * Lazy arithmetic flags (SDM vol. 1, 3.4.3.1).
  *
- * The last flag-writing operation leaves its operands and result, *sign-extended to 64 bits*; CF, OF, SF, ZF, AF and PF are computed
- * when somebody asks. Sign extension makes the formulas independent of operand size: the carry out of and into the top bit stand in
- * bit 63 whatever the size was, and unsigned order is kept. Operations whose flags do not come from one addition, subtraction or logic
- * result store the finished bits (FLAGS_RAW).
+ * The last operation that wrote flags leaves its operands and its result, *sign-extended to 64 bits*. CF, OF, SF, ZF, AF and PF are
+ * computed when somebody asks for them. Sign extension makes the formulas independent of the operand size: the carries out of and into the
+ * top bit are in bit 63, and unsigned order is kept. Operations whose flags come from something else than one addition, subtraction or
+ * logic result store the finished bits (FLAGS_RAW).
  */
 #ifndef XRAY86_EMU_FLAGS_H
 #define XRAY86_EMU_FLAGS_H
@@ -41,7 +41,7 @@ enum flags_kind {
 	FLAGS_LOGIC,  /* CF = OF = AF = 0 */
 	FLAGS_INC,    /* a + 1 = result, CF = b */
 	FLAGS_DEC,    /* a - 1 = result, CF = b */
-	FLAGS_RESULT, /* SF, ZF and PF of result; CF, AF and OF stand in a, at their EFLAGS places */
+	FLAGS_RESULT, /* SF, ZF and PF of result; CF, AF and OF are in a, at their EFLAGS places */
 };
 
 struct lazy_flags {
@@ -73,7 +73,7 @@ static inline void flags_set(struct lazy_flags *flags, enum flags_kind kind, uin
 	}
 }
 
-/* bits: any of FLAGS_ARITHMETIC at their EFLAGS places; others are ignored. */
+/* bits: any of FLAGS_ARITHMETIC, at their EFLAGS places. Other bits are ignored. */
 static inline void flags_set_raw(struct lazy_flags *flags, uint64_t bits)
 {
 	flags->kind = FLAGS_RAW;
@@ -170,7 +170,7 @@ static inline uint32_t flags_get(const struct lazy_flags *flags)
 	       (flags_zf(flags) ? FLAG_ZF : 0) | (flags_sf(flags) ? FLAG_SF : 0) | (flags_of(flags) ? FLAG_OF : 0);
 }
 
-/* SF, ZF and PF by the result; carries: CF, AF and OF at their EFLAGS places. */
+/* Sets SF, ZF and PF by the result, and CF, AF and OF to the bits of `carries` at their EFLAGS places. */
 static inline void flags_set_result(struct lazy_flags *flags, uint64_t result, uint64_t carries, unsigned size)
 {
 	flags->kind = FLAGS_RESULT;
@@ -178,7 +178,7 @@ static inline void flags_set_result(struct lazy_flags *flags, uint64_t result, u
 	flags->a = carries;
 }
 
-/* Replaces those of CF, AF and OF that mask names by the bits given; the other flags stay, without being computed as far as possible. */
+/* Replaces those of CF, AF and OF that are in mask. The other flags stay, and are not computed where that can be avoided. */
 static inline void flags_replace(struct lazy_flags *flags, uint64_t bits, uint64_t mask)
 {
 	if (flags->kind == FLAGS_RAW) {

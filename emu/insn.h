@@ -1,8 +1,8 @@
 /*
- * The lowered instruction: what the engine executes. 32 bytes, all operands resolved to offsets within struct cpu.
+ * The lowered instruction: what the engine executes. It has 32 bytes; its operands are offsets within struct cpu.
  *
- * Lowering (emu/lower.c) turns a decoded instruction into one of these; a block is an array of them. The layout is a contract with
- * everything that consumes blocks (interpreters today, a JIT later), pinned by assertions below.
+ * Lowering (emu/lower.c) makes it from a decoded instruction. A block is an array of lowered instructions. All that execute blocks rely on
+ * the layout (interpreters today, a JIT later); assertions below hold it.
  */
 #ifndef XRAY86_EMU_INSN_H
 #define XRAY86_EMU_INSN_H
@@ -14,8 +14,8 @@ struct cpu;
 struct insn;
 
 /*
- * Executes one instruction and goes on: returns the next lowered instruction, or NULL to leave the block loop (cpu->rip is then
- * exact). In optimised builds a handler *calls* its successor in tail position instead and the result only passes through.
+ * Executes one instruction. Returns the next lowered instruction, or NULL to leave the block loop; cpu->rip is exact then. In optimised
+ * builds a handler *calls* its successor in tail position instead, and only passes the result on.
  */
 typedef const struct insn *handler_fn(struct cpu *cpu, const struct insn *insn);
 
@@ -31,8 +31,8 @@ enum { REP_NONE, REP_E, REP_NE };
 
 struct insn {
 	handler_fn *execute;
-	uint16_t op1, op2;    /* offsets in struct cpu of the first and second operand, where those are registers */
-	uint16_t base, index; /* offsets of the address registers' qwords; cpu->zero where there is none, cpu->rip if RIP-relative */
+	uint16_t op1, op2;    /* offsets in struct cpu of the first and second operand, if they are registers */
+	uint16_t base, index; /* offsets of the address registers; that of cpu->zero for none, of cpu->rip if RIP-relative */
 	union {
 		struct {
 			int32_t disp; /* displacement; RIP-relative ones count from the *block's* start */
@@ -44,7 +44,7 @@ struct insn {
 	uint16_t offset;  /* from the block's first byte to this instruction's */
 	uint8_t scale;    /* 0..3 */
 	uint8_t length;   /* 1..15 */
-	uint8_t left;     /* instructions of the block not yet executed when this one starts, itself included */
+	uint8_t left;     /* instructions from this one to the block's end */
 	uint8_t bits;
 };
 
@@ -64,8 +64,8 @@ static inline unsigned insn_rep(const struct insn *insn)
 }
 
 /*
- * Forms: what kinds the first two operands are; a handler is chosen by operation, form and operand size.
- * A third operand is an immediate (insn.imm) or implied by the operation.
+ * A form says what kinds the first two operands are. Operation, form and operand size choose the handler.
+ * A third operand is an immediate (insn.imm), or the operation implies it.
  */
 enum operand_kind { KIND_NONE, KIND_REG, KIND_MEM, KIND_IMM };
 #define FORM(first, second) ((first) << 2 | (second))
@@ -83,14 +83,14 @@ enum form {
 };
 
 /*
- * A row of a handler table. Each file of emu/ops/ exports such rows (ended by one with execute == NULL), once for each engine:
- * lowering takes the first row of the operation that fits.
+ * A row of a handler table. Each file of emu/ops/ exports a table for each engine; a row with execute == NULL ends it. Lowering takes the
+ * operation's first row that fits.
  */
 struct op_impl {
 	uint16_t op;        /* enum op, emu/isa/isa.h */
 	uint8_t form;       /* enum form, or FORM_ANY */
 	uint8_t size;       /* operand size in bytes, or 0: any */
-	uint8_t flags_dead; /* 1: only where no flag that it writes is read later; tried first */
+	uint8_t flags_dead; /* 1: only where nobody reads the flags that the instruction writes; such rows are tried first */
 	handler_fn *execute;
 };
 

@@ -1,5 +1,5 @@
 /*
- * Delivery of interrupts and exceptions, for instructions: the engine's side is in exception.h.
+ * Delivery of interrupts and exceptions by instructions. exception.h has the engine's side.
  */
 #ifndef XRAY86_EMU_INTERRUPT_H
 #define XRAY86_EMU_INTERRUPT_H
@@ -7,8 +7,8 @@
 #include "emu/exception.h"
 
 /*
- * INT n, INT3, INTO (EVENT_SOFTWARE) or INT1 with return_rip as the address after it. If delivery faults, nothing has changed: the fault's
- * RIP is that of the instruction.
+ * INT n, INT3, INTO (EVENT_SOFTWARE) or INT1. return_rip is the address after the instruction. If delivery faults, nothing has changed, and
+ * the fault's RIP is the instruction's own.
  */
 void cpu_deliver_software(struct cpu *cpu, uint8_t vector, enum event_source source, uint64_t return_rip);
 

@@ -1,14 +1,15 @@
 /*
- * A PC: one CPU, memory, the devices of emu/dev/ and the clock that drives them. Owns them all; no globals, so several may exist.
+ * A PC: one CPU, memory, the devices of emu/dev/ and the clock that drives them. It owns them all. There are no globals, so several PCs may
+ * exist.
  *
- * Time is the CPU's instruction count (1 ns each), idle time included: a halted CPU jumps to the next device event. The machine runs the
- * CPU up to the next event, then lets the devices act, so events happen exactly on their instruction, and a run with the same configuration
- * and console input is the same run. Only a console in real time (console.h) makes the clock depend on the host's, while its user is waited
- * for.
+ * Time is the CPU's instruction count (1 ns each) with idle time: a halted CPU jumps to the next device event. The machine runs the CPU up
+ * to the next event, then lets the devices act. So events happen exactly on their instruction, and the same configuration and console input
+ * give the same run. One thing makes the clock depend on the host's: a console in real time (console.h), while the machine waits for its
+ * user.
  *
- * Physical memory: RAM from 0 to 640 KiB and from 1 MiB up, below a hole at 3-4 GiB, then on from 4 GiB; B8000h-BFFFFh and
- * C0000h-FFFFFh are RAM too, though not described as usable: from E0000h on with the ACPI tables, or the end of the BIOS ROM if there is
- * one, whose last byte then also stands at 4 GiB - 1.
+ * Physical memory: RAM is at 0 to 640 KiB, from 1 MiB to a hole at 3-4 GiB, and from 4 GiB on. B8000h-BFFFFh and C0000h-FFFFFh are RAM,
+ * too, but not described as usable. From E0000h on there are the ACPI tables, or the end of the BIOS ROM if there is one. The ROM's last
+ * byte is also at 4 GiB - 1.
  */
 #ifndef XRAY86_EMU_MACHINE_H
 #define XRAY86_EMU_MACHINE_H
@@ -41,9 +42,9 @@
 struct machine_config {
 	uint64_t memory;               /* bytes of RAM, a multiple of the page size */
 	const struct console *console; /* NULL: none */
-	bool console_handshake;        /* its input waits until the guest raises RTS; for guests that do when they are ready */
+	bool console_handshake;        /* its input waits until the guest raises RTS, as guests do when they are ready */
 	int64_t epoch;                 /* what the RTC shows at time 0: seconds since 1970 */
-	bool acpi;                     /* describe the machine by ACPI tables (not with a BIOS, who makes its own) */
+	bool acpi;                     /* describe the machine by ACPI tables (not with a BIOS, which makes its own) */
 	const void *rom;               /* BIOS, copied; NULL: none */
 	uint64_t rom_size;
 	unsigned cpu_features; /* CPU_FEATURE_* of cpuid.h; 0: CPU_FEATURES_DEFAULT */
@@ -52,7 +53,7 @@ struct machine_config {
 /* Why machine_run() came back. */
 enum machine_stop {
 	MACHINE_STOP_NONE,
-	MACHINE_STOP_LIMIT,      /* the instruction count asked for is reached */
+	MACHINE_STOP_LIMIT,      /* the run has reached the instruction count that was asked for */
 	MACHINE_STOP_POWER_OFF,  /* ACPI */
 	MACHINE_STOP_RESET,      /* keyboard controller, port 92h, port CF9h */
 	MACHINE_STOP_DEBUG_EXIT, /* isa-debug-exit; machine->exit_code */
@@ -81,7 +82,7 @@ struct machine {
 	struct control_ports control;
 	struct debug_ports debug;
 	struct fw_cfg fw_cfg;
-	struct hypercall_port hypercall; /* without a `call`: set it before the machine runs, if the guest is to have one */
+	struct hypercall_port hypercall; /* without a `call`; set one before the machine runs, if the guest is to have the port */
 	struct testdev testdev;
 	struct system_control system;
 	struct port_range port[MACHINE_PORT_RANGES];
@@ -95,7 +96,7 @@ struct machine {
 	uint64_t next_poll; /* when to look at the console's input */
 
 	uint64_t run_until; /* the running cpu_run() comes back at this instruction */
-	uint64_t idle;      /* of the instruction count, what was skipped while halted */
+	uint64_t idle;      /* the part of the instruction count that was skipped while halted */
 	enum machine_stop stop;
 	uint32_t exit_code;
 	enum cpu_exit cpu_exit;
@@ -109,8 +110,8 @@ void machine_destroy(struct machine *machine);
 enum machine_stop machine_run(struct machine *machine, uint64_t until);
 
 /*
- * How boot loaders leave the CPU: flat segments, interrupts off, and 32-bit protected mode without paging, or 64-bit mode with the page
- * tables at cr3. The segment registers are loaded, whatever the descriptor table in memory holds.
+ * Puts the CPU into the state that boot loaders leave: flat segments, interrupts off, and 32-bit protected mode without paging or 64-bit
+ * mode with the page tables at cr3. It loads the segment registers, whatever the descriptor table in memory holds.
  */
 struct machine_entry {
 	bool long_mode, five_level; /* five_level: paging, in long mode */
@@ -120,7 +121,7 @@ struct machine_entry {
 	uint64_t gpr[16]; /* by enum gpr */
 };
 void machine_enter(struct machine *machine, const struct machine_entry *entry);
-/* 32-bit, with selectors 8 and 10h and no GDT. */
+/* The 32-bit state, with selectors 8 and 10h and without a GDT. */
 void machine_enter_protected(struct machine *machine, uint32_t eip, uint32_t eax, uint32_t ebx);
 
 /* The memory map that firmware would report (types as in INT 15h AX=E820h). Returns the number of ranges, at most MACHINE_MEMORY_RANGES. */
@@ -133,7 +134,7 @@ unsigned machine_memory_map(const struct machine *machine, struct memory_range *
 /* Whether all of [paddr, paddr + size) is in one available range of it. */
 bool machine_memory_available(const struct machine *machine, uint64_t paddr, uint64_t size);
 
-/* A 64-bit hash (FNV-1a) of all that the guest could observe of its final state: registers, RAM, instruction count. */
+/* A 64-bit hash (FNV-1a) of what the guest can observe of its state: registers, RAM, instruction count. */
 uint64_t machine_digest(struct machine *machine);
 
 /* -- between machine.c and machine_bus.c -- */
@@ -142,7 +143,7 @@ uint64_t machine_digest(struct machine *machine);
 struct error *machine_bus_init(struct machine *machine, const struct machine_config *config);
 /* What the CPU asks of its surroundings. */
 void machine_bus_describe(struct machine *machine, struct cpu_bus *ret);
-/* The next time at which some device acts by itself, later than now; NO_EVENT: never. Console polls are not among them. */
+/* The next time, later than now, at which some device acts by itself; NO_EVENT: never. Polls of the console do not count. */
 uint64_t machine_next_device_event(const struct machine *machine, uint64_t now);
 void machine_run_devices(struct machine *machine, uint64_t now);
 

@@ -1,4 +1,4 @@
-/* Marked addresses: a callback at the first instruction of a block (engine.h has the interface for clients). */
+/* Marked addresses: a callback before the first instruction of a block. engine.h has the interface for clients. */
 #ifndef XRAY86_EMU_MARK_H
 #define XRAY86_EMU_MARK_H
 
@@ -18,11 +18,11 @@ const struct mark *mark_find(const struct cpu *cpu, uint64_t linear);
 uint64_t mark_page(const struct cpu *cpu, uint64_t linear);
 
 /*
- * Calls back if the address of the next instruction is marked and not to be skipped. True: the callback ran, and the caller looks anew at
- * the state. Between instructions only.
+ * Calls back if the address of the next instruction has a mark that is not to be skipped. Returns true if the callback ran; the caller then
+ * looks at the state anew. Between instructions only.
  */
 bool mark_fire(struct cpu *cpu);
-/* Execution begins at cpu->rip: a mark elsewhere that would have been skipped on resuming is not skipped later either. */
+/* Tells that execution begins at cpu->rip. If the mark to be skipped is elsewhere, it will not be skipped any more. */
 void mark_resume(struct cpu *cpu);
 
 #endif

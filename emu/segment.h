@@ -1,8 +1,8 @@
 /*
  * Segmentation: descriptors, and what may be loaded into a segment register (SDM vol. 3A chapters 3.4, 3.5 and 5).
  *
- * Nothing here changes a register but segment_load() and segments_drop_inner(): *_prepare() return the register's new contents, raising
- * whatever is wrong, so that an instruction that loads several registers can commit them all at its end.
+ * Only segment_load() and segments_drop_inner() change a register. The *_prepare() functions raise whatever is wrong and return the
+ * register's new contents. So an instruction that loads several registers can commit them all at its end.
  */
 #ifndef XRAY86_EMU_SEGMENT_H
 #define XRAY86_EMU_SEGMENT_H
@@ -12,7 +12,7 @@
 /* Selector fields. */
 enum { SELECTOR_RPL = 3, SELECTOR_TI = 4, SELECTOR_INDEX = 0xfff8 };
 
-/* Types of system descriptors and gates (SDM vol. 3A table 3-2). In IA-32e mode 2, 9, B, C, E and F only, and 16 bytes long. */
+/* Types of system descriptors and gates (SDM vol. 3A table 3-2). IA-32e mode has 2, 9, B, C, E and F only, of 16 bytes. */
 enum descriptor_type {
 	TYPE_TSS16_AVAILABLE = 1,
 	TYPE_LDT = 2,
@@ -96,19 +96,19 @@ static inline bool linear_canonical(const struct cpu *cpu, uint64_t linear)
 }
 
 /*
- * Whether a register for linear addresses (a segment's or table's base, an MSR) may have this value, and INVPCID may name it: that goes by
- * what the processor can do, 57 bits with 5-level paging, on or not. What it cannot use now faults when it is used.
+ * Whether a register for linear addresses (a segment's or table's base, an MSR) may have this value, and INVPCID may name it. That depends
+ * on what the processor can do: 57 bits if it has 5-level paging, even if that is off. An address that is unusable now faults on use.
  */
 bool base_canonical(const struct cpu *cpu, uint64_t base);
 
-/* Raises vector with selector's index and TI, and ext (0 or 1: met while delivering an event from outside the program). */
+/* Raises vector with selector's index and TI, and ext: 1 while an event from outside of the program is delivered, else 0. */
 _Noreturn void raise_selector(struct cpu *cpu, enum vector vector, uint16_t selector, unsigned ext);
 
-/* The descriptor that selector (not null) names; false if it lies beyond its table's limit or there is no LDT. */
+/* Reads the descriptor of a selector that is not null. Returns false if it is beyond its table's limit, or if there is no LDT. */
 bool descriptor_fetch(struct cpu *cpu, uint16_t selector, struct descriptor *ret);
-/* The same, raising vector(selector) where there is none. */
+/* The same, but raises vector(selector) if there is none. */
 void descriptor_require(struct cpu *cpu, uint16_t selector, enum vector vector, unsigned ext, struct descriptor *ret);
-/* The hidden part that d describes. 32-bit base. */
+/* The hidden part that d describes, with a base of 32 bits. */
 struct segment segment_of(const struct descriptor *d);
 /* The same for a system segment, whose descriptor has 16 bytes in IA-32e mode; raises #GP(selector) if its base is not canonical. */
 struct segment segment_of_system(struct cpu *cpu, const struct descriptor *d);
@@ -117,10 +117,10 @@ void descriptor_mark_accessed(struct cpu *cpu, struct descriptor *d);
 /* Writes the descriptor's type into its table (TSS busy or available). */
 void descriptor_write_type(struct cpu *cpu, const struct descriptor *d, unsigned type);
 
-/* Whether [offset, offset+size) lies within the segment (expand-down ones too). False for an unusable one. */
+/* Whether [offset, offset+size) is within the segment, which may expand down. False for an unusable segment. */
 bool segment_covers(const struct segment *segment, uint64_t offset, unsigned size);
 /*
- * Linear address of size bytes at offset of a segment register, checked like a memory operand: #GP(0), or #SS(0) for SS.
+ * Linear address of size bytes at offset in a segment register's segment. Checks it as a memory operand: raises #GP(0), or #SS(0) for SS.
  * For instructions that find their memory operands themselves.
  */
 uint64_t segment_linear(struct cpu *cpu, enum segment_index index, uint64_t offset, unsigned size, bool write);
@@ -132,17 +132,18 @@ struct segment segment_v86(uint16_t selector);
 /* DS, ES, FS, GS in protected mode at the privilege cpl; a null selector gives an unusable segment. */
 struct segment data_prepare(struct cpu *cpu, uint16_t selector, unsigned cpl);
 /*
- * A stack segment for privilege cpl. vector: what is raised for a bad one (#GP for MOV SS and returns, #TS for stacks out of a TSS);
- * a segment that is not present is always #SS. Null selectors are refused: where 64-bit mode allows them, ask before.
+ * A stack segment for privilege cpl. A bad one raises `vector`: #GP for MOV SS and returns, #TS for a stack that a TSS names. A segment
+ * that is not present always raises #SS. A null selector is refused, so the caller tests where 64-bit mode allows one.
  */
 struct segment stack_prepare(struct cpu *cpu, uint16_t selector, unsigned cpl, enum vector vector, unsigned ext);
 /* The null SS of 64-bit mode. */
 struct segment stack_null(unsigned cpl);
 /*
- * The code segment d, its type and privilege having been judged: present (#NP), not both L and D in IA-32e mode (#GP), `offset` within it
- * (#GP(0)). Its selector gets RPL = cpl.
+ * The code segment d, whose type and privilege the caller has checked. It must be present (#NP), and must not have both L and D in IA-32e
+ * mode (#GP). Its selector gets RPL = cpl.
  */
 struct segment code_prepare(struct cpu *cpu, struct descriptor *d, unsigned cpl, unsigned ext);
+/* Raises #GP(ext) if offset is beyond the code segment's limit, or not canonical in a 64-bit one. */
 void code_check_offset(struct cpu *cpu, const struct segment *code, uint64_t offset, unsigned ext);
 static inline bool code_is_64bit(const struct cpu *cpu, const struct segment *code)
 {
@@ -151,9 +152,9 @@ static inline bool code_is_64bit(const struct cpu *cpu, const struct segment *co
 
 /* Loads ES, SS, DS, FS or GS as MOV Sreg does, in any mode. */
 void segment_load(struct cpu *cpu, enum segment_index index, uint16_t selector);
-/* What segment_load() would load; raises the same. */
+/* What segment_load() would load. Raises the same. */
 struct segment segment_prepare(struct cpu *cpu, enum segment_index index, uint16_t selector);
-/* After a return to an outer privilege: data segments that it may not see, and null ones, become unusable and their selectors 0. */
+/* After a return to an outer privilege: data segments that it may not see, and null ones, become unusable, with selector 0. */
 void segments_drop_inner(struct cpu *cpu);
 
 #endif

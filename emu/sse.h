@@ -1,11 +1,11 @@
 /*
  * MXCSR, SIMD floating-point exceptions, and the FXSAVE image (SDM vol. 1 chapters 10.2.3, 10.5 and 11.5).
  *
- * SSE arithmetic is done by the host's own instructions. While cpu_run() runs, the host's MXCSR holds the guest's rounding control, FZ, DAZ
- * and sticky flags, with all exceptions masked; so no handler loads it, and cpu->mxcsr has the masks and control bits right but its flags
- * stale: read it with sse_mxcsr(). Between sse_host_enter() and sse_host_leave() nothing but guest arithmetic may use the host's SSE
- * floating point. With an exception unmasked (MODE_SIMD_TRAPS) lowering takes other handlers, which put sse_trap_begin() and
- * sse_trap_end() around the operation.
+ * The host's own instructions do SSE arithmetic. While cpu_run() runs, the host's MXCSR has the guest's rounding control, FZ, DAZ and
+ * sticky flags, with all exceptions masked. So no handler loads it. Masks and control bits in cpu->mxcsr are right, but its flags are
+ * stale: read it with sse_mxcsr(). Between sse_host_enter() and sse_host_leave() only guest arithmetic may use the host's SSE floating
+ * point. If an exception is unmasked (MODE_SIMD_TRAPS), lowering takes other handlers, which have sse_trap_begin() and sse_trap_end()
+ * around the operation.
  */
 #ifndef XRAY86_EMU_SSE_H
 #define XRAY86_EMU_SSE_H
@@ -31,13 +31,13 @@ enum {
 	MXCSR_DEFAULT = 0x1f80,
 };
 
-/* Around cpu_run(): makes the host's MXCSR the guest's, masked; and back, with the flags that were raised taken over into cpu->mxcsr. */
+/* Around cpu_run(): give the host the guest's MXCSR, masked; give it its own back, and take the raised flags over into cpu->mxcsr. */
 void sse_host_enter(struct cpu *cpu);
 void sse_host_leave(struct cpu *cpu);
 
 /* The guest's MXCSR while cpu_run() runs. */
 uint32_t sse_mxcsr(const struct cpu *cpu);
-/* Sets it (no reserved bits), and the mode bits and the host's MXCSR with it. */
+/* Sets it, and with it the mode bits and the host's MXCSR. value has no reserved bits. */
 void sse_set_mxcsr(struct cpu *cpu, uint32_t value);
 
 static inline void host_mxcsr_set(uint32_t value)
@@ -56,14 +56,14 @@ static inline uint32_t host_mxcsr_get(void)
 /* The elements of a result that are new and floating-point. */
 enum lanes { LANES_NONE, LANES_PS, LANES_SS, LANES_PD, LANES_SD };
 
-/* Operations whose result may overflow or underflow, but for SSE_OTHER. SSE_NARROW: doubles to singles. */
+/* SSE_OTHER stands for operations whose result cannot overflow or underflow. SSE_NARROW: doubles to singles. */
 enum sse_operation { SSE_OTHER, SSE_ADD, SSE_SUB, SSE_ADDSUB, SSE_HADD, SSE_HSUB, SSE_MUL, SSE_DIV, SSE_NARROW };
 
 /*
- * One operation with unmasked exceptions. begin: clears the flags, so that the operation's own are seen, and returns what end needs.
- * end: merges them, or raises #XM (#UD without CR4.OSXMMEXCPT) if an unmasked one is among them; so it comes before any commit.
- * The second form is for results that may overflow or underflow: a denormal one is an underflow, exact or not, where underflow is unmasked,
- * and PE beside an unmasked overflow or underflow is another matter (sse_inexact()).
+ * One operation with unmasked exceptions. sse_trap_begin() clears the flags, to show the operation's own, and returns what the end needs.
+ * sse_trap_end() merges the flags, or raises #XM (#UD without CR4.OSXMMEXCPT) if one of them is unmasked. So it comes before any commit.
+ * The second form is for results that may overflow or underflow. A denormal result is an underflow, exact or not, if underflow is unmasked.
+ * For PE beside an unmasked overflow or underflow see sse_inexact().
  */
 uint32_t sse_trap_begin(struct cpu *cpu);
 void sse_trap_end(struct cpu *cpu, const struct insn *insn, uint32_t begun);
@@ -71,12 +71,12 @@ void sse_trap_end_arithmetic(struct cpu *cpu, const struct insn *insn, uint32_t 
 			     __m128i a, __m128i b, __m128i result);
 
 /*
- * Whether the operation on a and b, of which the masked result is given, raises PE: an element with an unmasked overflow or underflow by
- * what its value would be if the exponent were unbounded. (sse_precision.c)
+ * Whether the operation on a and b, whose masked result is `result`, raises PE. For an element with an unmasked overflow or underflow, the
+ * value that it would have with an unbounded exponent decides. (sse_precision.c)
  */
 bool sse_inexact(struct cpu *cpu, enum sse_operation operation, enum lanes lanes, __m128i a, __m128i b, __m128i result);
 
-/* #GP(0) for a 16-byte operand that is not aligned. */
+/* Raises #GP(0): a 16-byte operand is not aligned. */
 _Noreturn void sse_misaligned(struct cpu *cpu, const struct insn *insn);
 
 /* Slow paths of 16-byte accesses that take and return the vector itself: see load_bytes_slow(). */

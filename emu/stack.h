@@ -1,8 +1,8 @@
 /*
  * Implicit stack accesses of ordinary instructions (PUSH, POP, CALL, RET, ...): SDM vol. 1 chapter 6.2.
  *
- * Flat 32- and 64-bit stacks (cpu->stack_mask not 0) go the fast way, inline; 16-bit and segmented ones are in stack.c. Nothing is
- * committed but by push_value() (after its store) and stack_pointer_add().
+ * Flat 32- and 64-bit stacks (cpu->stack_mask is not 0) take the fast path, inline. 16-bit and segmented stacks are in stack.c. Only
+ * push_value() (after its store), drop_value() and stack_pointer_add() and _set() change rSP.
  */
 #ifndef XRAY86_EMU_STACK_H
 #define XRAY86_EMU_STACK_H
@@ -15,13 +15,13 @@ ALWAYS_INLINE unsigned stack_width(const struct cpu *cpu)
 	return 1u << (cpu->mode >> MODE_STACK_SHIFT & 3);
 }
 
-/* Linear address of size bytes at rSP + delta, checked against the stack segment; may raise. cpu->current must be set. */
+/* Linear address of size bytes at rSP + delta. Checks the stack segment, and may raise. cpu->current must be set. */
 uint64_t stack_address(struct cpu *cpu, int64_t delta, unsigned size, bool write);
-/* rSP + delta in the stack's width: a 16-bit SP wraps, and the upper half of ESP stays. */
+/* rSP + delta in the stack's width: a 16-bit SP wraps, and the upper half of ESP stays. rSP itself does not change. */
 uint64_t stack_pointer_moved(const struct cpu *cpu, int64_t delta);
-/* rSP = that. */
+/* Sets rSP to that. */
 void stack_pointer_add(struct cpu *cpu, int64_t delta);
-/* rSP = value, likewise. */
+/* Sets rSP to value, in the same width. */
 void stack_pointer_set(struct cpu *cpu, uint64_t value);
 
 ALWAYS_INLINE bool push_value(struct cpu *cpu, const struct insn *insn, bool fast, unsigned size, struct value value)

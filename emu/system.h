@@ -1,6 +1,6 @@
 /*
- * System instructions, as functions on values: operands are fetched and results stored by emu/ops/system.c.
- * All raise what the instruction raises, in the SDM's order (vol. 2), and change nothing before.
+ * System instructions, as functions on values. emu/ops/system.c fetches operands and stores results.
+ * Each raises what the instruction raises, in the SDM's order (vol. 2), before it changes anything.
  */
 #ifndef XRAY86_EMU_SYSTEM_H
 #define XRAY86_EMU_SYSTEM_H
@@ -15,9 +15,9 @@ void control_write_cr0(struct cpu *cpu, uint64_t value);
 /* LMSW, CLTS */
 void control_load_msw(struct cpu *cpu, uint16_t value);
 void control_clear_ts(struct cpu *cpu);
-/* WRMSR to IA32_EFER; false: #GP. */
+/* WRMSR to IA32_EFER. Returns false for #GP. */
 bool control_write_efer(struct cpu *cpu, uint64_t value);
-/* The four PDPTEs at cr3, where cr0 and cr4 say PAE paging without IA-32e mode; false: a reserved bit. Else leaves ret alone. */
+/* Reads the four PDPTEs at cr3 if cr0 and cr4 say PAE paging without IA-32e mode. Returns false if one has a reserved bit set. */
 bool control_read_pdptes(struct cpu *cpu, uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t ret[4]);
 /* MOV DR */
 uint64_t debug_read(struct cpu *cpu, unsigned n);
@@ -25,23 +25,23 @@ void debug_write(struct cpu *cpu, unsigned n, uint64_t value);
 
 /* -- emu/system.c: descriptor tables, privilege -- */
 
-/* #GP(0) unless CPL 0. */
+/* Raises #GP(0) unless CPL is 0. */
 void require_cpl0(struct cpu *cpu);
-/* #UD in real-address and virtual-8086 mode. */
+/* Raises #UD in real-address and virtual-8086 mode. */
 void require_protected(struct cpu *cpu);
-/* SGDT, SIDT, SLDT, STR and SMSW with CR4.UMIP. */
+/* For SGDT, SIDT, SLDT, STR and SMSW: raises #GP(0) if CR4.UMIP forbids them. */
 void require_no_umip(struct cpu *cpu);
 void load_ldtr(struct cpu *cpu, uint16_t selector);
 void load_tr(struct cpu *cpu, uint16_t selector);
 void load_table(struct cpu *cpu, struct table_register *table, uint64_t base, uint16_t limit);
-/* LAR, LSL: false: ZF = 0. VERR, VERW: the new ZF. */
+/* LAR and LSL, VERR and VERW. Each returns the new ZF. */
 bool access_rights(struct cpu *cpu, uint16_t selector, uint32_t *ret);
 bool segment_limit(struct cpu *cpu, uint16_t selector, uint32_t *ret);
 bool verify_segment(struct cpu *cpu, uint16_t selector, bool write);
 void invalidate_pcid(struct cpu *cpu, uint64_t type, const uint64_t descriptor[2]);
 void halt(struct cpu *cpu);
 void swap_gs(struct cpu *cpu);
-/* Base of FS or GS, for RD/WRFSBASE and their like. */
+/* The base of FS or GS, for RDFSBASE, WRFSBASE and the like. */
 uint64_t read_segment_base(struct cpu *cpu, enum segment_index index);
 void write_segment_base(struct cpu *cpu, enum segment_index index, uint64_t base);
 
@@ -50,11 +50,11 @@ void write_segment_base(struct cpu *cpu, enum segment_index index, uint64_t base
 /* CLI, STI */
 void clear_interrupt_flag(struct cpu *cpu);
 void set_interrupt_flag(struct cpu *cpu);
-/* POPF's flags (size 2, 4, 8) at the current privilege, V86 and VME included; and PUSHF's image (or #GP). */
+/* POPF's flags (size 2, 4, 8) and PUSHF's image, at the current privilege, also in V86 mode and with VME. May raise #GP. */
 void cpu_popf(struct cpu *cpu, uint32_t value, unsigned size);
 uint32_t cpu_pushf(struct cpu *cpu, unsigned size);
 
-/* #GP(0) unless IOPL or the TSS's I/O bitmap allows it. */
+/* Raises #GP(0) unless IOPL or the TSS's I/O bitmap allows the access. */
 void require_port(struct cpu *cpu, uint16_t port, unsigned size);
 uint32_t port_read(struct cpu *cpu, uint16_t port, unsigned size);
 void port_write(struct cpu *cpu, uint16_t port, uint32_t value, unsigned size);
@@ -65,7 +65,7 @@ uint64_t msr_read(struct cpu *cpu, uint32_t index);
 void msr_write(struct cpu *cpu, uint32_t index, uint64_t value);
 uint64_t time_stamp(const struct cpu *cpu);
 uint64_t read_time_stamp(struct cpu *cpu); /* RDTSC: #GP(0) where CR4.TSD forbids it */
-/* RDRAND, RDSEED: depends on the time-stamp counter alone, so that a run with the same input is the same run. No secret. */
+/* For RDRAND and RDSEED. Depends on the time-stamp counter alone, so that the same input gives the same run. It is no secret. */
 uint64_t random_number(const struct cpu *cpu);
 
 /* -- emu/syscall.c. next: the address of the instruction after -- */

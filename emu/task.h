@@ -15,19 +15,19 @@ struct task_resume {
 };
 
 /*
- * Switches to the task of tss (a TSS descriptor; its type, presence and size are checked here).
- * Up to a point faults are the old task's and leave it unchanged; from there on (SDM: step 12) they are the new one's, cpu->rip is its
- * EIP and cpu->current NULL.
+ * Switches to the task of tss, a TSS descriptor. Checks its type, presence and size.
+ * Faults before step 12 of the SDM are the old task's, and leave it unchanged. Faults from there on are the new task's: cpu->rip is its
+ * EIP, and cpu->current is NULL.
  */
 void task_switch(struct cpu *cpu, const struct descriptor *tss, enum task_reason reason, struct task_resume resume, unsigned ext);
 
-/* Switches to the task that a task gate names: gate checks have been made. */
+/* Switches to the task that a task gate names. The caller has checked the gate. */
 void task_switch_gate(struct cpu *cpu, const struct descriptor *gate, enum task_reason reason, struct task_resume resume, unsigned ext);
 
-/* IRET with NT set: back along the current TSS's link. */
+/* IRET with NT set: goes back along the current TSS's link. */
 void task_return(struct cpu *cpu, struct task_resume resume);
 
-/* The error code of an exception that switched tasks, on the new task's stack. */
+/* Pushes the error code of an exception that switched tasks on the new task's stack. */
 void task_push_error_code(struct cpu *cpu, uint32_t error_code, unsigned ext);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * x87 FPU state (SDM vol. 1 chapter 8), the images of it that instructions store, and the host's FPU that computes for it.
+ * x87 FPU state (SDM vol. 1 chapter 8), its images in memory, and the host's FPU, which computes for it.
  *
  * Values are in struct fpu, by *physical* register. struct fpu's `status` is the status word without TOP; its ES and B bits always say
  * whether an exception flag is set that `control` does not mask.
  *
- * The host's x87 inside cpu_run(): its register stack is empty between instructions, all exceptions are masked, its control word is
- * cpu->x87_host_control, and its exception flags are a subset of the guest's (they stick there as they do here), so that an operation
- * only has to or them into the guest's. Hence x87_host_enter() and x87_host_leave() around, and x87_host_forget() wherever the guest's
- * flags are cleared. Nothing compiled may use `long double` or MMX registers meanwhile.
+ * The host's x87 inside cpu_run(): its register stack is empty between instructions, all exceptions are masked, and its control word is
+ * cpu->x87_host_control. Its exception flags are sticky and a subset of the guest's, so that an operation only has to OR them into the
+ * guest's. That is why x87_host_enter() and x87_host_leave() stand around a run, and x87_host_forget() wherever the guest's flags are
+ * cleared. Meanwhile no compiled code may use `long double` or MMX registers.
  */
 #ifndef XRAY86_EMU_X87_H
 #define XRAY86_EMU_X87_H
@@ -55,14 +55,14 @@ static inline unsigned x87_physical(const struct fpu *fpu, unsigned i)
 	return (fpu->top + i) & 7;
 }
 
-/* FNINIT: everything but the registers' contents. */
+/* FNINIT: resets everything but the registers' contents. */
 void x87_init(struct cpu *cpu);
 
 static inline uint16_t x87_status_word(const struct fpu *fpu)
 {
 	return fpu->status | fpu->top << X87_TOP_SHIFT;
 }
-/* The sets keep ES and B right, and forget the host's exception flags. */
+/* Both setters keep ES and B right, and make the host forget its exception flags. */
 void x87_set_status_word(struct cpu *cpu, uint16_t status);
 void x87_set_control_word(struct cpu *cpu, uint16_t control);
 /* FNCLEX. */
@@ -72,12 +72,12 @@ void x87_clear_exceptions(struct cpu *cpu);
 uint16_t x87_tag_word(const struct fpu *fpu);
 void x87_set_tag_word(struct fpu *fpu, uint16_t tags);
 
-/* Waiting x87 and all MMX instructions begin with this: #MF if an unmasked exception is pending. cpu->current must be set. */
+/* Waiting x87 instructions and all MMX ones begin with this. Raises #MF if an unmasked exception is pending. cpu->current must be set. */
 static inline void x87_check_pending(struct cpu *cpu)
 {
 	/*
-	 * With CR0.NE = 0 a PC would raise IRQ 13 by way of FERR# instead (SDM vol. 1 appendix D). No such wire is here, and the systems
-	 * that use it are older than what runs on this CPU otherwise: they get #MF, too.
+	 * With CR0.NE = 0 a PC would raise IRQ 13 through FERR# instead (SDM vol. 1 appendix D). This CPU has no such wire. The systems
+	 * that use it are older than what runs here otherwise; they get #MF, too.
 	 */
 	if (__builtin_expect(cpu->fpu.status & X87_ES, 0))
 		cpu_raise(cpu, VECTOR_MF);
@@ -92,17 +92,17 @@ static inline void x87_enter_mmx(struct fpu *fpu)
 
 /* -- images -- */
 
-/* FNSTENV's image (SDM vol. 1, 8.1.10): returns its size, 14 or 28. FLDENV's: takes one. */
+/* FNSTENV's image (SDM vol. 1, 8.1.10), whose size is returned: 14 or 28. FLDENV loads such an image. */
 unsigned x87_store_environment(const struct cpu *cpu, uint8_t *image, bool wide);
 void x87_load_environment(struct cpu *cpu, const uint8_t *image, bool wide);
-/* FNSAVE's and FRSTOR's: returns the size, 94 or 108. Saving changes nothing. */
+/* The same for FNSAVE and FRSTOR; the size is 94 or 108. Saving changes nothing. */
 unsigned x87_store_image(const struct cpu *cpu, uint8_t *image, bool wide);
 void x87_load_image(struct cpu *cpu, const uint8_t *image, bool wide);
 
 /*
  * The x87 part of FXSAVE's and FXRSTOR's image: its bytes 0-23 and 32-159. rex_w: FIP and FDP have 64 bits and no selectors.
- * FOP, FIP and FDP are stored and loaded always, as the SDM says (AMD's do so only with an unmasked exception pending, and operating
- * systems that believe CPUID do not expect that). x87_tags()/x87_set_tags(): the registers' united tag, and one for all.
+ * FOP, FIP and FDP are always stored and loaded, as the SDM says. (AMD's processors do so only while an unmasked exception is pending,
+ * which operating systems that believe CPUID do not expect.) x87_tags() unites the registers' tags; x87_set_tags() gives all registers one.
  */
 void x87_fxsave_image(const struct cpu *cpu, uint8_t *image, bool rex_w);
 void x87_fxrstor_image(struct cpu *cpu, const uint8_t *image, bool rex_w);
@@ -111,17 +111,17 @@ void x87_set_tags(struct cpu *cpu, tag_t tag);
 
 /* -- the host's x87 -- */
 
-/* Before and after guest instructions execute (and x87_host_enter() again after cpu->fpu was replaced meanwhile). */
+/* Before and after guest instructions execute. Whoever replaces cpu->fpu meanwhile calls x87_host_enter() again. */
 void x87_host_enter(struct cpu *cpu);
 void x87_host_leave(struct cpu *cpu);
-/* The guest's exception flags are about to be cleared. */
+/* To be called before the guest's exception flags are cleared. */
 static inline void x87_host_forget(const struct cpu *cpu)
 {
 	if (cpu->fpu.status & X87_EXCEPTIONS) /* otherwise the host has none either, and FNCLEX is slow */
 		__asm__ volatile("fnclex");
 }
 
-/* What an instruction made of the FPU, to be committed once nothing can fault any more. */
+/* The FPU as an instruction left it. The caller commits it when nothing can fault any more. */
 struct x87_outcome {
 	uint8_t image[X87_IMAGE_SIZE];
 	uint64_t flags; /* EFLAGS */
@@ -129,17 +129,16 @@ struct x87_outcome {
 };
 
 /*
- * Executes the instruction of the given FOP, of any kind but control instructions, on the host with the guest's whole x87 state, unmasked
- * exceptions included. memory: the value of a memory source, or the place of a destination. Nothing of cpu but its host control word
- * changes.
+ * Executes the instruction with this FOP, which must not be a control instruction, on the host, with the guest's whole x87 state and its
+ * unmasked exceptions. `memory` is the value of a memory source, or the place for a destination. Only the host control word of cpu changes.
  */
 void x87_compute(struct cpu *cpu, unsigned fop, void *memory, struct x87_outcome *ret);
-/* tag: of a memory source. */
+/* `tag` is that of a memory source. */
 void x87_commit(struct cpu *cpu, unsigned fop, const struct x87_outcome *outcome, tag_t tag);
 /* Size of the instruction's memory operand: positive if it is read, negative if it is written, 0 if there is none. */
 int x87_memory_size(unsigned fop);
 
-/* Gives the host the guest's control word, if it masks all exceptions and is another one: true if so. */
+/* Gives the host the guest's control word if that masks all exceptions and is not the host's already. Returns true if it did. */
 bool x87_host_follow(struct cpu *cpu);
 
 #endif

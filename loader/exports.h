@@ -1,8 +1,8 @@
 /*
  * What a kernel exports to its modules: __ksymtab and, up to 7.1, __ksymtab_gpl, tables of struct kernel_symbol
- * (include/linux/export-internal.h): three 32-bit offsets, each from its own place: to the value, to the name, to the namespace's name.
- * x86 kernels have had that form since 4.19. Of interest where kallsyms has no data: that needs CONFIG_KALLSYMS_ALL, which Debian's i386
- * kernels are built without.
+ * (include/linux/export-internal.h). An entry has three 32-bit offsets, each from its own place: to the value, to the name, and to the
+ * namespace's name. x86 kernels have had this form since 4.19. They help where kallsyms has no data symbols: Debian's i386 kernels are
+ * built without CONFIG_KALLSYMS_ALL.
  */
 #ifndef XRAY86_LOADER_EXPORTS_H
 #define XRAY86_LOADER_EXPORTS_H
@@ -20,16 +20,16 @@ struct export_ranges {
 	} range[EXPORTS_MAX_RANGES];
 };
 
-/* By the symbols __start___ksymtab and so on. */
+/* Finds them by the symbols __start___ksymtab and so on. */
 void exports_locate_by_symbols(const struct kallsyms *table, struct export_ranges *ret);
-/* By the section headers of a kernel's ELF file, for kernels that lack those symbols. */
+/* Finds them by the section headers of a kernel's ELF file, for kernels that lack those symbols. */
 void exports_locate_by_sections(const struct kernel_image *kernel, struct export_ranges *ret);
 
-/* Drops what is not in the view, or larger than any kernel's. */
+/* Drops ranges that are outside of the view, or larger than any kernel's. */
 void exports_clip(const struct view *view, struct export_ranges *ranges);
-/* How many entries that makes. */
+/* How many entries the ranges have. */
 size_t exports_count(const struct export_ranges *ranges);
-/* Tells the entry; false if not all of it is in the view, or its name is none. The type is D. */
+/* Reads an entry, with type D. Returns false if a part of it is outside of the view, or if its name is none. */
 bool exports_get(const struct view *view, const struct export_ranges *ranges, size_t index, struct symbol *ret);
 
 #endif

@@ -1,4 +1,4 @@
-/* Whole files in memory, read-only (mapped where possible, read where not). */
+/* Whole files in memory, read-only. They are mapped where that is possible, and read otherwise. */
 #ifndef XRAY86_LOADER_FILE_H
 #define XRAY86_LOADER_FILE_H
 

@@ -1,4 +1,4 @@
-/* What a file given as an image to boot is, told by its content. */
+/* Tells by its content what a file is that shall be booted. */
 #ifndef XRAY86_LOADER_IMAGE_H
 #define XRAY86_LOADER_IMAGE_H
 

@@ -8,7 +8,7 @@
 
 #include "util/error.h"
 
-/* A cpio archive with the program as /init. To be freed. The same program gives the same bytes. */
+/* Makes a cpio archive with the program as /init. The caller frees it. The same program gives the same bytes. */
 struct error *initramfs_build(const uint8_t *init, size_t size, uint8_t **ret, size_t *ret_size);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * kallsyms: the symbol table that a Linux kernel carries for its own use (scripts/kallsyms.c writes it, kernel/kallsyms.c reads it), of
- * Linux 5.10 to 7.x, read in place: nothing is copied. The same lines as in the kernel's /proc/kallsyms, modules aside.
+ * kallsyms: the symbol table that a Linux kernel (5.10 to 7.x) carries for its own use. scripts/kallsyms.c writes it, kernel/kallsyms.c
+ * reads it. It is read in place, without a copy, and gives the lines of the kernel's /proc/kallsyms without modules.
  *
  * Symbols are numbered 0 to count - 1 by ascending address. The tables, all in .rodata:
  *
@@ -14,9 +14,9 @@
  *
  * Their order: addresses (then the base), num_syms, names, markers, [seqs_of_names], token_table, token_index up to 6.3;
  * num_syms, names, markers, token_table, token_index, addresses (then the base), seqs_of_names from 6.4 on. Each is aligned to a pointer's
- * size, from 6.19 on to 4. Whoever changes that order changes kallsyms_find.c.
+ * size, from 6.19 on to 4. kallsyms_find.c relies on that order.
  *
- * Safe on hostile and on changing bytes: names are cut, addresses are wrong, nothing else happens.
+ * Safe on hostile and on changing bytes: names may be cut and addresses wrong, and nothing else happens.
  */
 #ifndef XRAY86_LOADER_KALLSYMS_H
 #define XRAY86_LOADER_KALLSYMS_H
@@ -37,7 +37,7 @@ struct kallsyms {
 	unsigned count;
 	enum kallsyms_addressing addressing;
 	unsigned pointer_size;
-	uint64_t base;         /* what relative addresses are relative to; KALLSYMS_PREL32: where the table is */
+	uint64_t base;         /* relative addresses count from here; KALLSYMS_PREL32: where the table is */
 	uint64_t shift, floor; /* KALLSYMS_ABSOLUTE: addresses from floor on get the shift */
 	const uint8_t *names, *markers, *token_table, *token_index, *addresses;
 	const uint8_t *seqs; /* seqs_of_names, or NULL */
@@ -50,27 +50,27 @@ struct symbol {
 	char name[KSYM_NAME_LEN];
 };
 
-/* A place in the list of symbols. Start at a zeroed one, or by kallsyms_seek(). */
+/* A place in the list of symbols. A zeroed cursor is at the first symbol; kallsyms_seek() goes to another. */
 struct kallsyms_cursor {
 	unsigned index;
 	size_t offset; /* in names */
 };
 
-/* Finds the tables by their structure: no addresses need be known. The view's bytes must outlive *ret, the view itself need not. */
+/* Finds the tables by their structure, without any address. The view's bytes must outlive *ret; the view itself need not. */
 struct error *kallsyms_find(const struct view *view, struct kallsyms *ret);
 /*
- * Adds `shift` to all addresses but absolute ones (per-CPU data of x86-64 up to 6.14), as KASLR does. For tables from an image; memory of
- * a kernel that runs has its addresses already.
+ * Adds `shift` to all addresses, as KASLR does; absolute ones (per-CPU data of x86-64 up to 6.14) stay. For tables from an image: the
+ * memory of a kernel that runs has its addresses already.
  */
 void kallsyms_move(struct kallsyms *table, uint64_t shift);
 
-/* Tells the symbol at the cursor and moves on; false at the end. */
+/* Reads the symbol at the cursor and moves on. Returns false at the end. */
 bool kallsyms_next(const struct kallsyms *table, struct kallsyms_cursor *cursor, struct symbol *ret);
-/* Tells the next symbol with this name at or behind the cursor and moves behind it; false if there is none. */
+/* Reads the next symbol of this name at or behind the cursor, and moves behind it. Returns false if there is none. */
 bool kallsyms_next_named(const struct kallsyms *table, struct kallsyms_cursor *cursor, const char *name, struct symbol *ret);
 /* Puts the cursor at a symbol, index < count. */
 void kallsyms_seek(const struct kallsyms *table, unsigned index, struct kallsyms_cursor *ret);
-/* The symbol that an address belongs to: the nearest at or below it, the first of several. false if there is none below. */
+/* The symbol that an address belongs to: the nearest at or below it; of several, the first. Returns false if there is none. */
 bool kallsyms_nearest(const struct kallsyms *table, uint64_t address, unsigned *ret_index);
 uint64_t kallsyms_address(const struct kallsyms *table, unsigned index);
 

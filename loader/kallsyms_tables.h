@@ -38,8 +38,8 @@ static inline unsigned kallsyms_address_size(enum kallsyms_addressing addressing
 }
 
 /*
- * Reads the length at *at in names and moves *at behind it; false if not all of the name is within `size`. Two bytes since 6.1. Before, a
- * length above 7fh stood for itself, which none of at most 128 letters gets, once compressed.
+ * Reads the length at *at in names and moves *at behind it. Returns false if a part of the name is beyond `size`. Since 6.1 a length above
+ * 7fh has two bytes. Before, it had one, but no compressed name of at most 128 letters was so long.
  */
 static inline bool kallsyms_name_length(const uint8_t *names, size_t size, size_t *at, size_t *ret)
 {

@@ -1,24 +1,24 @@
-/* Finding the file of a kernel, given the banner of its build. */
+/* Finds the file of a kernel by the banner of its build. */
 #ifndef XRAY86_LOADER_KERNEL_FIND_H
 #define XRAY86_LOADER_KERNEL_FIND_H
 
 #include "loader/banner.h"
 #include "util/error.h"
 
-/* What the user says about where kernels are; NULL: nothing. */
+/* Where the user says that kernels are; NULL: he says nothing. */
 struct kernel_sources {
-	const char *file; /* --kernel: this one or none */
-	const char *path; /* --kernel-path DIR[:DIR...]: looked at first */
+	const char *file; /* --kernel: take this file or none */
+	const char *path; /* --kernel-path DIR[:DIR...]: search here first */
 };
 
 /*
- * The path of a kernel of that very build, to be freed; or an error that says which build is needed, and how to get it. Looked for are
+ * Finds a kernel of that very build. The caller frees *ret_path. The error says which build is needed, and how to get it. Searches
  * vmlinuz-RELEASE, boot/vmlinuz-RELEASE and usr/lib/modules/RELEASE/vmlinuz in the directories of sources->path, in / and in xray86/kernels
- * in the user's cache directory. What a file is called does not count, but what it says of itself.
+ * in the user's cache directory. A file counts by its banner, whatever its name is.
  */
 struct error *kernel_find(const struct banner *banner, const struct kernel_sources *sources, char **ret_path);
 
-/* Whether the file at path is the kernel of that build, by what it says of itself. */
+/* Whether the file at path is the kernel of that build, by its banner. */
 bool kernel_fits(const char *path, const struct banner *banner);
 
 #endif

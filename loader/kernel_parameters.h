@@ -1,15 +1,15 @@
 /*
  * Kernel parameters that xray86 gives by itself, each with its reason.
  *
- * A trusted kernel (one that is booted for what it can do, not to see how it boots) gets trusted_parameters[]: documented parameters
- * that leave out what such a kernel does not need, and those that introspection asks for.
+ * A trusted kernel is booted to work for us. It gets trusted_parameters[]: documented parameters that leave out what such a kernel does not
+ * need, and those that introspection asks for.
  */
 #ifndef XRAY86_LOADER_KERNEL_PARAMETERS_H
 #define XRAY86_LOADER_KERNEL_PARAMETERS_H
 
 #include "loader/kernel_image.h"
 
-/* For a kernel that nothing is said of: without it there would be nothing to see. */
+/* The default: without a console there would be nothing to see. */
 #define KERNEL_DEFAULT_COMMAND_LINE "console=ttyS0"
 
 enum { FOR_I386 = 1 << KERNEL_I386, FOR_X86_64 = 1 << KERNEL_X86_64, FOR_ALL = FOR_I386 | FOR_X86_64 };
@@ -23,7 +23,7 @@ struct kernel_parameter {
 /* Ended by {0}. */
 extern const struct kernel_parameter trusted_parameters[];
 
-/* The trusted parameters for this architecture, then `more`, which may override them. NULL: out of memory. To be freed. */
+/* The trusted parameters for this architecture, then `more`, which may override them. The caller frees it. NULL: out of memory. */
 char *trusted_command_line(enum kernel_arch arch, const char *more);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * A Linux kernel into a machine: the last step of a boot loader, by the 32- or 64-bit boot protocol, but for the vmlinux inside the
- * bzImage: what its decompressor would do has been done by kernel_image_open() and kernel_image_relocate().
+ * Puts a Linux kernel into a machine: the last step of a boot loader, by the 32- or 64-bit boot protocol. It starts the vmlinux inside the
+ * bzImage, since kernel_image_open() and kernel_image_relocate() have done the work of the bzImage's decompressor.
  *
- * Physical memory: boot parameters, GDT, page tables and command line stand from 64 KiB on, below 640 KiB; the kernel at the physical
- * address that it was linked for (i386: at the one that goes with its virtual base); the initial ramdisk at the end of the memory
- * that it may be in.
+ * Physical memory: boot parameters, GDT, page tables and command line are between 64 KiB and 640 KiB. The kernel is at the physical address
+ * that it was linked for (i386: at the one that goes with its virtual base). The initial ramdisk is at the end of the memory that it may
+ * use.
  */
 #ifndef XRAY86_LOADER_LINUX_BOOT_H
 #define XRAY86_LOADER_LINUX_BOOT_H

@@ -1,11 +1,11 @@
 /*
  * Multiboot images (Multiboot Specification version 0.6.96): kernels that carry a header in their first 8192 bytes.
  *
- * multiboot_parse() is pure: it turns a file's bytes, which may be hostile, into a list of segments whose file parts lie within the file,
- * that do not overlap, and whose entry point is in one of them. multiboot_load() puts them, the modules and the boot information
- * into a machine's memory and its CPU at the entry point.
+ * multiboot_parse() is pure and takes hostile bytes. It makes a list of segments: their file parts are within the file, they do not
+ * overlap, and the entry point is in one of them. multiboot_load() puts them, the modules and the boot information into a machine's memory,
+ * and its CPU at the entry point.
  *
- * Both 32- and 64-bit ELF files are taken, by their physical addresses; the state at the entry is 32-bit protected mode in either case.
+ * 32- and 64-bit ELF files are loaded by their physical addresses. The state at the entry is 32-bit protected mode for both.
  */
 #ifndef XRAY86_LOADER_MULTIBOOT_H
 #define XRAY86_LOADER_MULTIBOOT_H
@@ -33,11 +33,11 @@ struct multiboot_image {
 enum multiboot_header {
 	MULTIBOOT_HEADER_NONE,
 	MULTIBOOT_HEADER_OK,
-	MULTIBOOT_HEADER_MISALIGNED, /* magic and checksum stand at an odd place */
+	MULTIBOOT_HEADER_MISALIGNED, /* magic and checksum, but not aligned to 4 bytes */
 	MULTIBOOT_HEADER_CHECKSUM,   /* magic without the checksum */
 };
 
-/* Looks for the header; *ret_offset is set unless there is none. */
+/* Searches for the header. Sets *ret_offset unless there is none. */
 enum multiboot_header multiboot_find_header(const uint8_t *data, size_t size, size_t *ret_offset);
 
 struct error *multiboot_parse(const uint8_t *data, size_t size, struct multiboot_image *ret);
@@ -54,7 +54,7 @@ struct multiboot_boot {
 	unsigned modules;
 };
 
-/* data: the file that image was parsed from. */
+/* data is the file that image was parsed from. */
 struct error *multiboot_load(struct machine *machine, const uint8_t *data, const struct multiboot_image *image,
 			     const struct multiboot_boot *boot);
 

@@ -7,10 +7,10 @@
 
 #include "util/error.h"
 
-/* The largest that a payload may say it becomes. KERNEL_IMAGE_SIZE, which it must fit into with its data, is 1 GiB at most. */
+/* The largest size that a payload may claim. It must fit into KERNEL_IMAGE_SIZE, at most 1 GiB, together with its data. */
 #define PAYLOAD_MAX_SIZE (512u << 20)
 
-/* On success *ret is to be freed. Exactly as many bytes come out as the payload's last four promise, or it is an error. */
+/* The caller frees *ret. It is an error if the output has another size than the payload's last four bytes promise. */
 struct error *payload_decompress(const uint8_t *data, size_t size, uint8_t **ret, size_t *ret_size);
 
 /* -- between payload.c and the formats that no library unpacks as a whole -- */
@@ -21,7 +21,7 @@ struct payload_stream {
 	uint8_t *out;
 	size_t out_size; /* room */
 };
-/* Formats fill out and tell in *ret_size how much of it; on failure they say why in few words, never NULL. NULL: success. */
+/* A format fills `out` and sets *ret_size to how much it has written. Returns NULL on success, or the reason in few words. */
 typedef const char *payload_format(const struct payload_stream *stream, size_t *ret_size);
 
 payload_format payload_lz4, payload_lzo;

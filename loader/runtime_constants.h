@@ -1,7 +1,7 @@
 /*
- * Runtime constants: immediates in the code of x86-64 kernels from 6.11 on that boot fills in, such as the address of the dentry hash
- * table (arch/x86/include/asm/runtime-const.h). The sections runtime_ptr_NAME, runtime_shift_NAME and runtime_mask_NAME list where they
- * are: 32-bit offsets, each from its own place. The lists are freed after boot, so they are read from the image.
+ * Runtime constants: immediates in the code of x86-64 kernels, from 6.11 on, that the kernel fills in at boot, such as the address of the
+ * dentry hash table (arch/x86/include/asm/runtime-const.h). The sections runtime_ptr_NAME, runtime_shift_NAME and runtime_mask_NAME list
+ * their places as 32-bit offsets, each from its own place. The kernel frees the lists after boot, so they are read from the image.
  */
 #ifndef XRAY86_LOADER_RUNTIME_CONSTANTS_H
 #define XRAY86_LOADER_RUNTIME_CONSTANTS_H
@@ -19,7 +19,7 @@ struct runtime_constants {
 	} constant[RUNTIME_CONSTANTS_MAX];
 };
 
-/* Those that depend on the machine's memory: not USER_PTR_MAX, which follows from the processor. None if the kernel is older. */
+/* Finds those that depend on the machine's memory (USER_PTR_MAX depends on the processor instead). Older kernels have none. */
 void runtime_constants_locate(const struct view *view, const struct symbols *symbols, struct runtime_constants *ret);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "loader/kernel_image.h"
 
-/* Fills in arch, segments, entry and bases, and splits [data, data + size) into ELF file and relocations. */
+/* Fills in arch, segments, entry and bases. Splits [data, data + size) into the ELF file and the relocations. */
 struct error *vmlinux_parse(const uint8_t *data, size_t size, struct kernel_image *ret);
 
 #endif

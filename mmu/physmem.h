@@ -1,13 +1,13 @@
 /*
  * Guest-physical memory: RAM, ROM and memory-mapped devices in one address space.
  *
- * Invariants: regions do not overlap and start and end on page boundaries. RAM and ROM are host memory and have stable host
- * addresses for the object's life, so a TLB may cache them. What is in no region reads as all-ones and ignores
- * writes, as an undecoded bus cycle does on a PC.
+ * Invariants: regions do not overlap, and start and end on page boundaries. RAM and ROM are host memory, with stable host addresses for the
+ * object's life, so a TLB may cache them. Addresses outside of all regions read as all-ones and ignore writes, as an undecoded bus cycle
+ * does on a PC.
  *
- * Code tracking: for each RAM page a bitmap of 128-byte granules tells which of its bytes some decoded block was made of. A write that
- * goes through this file to such a granule calls the `code_written` hook *before* memory changes. Writers with a cached
- * host pointer (the write TLB) must not be given one for a page whose bitmap is not zero.
+ * Code tracking: each RAM page has a bitmap of 128-byte granules, which tells where decoded blocks came from. A write through this file to
+ * such a granule calls the `code_written` hook *before* memory changes. Writers that cache host pointers (the write TLB) must have none to
+ * a page whose bitmap is not zero.
  */
 #ifndef XRAY86_MMU_PHYSMEM_H
 #define XRAY86_MMU_PHYSMEM_H
@@ -44,8 +44,8 @@ typedef void physmem_code_hook(void *opaque, uint64_t paddr, uint64_t size);
 struct physmem {
 	struct physmem_region *region; /* sorted by start */
 	size_t count;
-	const struct physmem_region *main; /* the largest RAM region, which is looked at first; or NULL */
-	physmem_code_hook *code_written;   /* NULL: nobody asks */
+	const struct physmem_region *main; /* the largest RAM region, where searches begin; or NULL */
+	physmem_code_hook *code_written;   /* NULL: nobody wants to know */
 	void *code_opaque;
 };
 
@@ -53,25 +53,26 @@ void physmem_init(struct physmem *mem);
 /* Frees all RAM and ROM. MMIO opaques belong to their devices. */
 void physmem_deinit(struct physmem *mem);
 
-/* Adds zeroed RAM (anonymous, lazily populated: costs what is touched). Error if it overlaps or is not page-aligned. */
+/* Adds zeroed RAM, which costs host memory only where it is touched. Error if it overlaps or is not page-aligned. */
 struct error *physmem_add_ram(struct physmem *mem, uint64_t start, uint64_t size);
-/* Adds read-only memory with a copy of data[0..size); size is rounded up to a page, the rest reads 0. */
+/* Adds read-only memory with a copy of data[0..size). size is rounded up to a page; the rest reads as 0. */
 struct error *physmem_add_rom(struct physmem *mem, uint64_t start, const void *data, uint64_t size);
 struct error *physmem_add_mmio(struct physmem *mem, uint64_t start, uint64_t size, const struct mmio_ops *ops, void *opaque);
 /*
- * Makes the contents of the RAM region that starts at start those of a file from offset (page-aligned) on, which holds all of it: mapped
- * copy-on-write, so that it costs what is touched. The region must not have been used yet. Error: the mapping failed.
+ * Gives the RAM region that starts at `start` the contents of a file from offset (page-aligned) on, which must hold all of the region. They
+ * are mapped copy-on-write, and cost host memory only where they are touched. The region must not have been used yet. Error if mapping
+ * fails.
  */
 struct error *physmem_map_file(struct physmem *mem, uint64_t start, int fd, uint64_t offset);
-/* Takes away the region that starts at start (for a device that moves, as the local APIC may). */
+/* Removes the region that starts at `start` (for a device that moves, as the local APIC may). */
 void physmem_remove(struct physmem *mem, uint64_t start);
 
 /* The region that holds paddr, or NULL. */
 const struct physmem_region *physmem_find(const struct physmem *mem, uint64_t paddr);
 
 /*
- * Host address of the byte at paddr in RAM (or, for reading, ROM); valid to the end of its page. NULL for MMIO, holes, and
- * writes to ROM. For writing it also returns NULL when the page has code, unless code_too.
+ * Host address of the byte at paddr in RAM (or, for reading, ROM), valid to the end of its page. NULL for MMIO, holes, and writes to ROM;
+ * also for writes to a page with code, unless code_too is set.
  */
 uint8_t *physmem_host(const struct physmem *mem, uint64_t paddr, bool write, bool code_too);
 
@@ -79,7 +80,7 @@ uint8_t *physmem_host(const struct physmem *mem, uint64_t paddr, bool write, boo
 uint64_t physmem_read(const struct physmem *mem, uint64_t paddr, unsigned size);
 void physmem_write(struct physmem *mem, uint64_t paddr, uint64_t value, unsigned size);
 
-/* Bulk copies, RAM and ROM only (ROM may be filled by copy_in); false, with nothing copied, if any byte lies elsewhere. */
+/* Bulk copies from and to RAM and ROM (physmem_copy_in() also fills ROM). Return false, with nothing copied, if a byte is elsewhere. */
 bool physmem_copy_out(const struct physmem *mem, uint64_t paddr, void *to, uint64_t size);
 bool physmem_copy_in(struct physmem *mem, uint64_t paddr, const void *from, uint64_t size);
 

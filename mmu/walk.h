@@ -1,8 +1,7 @@
 /*
- * Page-table walkers: pure functions from a linear address and the registers that govern paging to a
- * physical address or a page fault. They know no CPU: memory is reached through callbacks, so that guest RAM and
- * a snapshot's overlay share them and tests run them on tables written as data.
- * Follows Intel SDM vol. 3A chapter 4 (32-bit with PSE/PSE-36, PAE, 4-level, 5-level).
+ * Page-table walkers: pure functions that make a physical address or a page fault from a linear address and the registers that govern
+ * paging. They know no CPU, and reach memory through callbacks. So guest RAM and a snapshot's overlay share them, and tests run them on
+ * tables that are written as data. They follow the Intel SDM vol. 3A chapter 4 (32-bit with PSE/PSE-36, PAE, 4-level, 5-level).
  */
 #ifndef XRAY86_MMU_WALK_H
 #define XRAY86_MMU_WALK_H
@@ -29,11 +28,11 @@ enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
 #define PTE_G 0x100ull
 #define PTE_NX (1ull << 63)
 
-/* What governs translation, gathered from CR0, CR3, CR4, EFER (SDM vol. 3A 4.1). */
+/* What governs translation, from CR0, CR3, CR4 and EFER (SDM vol. 3A 4.1). */
 struct paging {
 	enum paging_mode mode;
 	uint64_t root;       /* CR3; its flag and PCID bits are ignored here */
-	uint64_t pdpte[4];   /* PAE: the four registers loaded by MOV CR3 (4.4.1), already checked for reserved bits */
+	uint64_t pdpte[4];   /* PAE: the four registers that MOV CR3 loads (4.4.1), already checked for reserved bits */
 	bool pse;            /* CR4.PSE */
 	bool wp;             /* CR0.WP */
 	bool nxe;            /* EFER.NXE */
@@ -41,7 +40,7 @@ struct paging {
 	unsigned maxphyaddr; /* bits, CPUID 80000008H:EAX */
 };
 
-/* Physical memory as the walker sees it. Both return false where there is no memory. size is 4 or 8. */
+/* Physical memory as the walker sees it. Both functions return false if there is no memory at paddr. size is 4 or 8. */
 struct walk_memory {
 	void *opaque;
 	bool (*read)(void *opaque, uint64_t paddr, unsigned size, uint64_t *ret);
@@ -51,16 +50,16 @@ struct walk_memory {
 
 /* Who asks, and for what. */
 struct walk_request {
-	uint64_t linear; /* canonical already (4- and 5-level); below 2^32 otherwise */
+	uint64_t linear; /* must be canonical (4- and 5-level), or below 2^32 */
 	enum access access;
-	bool user;          /* CPL 3 explicit access; implicit supervisor accesses pass false */
-	bool smap_override; /* supervisor data access with EFLAGS.AC set, so that SMAP does not apply */
+	bool user;          /* an explicit access at CPL 3; false for implicit supervisor accesses */
+	bool smap_override; /* a supervisor data access with EFLAGS.AC set, to which SMAP does not apply */
 };
 
 struct walk_result {
 	uint64_t paddr;      /* of the byte at `linear` */
 	unsigned page_shift; /* 12, 21, 22 or 30 */
-	bool writable;       /* whether the *same kind* of requester may also write (U/S, W, WP considered) */
+	bool writable;       /* whether the *same kind* of requester may also write (by U/S, W and WP) */
 	bool user_page;      /* U/S of all levels */
 	bool executable;     /* whether the same kind of requester may fetch */
 	bool dirty;          /* D set after this access: a write TLB entry may be made */
@@ -70,15 +69,16 @@ struct walk_result {
 enum walk_status { WALK_OK, WALK_FAULT, WALK_NO_MEMORY };
 
 /*
- * Walks for one access. WALK_OK fills *ret and has set A (and, for writes, D) bits through memory->set_bits if given.
- * WALK_FAULT fills *ret_error_code with the #PF error code (I bit only with NXE or SMEP, as the SDM says).
- * WALK_NO_MEMORY: a paging-structure entry lies where memory->read says there is none.
- * A/D bits are never set by an access that faults... the A bits of upper levels excepted, which hardware may set.
+ * Walks for one access.
+ * WALK_OK: *ret is filled in, and A bits (for writes, D bits, too) are set if memory->set_bits is given.
+ * WALK_FAULT: *ret_error_code is the #PF error code (with the I bit only under NXE or SMEP, as the SDM says).
+ * WALK_NO_MEMORY: memory->read has no memory where a paging-structure entry should be.
+ * An access that faults sets no A/D bits, except for A bits of upper levels, which hardware may set, too.
  */
 enum walk_status paging_walk(const struct paging *paging, const struct walk_memory *memory, const struct walk_request *request,
 			     struct walk_result *ret, uint32_t *ret_error_code);
 
-/* Whether a PAE PDPTE loaded by MOV CR3 has a reserved bit set (that MOV CR3 raises #GP(0): SDM vol. 3A 4.4.1). */
+/* Whether a PAE PDPTE has a reserved bit set. MOV CR3 then raises #GP(0) (SDM vol. 3A 4.4.1). */
 bool paging_pdpte_reserved(uint64_t pdpte, unsigned maxphyaddr);
 
 #endif

@@ -1,4 +1,4 @@
-/* Whether something that may take long is still wanted: asked between steps of well below a second, by functions that know no clock. */
+/* Stopping work that may take long. Functions that know no clock ask, between steps of well below a second. */
 #ifndef XRAY86_UTIL_CANCEL_H
 #define XRAY86_UTIL_CANCEL_H
 

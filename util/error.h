@@ -1,10 +1,10 @@
 /*
  * Host-side errors as returned objects.
  *
- * A function that can fail returns `struct error *`: NULL is success, anything else says what went wrong, where,
- * and what to do next. The caller owns it: report it, wrap it with error_prefix(), or error_destroy() it.
+ * A function that can fail returns `struct error *`. NULL is success. Anything else says what went wrong, where, and what to do next.
+ * The caller owns it: he reports it, wraps it with error_prefix(), or destroys it with error_destroy().
  * The message is for people. A program that has to tell errors apart looks at the code, never at the message.
- * Guest faults (page faults and the like) are a different matter and never travel this way: see emu/exception.h.
+ * Guest faults (page faults and the like) never travel this way: see emu/exception.h.
  */
 #ifndef XRAY86_UTIL_ERROR_H
 #define XRAY86_UTIL_ERROR_H
@@ -22,12 +22,12 @@ struct error {
 	enum error_code code;
 };
 
-/* Makes an error with a printf-style message and ERROR_FAILED. Never returns NULL (falls back to a static out-of-memory error). */
+/* Makes an error with a printf-style message and ERROR_FAILED. Never returns NULL: without memory it returns a static error. */
 struct error *error_create(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same with another code. */
 struct error *error_create_code(enum error_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts "prefix: " before err's message and returns it (takes ownership of err); the code stays. err must not be NULL. */
+/* Puts "prefix: " before err's message, keeps the code, and returns err. err must not be NULL. */
 struct error *error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Frees err. NULL is allowed. */

@@ -1,9 +1,9 @@
-/* Notes: what the user should be told though nothing failed. Who owns the terminal, or the program, hands in where they go. */
+/* Notes tell the user something although nothing failed. The owner of the terminal, or of the program, decides where they go. */
 #ifndef XRAY86_UTIL_NOTE_H
 #define XRAY86_UTIL_NOTE_H
 
 struct notes {
-	void (*take)(void *opaque, const char *text); /* a line without its newline; NULL: nobody wants to know */
+	void (*take)(void *opaque, const char *text); /* gets a line without its newline; NULL: nobody wants to know */
 	void *opaque;
 };
 

@@ -1,10 +1,10 @@
 /*
  * What all devices share: interrupt lines, guest time, the wires that act on the whole machine, ports.
  *
- * A device knows nothing of struct machine: it is a struct with X_init(), register access functions and, if time changes it by
- * itself, X_next_event() and X_run(). Time is guest time in nanoseconds (one instruction each) and is always asked for, never pushed: a
- * device computes its state from it when somebody looks. X_next_event() tells when its interrupt line may change next with nobody
- * looking; the machine calls X_run() then. So all is deterministic: no device sees the host's clock.
+ * A device knows nothing of struct machine. It is a struct with X_init() and functions for access to its registers. If time changes it, it
+ * also has X_next_event() and X_run(). Time is guest time in nanoseconds (one instruction each). A device asks for it and computes its
+ * state when somebody looks; nothing steps it. X_next_event() tells when its interrupt line may change next by itself, and the machine
+ * calls X_run() at that time. No device sees the host's clock, so all is deterministic.
  */
 #ifndef XRAY86_EMU_DEV_DEVICE_H
 #define XRAY86_EMU_DEV_DEVICE_H
@@ -16,7 +16,7 @@
 #define NO_EVENT UINT64_MAX
 #define NANOSECONDS 1000000000u
 
-/* One wire to the interrupt controllers. Without `set` it ends nowhere. */
+/* One wire to the interrupt controllers. Without `set` it leads nowhere. */
 struct irq_line {
 	void (*set)(void *opaque, unsigned line, bool level);
 	void *opaque;
@@ -39,7 +39,7 @@ static inline uint64_t guest_now(const struct guest_clock *clock)
 	return clock->now(clock->opaque);
 }
 
-/* Periods of a hz oscillator that are over at time ns; and the first ns at which that many are. */
+/* How many periods of an oscillator of `hz` are over at time ns; the first ns at which so many are. */
 static inline uint64_t clock_ticks(uint64_t ns, uint32_t hz)
 {
 	return (unsigned __int128)ns * hz / NANOSECONDS;
@@ -52,11 +52,11 @@ static inline uint64_t clock_time(uint64_t ticks, uint32_t hz)
 }
 
 /*
- * A device's state may come out of a file (emu/machine_state.h). X_is_sound() says whether it is one that the device's own code can be in:
- * whether what indexes arrays, divides or selects is within bounds.
+ * A device's state may come from a file (emu/machine_state.h). X_is_sound() says whether the device's own code can be in that state:
+ * whether all that indexes arrays, divides or selects is within bounds.
  */
 
-/* Whether a byte that a file put into a bool is one of its two values; the others must not be read as a bool. */
+/* Whether a bool that comes from a file has one of its two values. (Reading another value as a bool is undefined.) */
 static inline bool is_bool(const bool *flag)
 {
 	return *(const unsigned char *)flag <= 1;
@@ -79,7 +79,8 @@ struct port_ops {
 	void (*write)(void *opaque, uint16_t port, uint32_t value, unsigned size);
 };
 
-/* Ports [first, first + count). A device that is not `wide` only knows bytes: larger accesses come as one access a byte, low one first. */
+/* Ports [first, first + count). A device without `wide` knows bytes only: a larger access comes as one access for each byte, low one first.
+ */
 struct port_range {
 	uint16_t first, count;
 	bool wide;

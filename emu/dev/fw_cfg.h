@@ -1,6 +1,6 @@
 /*
- * QEMU's firmware configuration device, as far as firmware asks it for sizes (QEMU docs/specs/fw_cfg): selector port 510h (word,
- * write-only), data port 511h (bytes). No files, no DMA.
+ * QEMU's firmware configuration device (QEMU docs/specs/fw_cfg), as far as firmware asks it for sizes: selector port 510h (word,
+ * write-only), data port 511h (bytes). It has no files and no DMA.
  */
 #ifndef XRAY86_EMU_DEV_FW_CFG_H
 #define XRAY86_EMU_DEV_FW_CFG_H

@@ -1,6 +1,6 @@
 /*
- * The xray86 port: how a program in the guest that knows of it talks to whoever runs the machine. An OUT of 32 bits is a call, whose number
- * is the value, and whose arguments are where the two have agreed; an IN tells that the port is there.
+ * The xray86 port: through it a program in the guest talks to the owner of the machine. An OUT of 32 bits is a call, and its value is the
+ * call's number. The two have agreed where the arguments are. An IN tells that the port is there.
  */
 #ifndef XRAY86_EMU_DEV_HYPERCALL_H
 #define XRAY86_EMU_DEV_HYPERCALL_H
@@ -11,9 +11,9 @@ enum { PORT_HYPERCALL = 0x7886, HYPERCALL_SIGNATURE = 0x36387278 /* "xr86" */ };
 
 struct hypercall_port {
 	void *opaque;
-	/* The OUT is the current instruction; it may change registers. NULL: there is no such port. */
+	/* Called by the OUT, which is the current instruction. May change registers. NULL: there is no such port. */
 	void (*call)(void *opaque, uint32_t function);
-	/* Whether the program that the CPU runs is one that the port is there for. NULL: any is. */
+	/* Whether the port answers the program that the CPU runs. NULL: it answers any. */
 	bool (*answers)(void *opaque);
 };
 

@@ -1,7 +1,7 @@
 /*
  * The keyboard controller (Intel 8042 as programmed by IBM, PS/2 Hardware Technical Reference "Keyboard and auxiliary device
- * controller"; ports 60h and 64h, IRQ 1 and 12), with nothing plugged in: whatever is sent to the keyboard or mouse is answered by FEh with
- * the time-out bit. What is left are its two odd jobs on a PC: the A20 gate and the reset line.
+ * controller"; ports 60h and 64h, IRQ 1 and 12), with nothing plugged in: it answers all that is sent to the keyboard or mouse by FEh with
+ * the time-out bit. Its two odd jobs on a PC are there: the A20 gate and the reset line.
  */
 #ifndef XRAY86_EMU_DEV_I8042_H
 #define XRAY86_EMU_DEV_I8042_H
@@ -21,7 +21,7 @@ struct i8042 {
 extern const struct port_ops i8042_port_ops; /* 60h, 64h; not wide */
 
 void i8042_init(struct i8042 *kbc, struct irq_line keyboard_irq, struct irq_line aux_irq, const struct system_control *system);
-/* Of state from a file: device.h. */
+/* For state from a file: see device.h. */
 bool i8042_is_sound(const struct i8042 *kbc);
 
 #endif

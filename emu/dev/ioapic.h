@@ -1,7 +1,7 @@
 /*
  * The I/O APIC (82093AA datasheet, section 3; version 20h, which has the EOI register): 24 inputs, MMIO at FEC00000h.
  *
- * Inputs are logical: asserted or not; the polarity bit of an entry is kept and means nothing. An edge that comes while its entry is masked
+ * Inputs are logical: asserted or not. The polarity bit of an entry is kept and has no effect. An edge that comes while its entry is masked
  * is lost, as on the chip.
  */
 #ifndef XRAY86_EMU_DEV_IOAPIC_H

@@ -1,9 +1,9 @@
 /*
  * The local APIC of the one CPU, xAPIC and x2APIC (SDM vol. 3A chapter 11 "Advanced Programmable Interrupt Controller").
  *
- * Its timer counts nanoseconds of guest time divided by the divide configuration. It comes out of reset as PC firmware leaves it, in
- * virtual wire mode: LINT0 = ExtINT (the 8259s), LINT1 = NMI; and LINT0 passes ExtINT on even while the APIC is software-disabled.
- * Interrupts to other CPUs are accepted and go nowhere; so do INIT and SIPI.
+ * Its timer counts nanoseconds of guest time, divided by the divide configuration. After reset it is as PC firmware leaves it, in virtual
+ * wire mode: LINT0 = ExtINT (the 8259s), LINT1 = NMI. LINT0 passes ExtINT on even while the APIC is software-disabled. Interrupts, INIT and
+ * SIPI to other CPUs are accepted and go nowhere.
  */
 #ifndef XRAY86_EMU_DEV_LAPIC_H
 #define XRAY86_EMU_DEV_LAPIC_H
@@ -38,7 +38,7 @@ struct apic_message {
 /* The local APIC's surroundings. */
 struct lapic_host {
 	void *opaque;
-	void (*changed)(void *opaque); /* lapic_pending() or lapic_accepts_extint() may give something else now */
+	void (*changed)(void *opaque); /* lapic_pending() or lapic_accepts_extint() may have another answer now */
 	void (*nmi)(void *opaque);
 	void (*eoi)(void *opaque, uint8_t vector);               /* a level-triggered interrupt is over: to the I/O APIC */
 	void (*moved)(void *opaque, uint64_t base, bool mapped); /* IA32_APIC_BASE: the MMIO page is elsewhere, or gone */
@@ -67,10 +67,10 @@ struct lapic {
 extern const struct mmio_ops lapic_mmio_ops;
 
 void lapic_init(struct lapic *lapic, struct guest_clock clock, const struct lapic_host *host, unsigned maxphyaddr);
-/* Of state from a file: device.h. */
+/* For state from a file: see device.h. */
 bool lapic_is_sound(const struct lapic *lapic);
 
-/* The vector that it wants delivered now, or -1. Acknowledging moves it into service. */
+/* The vector that it wants to deliver now, or -1. Acknowledging moves the vector into service. */
 int lapic_pending(const struct lapic *lapic);
 uint8_t lapic_acknowledge(struct lapic *lapic);
 /* Whether the INTR of the 8259s reaches the core: directly if the APIC is off, else through LINT0. */

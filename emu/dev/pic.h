@@ -2,8 +2,8 @@
  * The PC's pair of 8259A interrupt controllers (Intel 8259A datasheet, 231468) with the edge/level control registers of later chipsets
  * (82371AB datasheet, 4.2.6). Ports 20h/21h (master), A0h/A1h (slave, on the master's IR2), 4D0h/4D1h (ELCR).
  *
- * An edge-triggered request lasts while its line stays high, as on the chip: if it drops before the acknowledge, that one gives the
- * spurious vector (IR7, without in-service bit).
+ * An edge-triggered request lasts while its line stays high, as on the chip. If the line drops before the acknowledge, the acknowledge
+ * gives the spurious vector (IR7, without in-service bit).
  */
 #ifndef XRAY86_EMU_DEV_PIC_H
 #define XRAY86_EMU_DEV_PIC_H
@@ -32,9 +32,9 @@ struct pic {
 extern const struct port_ops pic_port_ops; /* 20h-21h, A0h-A1h, 4D0h-4D1h; not wide */
 
 void pic_init(struct pic *pic, struct irq_line output);
-/* Of state from a file: device.h. */
+/* For state from a file: see device.h. */
 bool pic_is_sound(const struct pic *pic);
-/* irq: 0..15; 2 is the cascade and ignored. */
+/* irq: 0..15. 2 is the cascade, and ignored. */
 void pic_set_irq(struct pic *pic, unsigned irq, bool level);
 bool pic_output(const struct pic *pic);
 /* The two INTA cycles: the vector. */

@@ -2,8 +2,8 @@
  * The 8254 programmable interval timer (Intel 8254 datasheet, 231164), ports 40h-43h, and system control port B (61h) with the gate and
  * output of counter 2.
  *
- * Time is counted in periods of 1193182 Hz since power-on. A counter is not stepped: it remembers at which tick it was loaded, and count,
- * output and the next change of the output follow from that. Counter 0 drives IRQ 0. Bytes written take effect at the next tick.
+ * Time is counted in periods of 1193182 Hz since power-on. A counter remembers at which tick it was loaded; its count, its output and the
+ * next change of the output follow from that. Counter 0 drives IRQ 0. Written bytes take effect at the next tick.
  */
 #ifndef XRAY86_EMU_DEV_PIT_H
 #define XRAY86_EMU_DEV_PIT_H
@@ -20,7 +20,7 @@ struct pit_counter {
 	bool write_msb_next, read_msb_next;
 	uint8_t write_lsb;
 	uint32_t count;     /* in use: 1 .. 65536 (BCD: 10000) */
-	bool armed;         /* a count was written (modes 1, 5: and a trigger came): `start` and `count` are valid */
+	bool armed;         /* `start` and `count` are valid: a count was written (modes 1, 5: and a trigger came) */
 	uint64_t start;     /* tick at which counting (re)started; may be the next one */
 	uint64_t paused;    /* modes 0, 4 with the gate low: ticks counted until then, else NO_EVENT */
 	uint32_t new_count; /* written, not in use yet (0: none) ... */
@@ -41,7 +41,7 @@ extern const struct port_ops pit_port_ops;    /* 40h-43h; not wide */
 extern const struct port_ops port61_port_ops; /* 61h; not wide */
 
 void pit_init(struct pit *pit, struct guest_clock clock, struct irq_line irq);
-/* Of state from a file: device.h. */
+/* For state from a file: see device.h. */
 bool pit_is_sound(const struct pit *pit);
 uint64_t pit_next_event(const struct pit *pit, uint64_t now);
 void pit_run(struct pit *pit, uint64_t now);

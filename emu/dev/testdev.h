@@ -1,7 +1,7 @@
 /*
- * QEMU's pc-testdev, which the kernels of kvm-unit-tests are written for: a latch of four bytes at E0h-E3h that reads back what was
- * written; E4h, "flush this page", with nothing to do here; and levels of the interrupt lines 0-23 at 2000h-2017h. Its memory at FF000000h
- * is RAM of the machine's.
+ * QEMU's pc-testdev, which the kernels of kvm-unit-tests use: a latch of four bytes at E0h-E3h, which reads back what was written; E4h,
+ * "flush this page", which has nothing to do here; and levels of the interrupt lines 0-23 at 2000h-2017h. Its memory at FF000000h is the
+ * machine's RAM.
  */
 #ifndef XRAY86_EMU_DEV_TESTDEV_H
 #define XRAY86_EMU_DEV_TESTDEV_H

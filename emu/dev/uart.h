@@ -1,8 +1,8 @@
 /*
  * A 16550A UART (National Semiconductor PC16550D datasheet, section 8 "Registers") on a struct console.
  *
- * Transmission takes no time: THRE and TEMT are always set. Received bytes are handed over by uart_receive() when the machine polls its
- * input. The character timeout of the receive FIFO comes at once too: whatever is in the FIFO is signalled.
+ * Transmission takes no time: THRE and TEMT are always set. uart_receive() hands received bytes over when the machine polls its input. The
+ * character timeout of the receive FIFO comes at once, too: anything in the FIFO is signalled.
  */
 #ifndef XRAY86_EMU_DEV_UART_H
 #define XRAY86_EMU_DEV_UART_H
@@ -28,9 +28,9 @@ struct uart {
 extern const struct port_ops uart_port_ops; /* 8 ports; not wide */
 
 void uart_init(struct uart *uart, struct irq_line irq, const struct console *console);
-/* Of state from a file: device.h. */
+/* For state from a file: see device.h. */
 bool uart_is_sound(const struct uart *uart);
-/* How many bytes it takes now without an overrun. */
+/* How many bytes it can take now without an overrun. */
 size_t uart_room(const struct uart *uart);
 void uart_receive(struct uart *uart, uint8_t byte);
 /* Whether a received byte would raise an interrupt. */

@@ -1,12 +1,12 @@
 /*
  * The instruction set as a table: one row per instruction in the notation of the Intel SDM's opcode maps (vol. 2D appendix A).
  *
- * Rows stand in the .def files beside this one, one file a group (integer, system, x87, mmx, sse), as
+ * The rows are in the .def files of this folder, a file for each group (integer, system, x87, mmx, sse):
  *
  *   ROW(map, opcode, prefix, reg, mod, OP, op1, op2, op3, op4, reads, writes, undefined, attributes)
  *
- * and feed the decoder, the choice of handlers (emu/ops/), flag liveness and the tests. Several rows may share an opcode: the first
- * one, in file order (integer, system, x87, mmx, sse), whose conditions hold is the instruction; if none holds it is #UD. The arguments:
+ * The decoder, the choice of handlers (emu/ops/), flag liveness and the tests use them. Several rows may share an opcode. The first row, in
+ * file order (integer, system, x87, mmx, sse), whose conditions hold is the instruction; if none holds, it is #UD. The arguments:
  *
  *   map        MAP_1 (one-byte opcodes), MAP_0F, MAP_0F38, MAP_0F3A
  *   opcode     last opcode byte; the lowest one of the 8 (A_PLUS_R) or 16 (A_PLUS_CC) that a row stands for
@@ -15,10 +15,10 @@
  *   mod        M_NONE: no ModRM byte (all rows of an opcode must agree on that); M_MEM, M_REG, M_ANY: which mod it may have
  *   OP         name from the group's .ops file, without OP_: the SDM's mnemonic, with a suffix where one mnemonic stands for
  *              operations of different semantics (MOV_FROM_CR, IMUL3, ...)
- *   op1..op4   names from ISA_OPERANDS, without OPN_, destination first, or _ for none; implied operands may be left out
+ *   op1..op4   names from ISA_OPERANDS without OPN_, the destination first, or _ for none; rows may leave implied operands out
  *   reads      arithmetic flags that matter to the instruction, by initials in the order OSZAPC (see enum isa_flags), or _ for none
- *   writes     those that it always overwrites (with A_MAYBE: all or none of them)
- *   undefined  those that the SDM leaves undefined: in `writes` where processors do overwrite them, else they stay as they were
+ *   writes     flags that it always overwrites (with A_MAYBE: all of them, or none)
+ *   undefined  flags that the SDM leaves undefined. Those that processors overwrite are in `writes`, too; the others stay as they were
  *   attributes A_* or-ed together, or 0; RM(n) there also fixes ModRM.rm to n (and M_NONE rows' register in the opcode, REX.B included)
  *
  * For example
@@ -27,8 +27,8 @@
  *   ROW(MAP_1,  0xd8, P_ANY, 0,     M_MEM, FADD,  Md,  _,   _, _, _, _,      _, A_X87)
  *   ROW(MAP_0F, 0xef, P_66,  R_ANY, M_ANY, PXOR,  Vx,  Wx,  _, _, _, _,      _, A_SSE)
  *
- * The prefixes 66, F2 and F3 keep counting for the operand size and `rep` of P_ANY rows. In P_66 rows 66 still makes `v` 16 bits, so A_O32
- * never holds there: put the A_O64 row first and the other one, unconditional, after it. Types `y` (4, or 8 with REX.W) do not mind 66.
+ * In P_ANY rows the prefixes 66, F2 and F3 count for the operand size and for `rep`. In P_66 rows 66 still makes `v` 16 bits, so A_O32 never
+ * holds there: put the A_O64 row first, and the other one, without a condition, after it. Type `y` (4, or 8 with REX.W) ignores 66.
  */
 #ifndef XRAY86_EMU_ISA_H
 #define XRAY86_EMU_ISA_H
@@ -42,8 +42,8 @@
 enum isa_map { MAP_1, MAP_0F, MAP_0F38, MAP_0F3A, MAP_COUNT };
 
 /*
- * Mandatory prefix. P_ANY: 66, F2, F3 have their ordinary meanings; P_NP: none of 66, F2, F3 (else try the next row). The last of F2 and
- * F3 counts, and either hides 66: P_66 rows want 66 without them.
+ * Mandatory prefix. P_ANY: 66, F2 and F3 have their ordinary meanings. P_NP: none of them may be there (otherwise try the next row). Of F2
+ * and F3 the last one counts, and either hides 66: P_66 rows want 66 without them.
  */
 enum isa_prefix { P_ANY, P_NP, P_66, P_F3, P_F2 };
 
@@ -151,32 +151,32 @@ enum {
 	A_LOCK = 1 << 0,      /* LOCK is legal if the destination is memory */
 	A_NO64 = 1 << 1,      /* #UD in 64-bit code */
 	A_ONLY64 = 1 << 2,    /* only in 64-bit code */
-	A_D64 = 1 << 3,	      /* operand size defaults to 64 in 64-bit code (66 gives 16) */
-	A_F64 = 1 << 4,	      /* operand size is 64 in 64-bit code whatever the prefixes say */
+	A_D64 = 1 << 3,	      /* operand size defaults to 64 in 64-bit code (66 makes it 16) */
+	A_F64 = 1 << 4,	      /* operand size is 64 in 64-bit code, whatever the prefixes are */
 	A_PLUS_R = 1 << 5,    /* 8 opcodes, register in the low 3 bits */
 	A_END = 1 << 6,	      /* ends a block: writes rip, or changes what later instructions mean, or wakes interrupts */
-	A_PURE = 1 << 7,      /* in its register form it cannot fault, nor see anything but its operands and flags */
-	A_CPL0 = 1 << 8,      /* #GP(0) unless CPL 0 (in the handler; here for tests and documentation) */
+	A_PURE = 1 << 7,      /* its register form cannot fault, and depends on its operands and flags alone */
+	A_CPL0 = 1 << 8,      /* #GP(0) unless CPL is 0 (the handler tests it; here it is for tests and documentation) */
 	A_PROTECTED = 1 << 9, /* #UD in real and V86 mode (likewise) */
 	A_X87 = 1 << 10,      /* subject to MODE_X87_OFF */
 	A_MMX = 1 << 11,      /* the same, and uses MMX registers */
 	A_SSE = 1 << 12,      /* subject to MODE_SSE_OFF */
 	A_SIMD_FP = 1 << 13,  /* may set MXCSR flags: subject to MODE_SIMD_TRAPS */
-	A_MAYBE = 1 << 14,    /* may leave flags as they were (shift by CL): writes no flag for certain */
+	A_MAYBE = 1 << 14,    /* may leave all flags as they were (shift by CL) */
 	A_REP = 1 << 15,      /* string instruction: F2/F3 repeat */
-	A_BRANCH = 1 << 16,   /* direct near branch (J operand): lowered with links. Indirect ones and RET have A_END instead */
+	A_BRANCH = 1 << 16,   /* direct near branch (J operand), with links. Indirect branches and RET have A_END instead */
 	A_STACK = 1 << 17,    /* uses the stack implicitly */
 	A_PLUS_CC = 1 << 19,  /* 16 opcodes, condition in the low 4 bits */
 	A_RM_SHIFT = 20,      /* RM(n): ModRM.rm must be n (4 bits: n + 1) */
 	A_O16 = 1 << 24,      /* only with 16-bit operand size ... */
 	A_O32 = 1 << 25,      /* ... 32-bit ... */
-	A_O64 = 1 << 26,      /* ... 64-bit: where the mnemonic differs by it (CBW/CWDE/CDQE) */
-	A_SIZE8 = 1 << 27,    /* byte operation: insn.size is 1 whatever the prefixes */
-	A_REGISTER = 1 << 28, /* ModRM.mod is ignored, as if it were 3 (MOV to and from control and debug registers) */
+	A_O64 = 1 << 26,      /* ... 64-bit: for mnemonics that differ by it (CBW/CWDE/CDQE) */
+	A_SIZE8 = 1 << 27,    /* byte operation: the operand size is 1, whatever the prefixes are */
+	A_REGISTER = 1 << 28, /* ModRM.mod counts as 3 (MOV to and from control and debug registers) */
 };
 #define RM(n) (((n) + 1) << A_RM_SHIFT)
 
-/* Flag sets in rows, by initials; _ is none. Only the arithmetic flags: the others are never computed lazily. */
+/* Sets of flags in rows, by initials; _ is none. They are arithmetic flags: the others are never computed lazily. */
 enum isa_flags {
 	F__ = 0,
 	F_C = FLAG_CF,
@@ -219,7 +219,7 @@ extern const struct isa_row isa_rows[];
 extern const size_t isa_row_count;
 extern const char *const isa_op_names[]; /* indexed by enum op */
 
-/* Index over the rows, built once: the candidates of (map, opcode), in file order, are row[first[map << 8 | opcode]] up to the next. */
+/* An index of the rows, built once. The rows of (map, opcode), in file order, begin at row[first[map << 8 | opcode]]. */
 struct isa {
 	uint16_t first[MAP_COUNT * 256 + 1];
 	const struct isa_row *row[];

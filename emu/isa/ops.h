@@ -1,6 +1,6 @@
 /*
- * enum op: every operation that rows name, group by group. A group's .ops file lists OP(NAME) once for each operation of its .def file.
- * NAME is the SDM's mnemonic; _SUFFIX where one mnemonic stands for operations of different semantics.
+ * enum op: every operation that rows name, group by group. A group's .ops file has OP(NAME) once for each operation of its .def file.
+ * NAME is the SDM's mnemonic, with a _SUFFIX if the mnemonic stands for operations of different semantics.
  */
 #ifndef XRAY86_EMU_ISA_OPS_H
 #define XRAY86_EMU_ISA_OPS_H

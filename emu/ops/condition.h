@@ -1,4 +1,4 @@
-/* Conditions tttn (SDM vol. 2D B.1.4.7), evaluated with what lowering knows about where the flags come from. */
+/* Conditions tttn (SDM vol. 2D B.1.4.7). They use what lowering knows of the operation that made the flags. */
 #ifndef XRAY86_EMU_OPS_CONDITION_H
 #define XRAY86_EMU_OPS_CONDITION_H
 
@@ -51,7 +51,7 @@ ALWAYS_INLINE bool condition_holds(const struct cpu *cpu, enum producer producer
 	return flags_condition(f, condition);
 }
 
-/* Which pairs are worth a handler of their own: X(producer, condition). */
+/* The pairs that have a handler of their own: X(producer, condition). */
 #define SUB_CONDITIONS(X, ...)                                                                                                               \
 	X(PRODUCER_SUB, 2, __VA_ARGS__) X(PRODUCER_SUB, 3, __VA_ARGS__) X(PRODUCER_SUB, 4, __VA_ARGS__) X(PRODUCER_SUB, 5, __VA_ARGS__)      \
 	X(PRODUCER_SUB, 6, __VA_ARGS__) X(PRODUCER_SUB, 7, __VA_ARGS__) X(PRODUCER_SUB, 8, __VA_ARGS__) X(PRODUCER_SUB, 9, __VA_ARGS__)      \

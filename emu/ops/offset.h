@@ -1,5 +1,5 @@
 /*
- * Linear addresses of operands whose offset is not the plain base + index * scale + displacement: strings, bit strings, XLAT.
+ * Linear addresses of operands whose offset is more than base + index * scale + displacement: strings, bit strings, XLAT.
  * The counterpart of ea() of access.h (SDM vol. 1, 3.7.5).
  */
 #ifndef XRAY86_EMU_OPS_OFFSET_H

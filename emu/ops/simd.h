@@ -2,9 +2,9 @@
  * What the handlers of XMM and MMX instructions share: registers and memory operands as vectors with their tags, and operations that are
  * one host instruction.
  *
- * The operations are inline assembly on purpose. An intrinsic is arithmetic to the compiler, which may swap the operands of an addition
- * (the NaN of the first one must win), fold, or move it across a change of MXCSR; an asm statement is the very instruction that the guest
- * asked for. It needs no compiler flags for SSE4.2 either. Floating-point ones are volatile, since they leave flags in MXCSR.
+ * The operations are inline assembly on purpose. The compiler takes an intrinsic for arithmetic: it may swap the operands of an addition
+ * (the NaN of the first one must win), fold it, or move it across a change of MXCSR. An asm statement is exactly the guest's instruction,
+ * and needs no compiler flags for SSE4.2. Floating-point ones are volatile, since they leave flags in MXCSR.
  */
 #ifndef XRAY86_EMU_OPS_SIMD_H
 #define XRAY86_EMU_OPS_SIMD_H
@@ -15,7 +15,7 @@
 #include "emu/sse.h"
 #include "emu/x87.h"
 
-/* 16 bytes, or fewer and zeros above, with the tag of all of them. */
+/* 16 bytes, or fewer with zeros above, and one tag for all of them. */
 struct packed {
 	__m128i v;
 	tag_t tag;

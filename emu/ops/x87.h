@@ -1,10 +1,10 @@
 /*
  * What the x87 handlers of this folder share: the condition for computing quickly, registers, FIP and its like, and the way out.
  *
- * A quick handler computes on the host's x87 with nothing loaded there but the operands. That is right if the host has the guest's control
- * word with all exceptions masked (x87_is_quick()), no operand register is empty and none that is pushed to is full; otherwise it hands
- * over to x87_any(), which is right always. Its asm ends with the host's register stack empty again. Between its operation and its end
- * nothing may fault.
+ * A quick handler computes on the host's x87, where only the operands are loaded. That is right if the host has the guest's control word
+ * with all exceptions masked (x87_is_quick()), no operand register is empty, and no register that it pushes to is full. Otherwise it hands
+ * over to x87_any(), which is always right. Its asm leaves the host's register stack empty. Between its operation and its end nothing may
+ * fault.
  */
 #ifndef XRAY86_EMU_OPS_X87_H
 #define XRAY86_EMU_OPS_X87_H
@@ -13,7 +13,7 @@
 #include "emu/isa/isa.h"
 #include "emu/x87.h"
 
-/* Any instruction but control ones, in any state: by x87_compute(). Defined in x87.c, once for each engine. */
+/* Executes any instruction but control ones, in any state, by x87_compute(). x87.c defines it, once for each engine. */
 #define x87_any ENGINE(x87_any)
 handler_fn x87_any;
 
@@ -51,7 +51,7 @@ ALWAYS_INLINE void x87_push(struct cpu *cpu, unsigned physical)
 	cpu->fpu.valid |= 1u << physical;
 }
 
-/* The union of two registers' tags becomes the first one's. */
+/* Adds a tag to a register's. */
 ALWAYS_INLINE void x87_unite_tags(struct cpu *cpu, unsigned to, tag_t tag)
 {
 	if (ENGINE_TAGGED)
