@@ -127,7 +127,7 @@ static struct error *visit_all(const struct cache_options *options, bool list)
 {
 	struct cache cache;
 	struct visit all = {.cache = &cache, .options = options, .fn = list ? print_entry : prune_entry};
-	struct error *err = cache_open(&cache);
+	struct error *err = cache_open(NULL, &cache);
 
 	cache_program(all.program);
 	if (!err)

@@ -19,24 +19,26 @@ static uint64_t now_ms(void)
 
 void progress_start(struct progress *progress, const struct machine *machine, const char *what)
 {
-	*progress = (struct progress){.what = what};
-	if (!isatty(STDERR_FILENO))
-		return;
-	progress->machine = machine;
+	*progress = (struct progress){.machine = machine, .what = what, .on = isatty(STDERR_FILENO)};
 	progress->next = now_ms() + FIRST_MS;
 }
 
 void progress_tick(struct progress *progress)
 {
+	if (progress->on)
+		progress_show(progress, cpu_instructions(progress->machine->cpu));
+}
+
+void progress_show(struct progress *progress, uint64_t instructions)
+{
 	uint64_t now;
 
-	if (!progress->machine)
+	if (!progress->on)
 		return;
 	now = now_ms();
 	if (now < progress->next)
 		return;
-	progress->shown = fprintf(stderr, "\rxray86: %s: %" PRIu64 " M instructions", progress->what,
-				  cpu_instructions(progress->machine->cpu) / MILLION);
+	progress->shown = fprintf(stderr, "\rxray86: %s: %" PRIu64 " M instructions", progress->what, instructions / MILLION);
 	progress->next = now + INTERVAL_MS;
 }
 
@@ -44,6 +46,6 @@ void progress_clear(struct progress *progress)
 {
 	if (progress->shown)
 		fprintf(stderr, "\r%*s\r", progress->shown, "");
-	progress->machine = NULL;
+	progress->on = false;
 	progress->shown = 0;
 }

@@ -6,11 +6,10 @@
 #include <string.h>
 
 #include "cli/options.h"
+#include "session/command.h"
 #include "util/quote.h"
 
 enum { TIMEOUT = 600, MAX_TIMEOUT = 1000000 };
-
-#define BUDGET 60000000000ull
 
 static struct error *set_as(void *into, const char *value)
 {
@@ -159,7 +158,7 @@ struct error *run_parse_arguments(int argc, char **argv, struct run_options *opt
 	struct error *err;
 	int help;
 
-	*options = (struct run_options){.root = "", .budget = BUDGET, .timeout = TIMEOUT};
+	*options = (struct run_options){.root = "", .budget = COMMAND_DEFAULT_BUDGET, .timeout = TIMEOUT};
 	err = options_parse_command(option_specs, options, argc, argv, &options->snapshot, &options->command, &help);
 	*ret_help = help;
 	if (err || help)

@@ -14,7 +14,13 @@
 struct trace {
 	FILE *to; /* NULL: no trace */
 	bool json;
+	const char *path; /* of the file; NULL: it is stderr */
 };
+
+/* wanted: there is to be one. path: the file that it goes to; NULL: stderr. */
+struct error *trace_open(struct trace *trace, bool wanted, const char *path, bool json);
+/* A zeroed one is allowed. The error is that of the first write that failed. */
+struct error *trace_close(struct trace *trace);
 
 /* redirect_config.trace; opaque: a struct trace. */
 void trace_call(void *opaque, const struct redirect_call *call);

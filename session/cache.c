@@ -47,14 +47,18 @@ static size_t parent_length(const char *path)
 	return length - 1;
 }
 
-/* *ret_base: bytes of the name that must be there: HOME, or the folder that XDG_CACHE_HOME is in. */
-static struct error *name_directory(char **ret, size_t *ret_base)
+/* *ret_base: bytes of the name that must be there: HOME, or the folder that XDG_CACHE_HOME is in; of a path that is given, the folder
+ * above it. */
+static struct error *name_directory(const char *path, char **ret, size_t *ret_base)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	int length = -1;
 
 	*ret = NULL;
-	if (cache && cache[0] == '/') {
+	if (path) {
+		length = asprintf(ret, "%s", path);
+		*ret_base = strlen(path) - 1;
+	} else if (cache && cache[0] == '/') {
 		length = asprintf(ret, "%s/xray86/checkpoints", cache);
 		*ret_base = parent_length(cache);
 	} else if (home && home[0] == '/') {
@@ -69,13 +73,13 @@ static struct error *name_directory(char **ret, size_t *ret_base)
 	return error_create("out of memory");
 }
 
-struct error *cache_open(struct cache *ret)
+struct error *cache_open(const char *path, struct cache *ret)
 {
 	struct error *err;
 	size_t base = 0;
 
 	*ret = (struct cache){.directory = -1};
-	err = name_directory(&ret->path, &base);
+	err = name_directory(path, &ret->path, &base);
 	if (!err && !make_directories(ret->path, base))
 		err = error_create("%s: %s", ret->path, strerror(errno));
 	if (!err)

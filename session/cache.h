@@ -11,8 +11,11 @@ struct cache {
 	char *path;    /* its name */
 };
 
-/* Opens the directory, and makes it if it is not there. The error says why there can be none; *ret is then an empty cache. */
-struct error *cache_open(struct cache *ret);
+/*
+ * Opens the directory (NULL: the user's own), and makes it if it is not there. The error says why there can be none; *ret is then an empty
+ * cache.
+ */
+struct error *cache_open(const char *path, struct cache *ret);
 /* An empty one is allowed. */
 void cache_close(struct cache *cache);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -293,6 +294,20 @@ struct error *checkpoint_open(int directory, const char *name, size_t extra_size
 
 	*ret = fd < 0 ? NULL : checkpoint_open_fd(fd, extra_size);
 	return err;
+}
+
+struct error *checkpoint_hold(const char *key, const struct machine *machine, const void *extra, size_t extra_size, struct checkpoint **ret)
+{
+	int fd = memfd_create("checkpoint", MFD_CLOEXEC);
+
+	*ret = NULL;
+	if (fd >= 0 && write_all(fd, key, machine, extra, extra_size)) {
+		*ret = checkpoint_open_fd(fd, extra_size);
+		return *ret ? NULL : error_create("out of memory");
+	}
+	if (fd >= 0)
+		close(fd);
+	return error_create("no memory to keep a booted kernel in: %s", strerror(errno));
 }
 
 void checkpoint_close(struct checkpoint *checkpoint)

@@ -28,6 +28,10 @@ struct error *checkpoint_save(int directory, const char *name, const char *key, 
 /* A good checkpoint whose head is in memory. */
 struct checkpoint;
 
+/* One in memory alone, gone when it is closed and nothing is mapped from it any more. */
+struct error *checkpoint_hold(const char *key, const struct machine *machine, const void *extra, size_t extra_size,
+			      struct checkpoint **ret);
+
 /*
  * *ret is NULL without an error if there is no checkpoint of that name, or no good one, or not with so many extra bytes: a new one can be
  * saved. The error says why the file is not even looked into: it is not this user's own.

@@ -3,16 +3,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "emu/peek.h"
 
-enum { INPUT_WAIT_MS = 10, CLOCK_OFFSETS = 64 };
+enum { CLOCK_OFFSETS = 64 };
 
 enum stage {
 	STAGE_DIRECTORIES,
@@ -244,58 +242,28 @@ static int64_t send_data(struct courier *courier, uint64_t to, uint64_t size)
 
 static int64_t take_output(struct courier *courier, uint64_t stream, uint64_t from, uint64_t size)
 {
-	struct output *output = stream == 2 ? &courier->err : &courier->out;
 	size_t n = cpu_peek(cpu_of(courier), from, courier->bytes, size < sizeof(courier->bytes) ? size : sizeof(courier->bytes));
+	int error;
 
 	courier->output += n;
-	if (output_write(output, courier->bytes, n))
+	error = courier->streams.output(courier->streams.opaque, stream == 2 ? 2 : 1, courier->bytes, n);
+	if (!error)
 		return n;
-	fail(courier, error_create("writing the command's output: %s", strerror(output->error)));
+	fail(courier, error_create("writing the command's output: %s", strerror(error)));
 	return -1;
-}
-
-static void end_output(struct courier *courier, struct output *output)
-{
-	if (!output_end(output))
-		fail(courier, error_create("writing the command's output: %s", strerror(output->error)));
-}
-
-/* The command has an empty input then. EBADF: whoever started us has closed it, or opened it for writing alone as nohup(1) does. */
-static void note_no_input(int error)
-{
-	if (error != EBADF)
-		fprintf(stderr, "xray86: note: standard input cannot be read, the command gets an empty one: %s\n", strerror(error));
-}
-
-/* A user at a terminal has all the time in the world. */
-static bool wait_for_input(struct courier *courier, bool idle)
-{
-	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-	bool counts = !idle || !courier->deadline || !isatty(STDIN_FILENO);
-	int64_t before = counts ? 0 : deadline_now();
-	bool found = poll(&input, 1, idle ? INPUT_WAIT_MS : 0) > 0;
-
-	if (!counts)
-		deadline_add(courier->deadline, deadline_now() - before);
-	return found;
 }
 
 /* If the machine has been idle since it asked last, nothing but input can make it go on: then the host may wait a little. */
 static int64_t give_input(struct courier *courier, uint64_t to, uint64_t size)
 {
 	bool idle = courier->machine->idle != courier->idle;
+	size_t wanted = size < sizeof(courier->bytes) ? size : sizeof(courier->bytes);
 	ssize_t n;
 
 	courier->idle = courier->machine->idle;
-	if (!wait_for_input(courier, idle))
-		return -1;
-	n = read(STDIN_FILENO, courier->bytes, size < sizeof(courier->bytes) ? size : sizeof(courier->bytes));
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return -1;
-	if (n < 0) {
-		note_no_input(errno);
-		return 0;
-	}
+	n = courier->streams.input(courier->streams.opaque, courier->bytes, wanted, idle);
+	if (n <= 0 || (size_t)n > wanted)
+		return n < 0 ? -1 : 0;
 	return cpu_poke(cpu_of(courier), to, courier->bytes, n) ? n : 0;
 }
 
@@ -354,8 +322,6 @@ static void on_call(void *opaque, uint32_t function)
 		break;
 	case HYPERCALL_EXIT:
 		courier->status = a;
-		end_output(courier, &courier->out);
-		end_output(courier, &courier->err);
 		wish(courier, COURIER_EXIT);
 		break;
 	case HYPERCALL_FAIL:

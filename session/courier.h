@@ -5,8 +5,8 @@
 #ifndef XRAY86_SESSION_COURIER_H
 #define XRAY86_SESSION_COURIER_H
 
-#include "cli/deadline.h"
-#include "cli/output.h"
+#include <sys/types.h>
+
 #include "emu/machine.h"
 #include "guest/protocol.h"
 #include "loader/file.h"
@@ -19,6 +19,18 @@ enum courier_wish {
 	COURIER_EXIT,  /* the command ended: courier->status */
 };
 
+/* The command's standard streams. */
+struct courier_streams {
+	/*
+	 * Copies at most `size` bytes of input to `to` and returns how many; 0: the end; -1: nothing yet. idle: nothing but input can make
+	 * the command go on, so the function may wait some milliseconds for it.
+	 */
+	ssize_t (*input)(void *opaque, void *to, size_t size, bool idle);
+	/* stream: 1 or 2, as descriptors of the command. Returns 0, or the number of the error that ends the command. */
+	int (*output)(void *opaque, unsigned stream, const void *bytes, size_t size);
+	void *opaque;
+};
+
 struct courier {
 	struct machine *machine;
 	const struct program *program;
@@ -26,10 +38,9 @@ struct courier {
 	char *const *environment; /* ended by NULL */
 	const char *directory;
 	const char *folders[2]; /* in PATH's form: to be made, for programs and libraries that are delivered later */
-	struct output out, err; /* the command's; opened by the caller */
+	struct courier_streams streams;
 	uint32_t first_pid;
-	uint64_t uptime;           /* of the snapshot, seconds */
-	struct deadline *deadline; /* or NULL: there is none */
+	uint64_t uptime; /* of the snapshot, seconds */
 
 	enum courier_wish wish; /* why machine_run() came back with CPU_EXIT_CLIENT; for the caller to clear */
 	uint64_t output;        /* bytes that the command has put out */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "loader/file.h"
+#include "util/quote.h"
 
 /* -- files -- */
 
@@ -27,7 +28,7 @@ static struct error *deliver_file(struct redirect *redirect, const char *path, c
 	return err;
 }
 
-struct error *deliver_files(struct redirect *redirect, const struct program *program, size_t first)
+static struct error *deliver_files(struct redirect *redirect, const struct program *program, size_t first)
 {
 	struct error *err = NULL;
 
@@ -178,7 +179,11 @@ static struct error *deliver_libraries(struct supply *supply, struct redirect *r
 	return deliver_files(redirect, supply->program, before);
 }
 
-struct error *deliver_modules(struct supply *supply, struct redirect *redirect, const char *path)
+/*
+ * What there is at a path that program_has_modules_at() knows: a file alone, or with the whole folder that it is in if that is such a
+ * place, too, since interpreters list folders. What is there already, or nowhere, is passed over.
+ */
+static struct error *deliver_modules(struct supply *supply, struct redirect *redirect, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = strndup(path, slash - path);
@@ -195,6 +200,75 @@ struct error *deliver_modules(struct supply *supply, struct redirect *redirect, 
 	}
 	free(folder);
 	return err ? err : deliver_libraries(supply, redirect, path);
+}
+
+/* -- programs -- */
+
+static bool is_in_search_path(const char *search, const char *path)
+{
+	size_t length = strrchr(path, '/') - path;
+
+	for (const char *at = search; *at; at += strcspn(at, ":"), at += *at == ':') {
+		if (strcspn(at, ":") == length && strncmp(at, path, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A command that a tool runs, of a shell's pipeline say. */
+static struct error *deliver_program(struct supply *supply, struct redirect *redirect, const char *path)
+{
+	size_t before = supply->program->files;
+	struct error *err;
+
+	if (program_has(supply->program, path, NULL))
+		return NULL;
+	err = program_add_command(supply->program, supply->root, path, supply->search_path, supply->arch);
+	if (!err)
+		err = program_find_modules(supply->program, before);
+	return err ? err : deliver_files(redirect, supply->program, before);
+}
+
+/* -- the supplier -- */
+
+static enum readers readers(void *opaque, const char *path)
+{
+	const struct supply *supply = opaque;
+	enum program_file_kind kind;
+
+	if (!program_has(supply->program, path, &kind))
+		return READERS_NONE;
+	return kind == PROGRAM_DATA ? READERS_ALL : READERS_LOADER;
+}
+
+static bool is_loader(void *opaque, uint64_t address, const uint8_t *code, size_t size)
+{
+	return program_is_loader(((const struct supply *)opaque)->program, address, code, size);
+}
+
+static bool offers(void *opaque, enum delivery_kind kind, const char *executable, const char *path)
+{
+	const struct supply *supply = opaque;
+
+	if (kind == DELIVERY_MODULES)
+		return program_has_modules_at(supply->program, executable, path);
+	return is_in_search_path(supply->search_path, path) && program_exists(supply->root, path);
+}
+
+static void deliver(void *opaque, enum delivery_kind kind, struct redirect *redirect, const char *path)
+{
+	struct supply *supply = opaque;
+	char quoted[QUOTE_NAME];
+	struct error *err = kind == DELIVERY_MODULES ? deliver_modules(supply, redirect, path) : deliver_program(supply, redirect, path);
+
+	if (err)
+		note(&supply->notes, "%s: %s", quote_string(quoted, sizeof(quoted), path), err->message);
+	error_destroy(err);
+}
+
+struct supplier supply_supplier(struct supply *supply)
+{
+	return (struct supplier){readers, is_loader, offers, deliver, supply};
 }
 
 void supply_deinit(struct supply *supply)

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/progress.h"
 #include "emu/cpuid.h"
 #include "guest/agents.h"
 #include "session/checkpoint.h"
+#include "session/courier.h"
 #include "loader/initramfs.h"
 #include "loader/kernel_parameters.h"
 #include "loader/linux_boot.h"
@@ -19,7 +19,7 @@ static const uint64_t BOOT_LIMIT = 60000000000; /* instructions, idle time inclu
 
 /* -- the machine -- */
 
-static struct error *create_machine(const struct trusted_kernel *kernel, struct trusted_vm *vm)
+static struct error *create_machine(const struct trusted_kernel *kernel, struct machine **ret)
 {
 	const struct machine_config config = {
 		.memory = kernel->memory,
@@ -28,7 +28,7 @@ static struct error *create_machine(const struct trusted_kernel *kernel, struct 
 		.cpu_features = CPU_FEATURES_DEFAULT | (kernel->five_level ? CPU_FEATURE_LA57 : 0),
 	};
 
-	return machine_create(&config, &vm->machine);
+	return machine_create(&config, ret);
 }
 
 /* i386 kernels have their place in physical memory by their virtual base. */
@@ -70,16 +70,18 @@ static bool is_in_snapshot(struct target *target, const struct trusted_kernel *k
 	return false;
 }
 
-static bool load_machine(const struct checkpoint *checkpoint, struct trusted_vm *vm)
+/* *ret is zeroed without an error if the checkpoint is damaged. */
+static struct error *load_machine(const struct checkpoint *checkpoint, const struct trusted_kernel *kernel, struct trusted_machine *ret)
 {
-	struct error *err = create_machine(&vm->kernel, vm);
+	struct error *err;
 
-	if (!err && checkpoint_load(checkpoint, vm->machine) && !(err = trusted_kernel_symbols(&vm->kernel, vm->machine, &vm->symbols)))
-		return true;
-	error_destroy(err);
-	machine_destroy(vm->machine);
-	vm->machine = NULL;
-	return false;
+	*ret = (struct trusted_machine){0};
+	err = create_machine(kernel, &ret->machine);
+	if (!err && checkpoint_load(checkpoint, ret->machine) && !(err = trusted_kernel_symbols(kernel, ret->machine, &ret->symbols)))
+		return NULL;
+	machine_destroy(ret->machine);
+	ret->machine = NULL;
+	return err;
 }
 
 struct search {
@@ -91,8 +93,12 @@ struct search {
 
 static bool try_checkpoint(const struct search *search, const struct checkpoint *checkpoint)
 {
-	return is_wanted(checkpoint, search->sources, search->options, &search->vm->kernel) &&
-	       is_in_snapshot(search->target, &search->vm->kernel) && load_machine(checkpoint, search->vm);
+	struct trusted_vm *vm = search->vm;
+
+	if (!is_wanted(checkpoint, search->sources, search->options, &vm->kernel) || !is_in_snapshot(search->target, &vm->kernel))
+		return false;
+	error_destroy(load_machine(checkpoint, &vm->kernel, &vm->ready));
+	return vm->ready.machine;
 }
 
 static struct error *visit(void *opaque, const char *name, bool *ret_enough)
@@ -105,10 +111,13 @@ static struct error *visit(void *opaque, const char *name, bool *ret_enough)
 		return NULL;
 	err = checkpoint_open(search->options->cache->directory, name, sizeof(struct trusted_kernel), &checkpoint);
 	if (err)
-		fprintf(stderr, "xray86: note: a booted kernel is not used: in %s, %s\n", search->options->cache->path, err->message);
+		note(&search->options->notes, "a booted kernel is not used: in %s, %s", search->options->cache->path, err->message);
 	error_destroy(err);
 	*ret_enough = checkpoint && try_checkpoint(search, checkpoint);
-	checkpoint_close(checkpoint);
+	if (*ret_enough)
+		search->vm->checkpoint = checkpoint;
+	else
+		checkpoint_close(checkpoint);
 	return NULL;
 }
 
@@ -118,7 +127,7 @@ static bool find_checkpoint(struct target *target, const struct kernel_sources *
 	struct search search = {target, sources, options, vm};
 
 	error_destroy(cache_for_each(options->cache, visit, &search)); /* then there is none */
-	return vm->machine;
+	return vm->ready.machine;
 }
 
 /* -- by booting -- */
@@ -171,7 +180,7 @@ static struct error *describe(struct target *target, uint64_t memory, struct tru
 	return err;
 }
 
-static struct error *load(struct trusted_vm *vm, const struct kernel_image *kernel)
+static struct error *load(struct machine *machine, const struct kernel_image *kernel)
 {
 	bool wide = kernel->arch == KERNEL_X86_64;
 	const uint8_t *agent = wide ? agent_x86_64 : agent_i386, *end = wide ? agent_x86_64_end : agent_i386_end;
@@ -185,44 +194,76 @@ static struct error *load(struct trusted_vm *vm, const struct kernel_image *kern
 		err = initramfs_build(agent, end - agent, &archive, &initrd.size);
 	initrd.data = archive;
 	if (!err)
-		err = linux_boot(vm->machine, kernel, &boot);
+		err = linux_boot(machine, kernel, &boot);
 	free(archive);
 	free(command_line);
 	return err;
 }
 
-static struct error *run_to_agent(struct trusted_vm *vm, const struct cancel *cancel)
+static struct error *run_to_agent(struct machine *machine, const struct courier *courier, const struct trusted_vm_options *options)
 {
-	struct progress progress = {0};
 	enum machine_stop stop;
 
-	progress_start(&progress, vm->machine, "booting the trusted kernel (once; kept for later runs)");
 	do {
-		stop = machine_run(vm->machine, cpu_instructions(vm->machine->cpu) + BOOT_STEP);
-		progress_tick(&progress);
-	} while (stop == MACHINE_STOP_LIMIT && cpu_instructions(vm->machine->cpu) < BOOT_LIMIT && !cancel_wanted(cancel));
-	progress_clear(&progress);
-	if (cancel_wanted(cancel))
-		return error_create("booting the trusted kernel was stopped");
-	if (stop != MACHINE_STOP_CPU || vm->courier->wish != COURIER_READY)
+		stop = machine_run(machine, cpu_instructions(machine->cpu) + BOOT_STEP);
+		progress_tell(&options->progress, "booting the trusted kernel (once; kept for later runs)", cpu_instructions(machine->cpu));
+	} while (stop == MACHINE_STOP_LIMIT && cpu_instructions(machine->cpu) < BOOT_LIMIT && !cancel_wanted(&options->cancel));
+	progress_tell(&options->progress, NULL, cpu_instructions(machine->cpu));
+	if (cancel_wanted(&options->cancel))
+		return error_create_code(ERROR_CANCELLED, "booting the trusted kernel was stopped");
+	if (stop != MACHINE_STOP_CPU || courier->wish != COURIER_READY)
 		return error_create("the trusted kernel did not come up (stop %d at RIP %#" PRIx64 "): does it have enough --memory?", stop,
-				    vm->machine->cpu->rip);
-	vm->courier->wish = COURIER_NONE;
+				    machine->cpu->rip);
 	return NULL;
 }
 
-/* Not having a checkpoint is no reason to fail: the next run will be as slow as this one. */
-static void keep(const struct cache *cache, const struct trusted_vm *vm)
+/* The courier has nothing to hand out yet: it hears that the agent is ready. */
+static struct error *boot_machine(struct machine *machine, const struct kernel_image *kernel, const struct trusted_vm_options *options)
 {
-	char *key = trusted_kernel_key(&vm->kernel), *name = key ? cache_file(key) : NULL;
-	struct error *err = name ? checkpoint_save(cache->directory, name, key, vm->machine, &vm->kernel, sizeof(vm->kernel)) : NULL;
+	struct courier *courier = calloc(1, sizeof(*courier)); /* buffers are in it, too large for small stacks */
+	struct error *err = courier ? load(machine, kernel) : error_create("out of memory");
+
+	if (!err) {
+		courier_init(courier, machine);
+		err = run_to_agent(machine, courier, options);
+		machine->hypercall.call = NULL;
+		courier_deinit(courier);
+	}
+	free(courier);
+	return err;
+}
+
+/* -- for later commands -- */
+
+/* In the cache, for later sessions as well. Not having that is no reason to fail: the next run will be as slow as this one. */
+static void keep_in_cache(const struct trusted_vm_options *options, const char *key, struct trusted_vm *vm)
+{
+	const struct cache *cache = options->cache;
+	char *name = cache_file(key);
+	struct error *err = name ? checkpoint_save(cache->directory, name, key, vm->ready.machine, &vm->kernel, sizeof(vm->kernel)) : NULL;
 
 	if (err)
-		fprintf(stderr, "xray86: note: the booted kernel is not kept for later runs: %s: %s\n", cache->path, err->message);
+		note(&options->notes, "the booted kernel is not kept for later runs: %s: %s", cache->path, err->message);
+	else if (name && !options->once)
+		err = checkpoint_open(cache->directory, name, sizeof(vm->kernel), &vm->checkpoint);
 	error_destroy(err);
 	free(name);
-	free(key);
 }
+
+static struct error *keep(const struct trusted_vm_options *options, struct trusted_vm *vm)
+{
+	char *key = trusted_kernel_key(&vm->kernel);
+	struct error *err = key ? NULL : error_create("out of memory");
+
+	if (!err && options->cache->directory >= 0)
+		keep_in_cache(options, key, vm);
+	if (!err && !options->once && !vm->checkpoint)
+		err = checkpoint_hold(key, vm->ready.machine, &vm->kernel, sizeof(vm->kernel), &vm->checkpoint);
+	free(key);
+	return err;
+}
+
+/* -- the whole -- */
 
 static struct error *boot(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
 			  struct trusted_vm *vm)
@@ -234,35 +275,46 @@ static struct error *boot(struct target *target, const struct kernel_sources *so
 	if (!err)
 		err = describe(target, memory_size(&target->landmarks, target->product.vbase, options->memory), &vm->kernel);
 	if (!err)
-		err = create_machine(&vm->kernel, vm);
+		err = create_machine(&vm->kernel, &vm->ready.machine);
 	if (!err)
-		err = load(vm, &target->kernel);
-	if (err)
-		return err;
-	courier_init(vm->courier, vm->machine);
-	return run_to_agent(vm, &options->cancel);
+		err = boot_machine(vm->ready.machine, &target->kernel, options);
+	if (!err)
+		err = keep(options, vm);
+	return err ? err : trusted_kernel_symbols(&vm->kernel, vm->ready.machine, &vm->ready.symbols);
 }
 
 struct error *trusted_vm_open(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
-			      struct courier *courier, struct trusted_vm *ret)
+			      struct trusted_vm *ret)
 {
-	bool cached = options->cache->directory >= 0;
-	struct error *err;
-
-	*ret = (struct trusted_vm){.courier = courier};
-	if (cached && find_checkpoint(target, sources, options, ret)) {
-		ret->from_checkpoint = true;
-		courier_init(courier, ret->machine);
+	*ret = (struct trusted_vm){0};
+	if (options->cache->directory >= 0 && find_checkpoint(target, sources, options, ret))
 		return options->identified(options->opaque, &target->product);
-	}
-	err = boot(target, sources, options, ret);
-	if (!err && cached)
-		keep(options->cache, ret);
-	return err ? err : trusted_kernel_symbols(&ret->kernel, ret->machine, &ret->symbols);
+	return boot(target, sources, options, ret);
+}
+
+struct error *trusted_vm_start(struct trusted_vm *vm, struct trusted_machine *ret)
+{
+	struct error *err = NULL;
+
+	*ret = vm->ready;
+	vm->ready = (struct trusted_machine){0};
+	if (ret->machine)
+		return NULL;
+	if (vm->checkpoint)
+		err = load_machine(vm->checkpoint, &vm->kernel, ret);
+	return err || ret->machine ? err : error_create("the booted kernel cannot be used for another command");
+}
+
+void trusted_machine_close(struct trusted_machine *machine)
+{
+	symbols_close(&machine->symbols);
+	machine_destroy(machine->machine);
+	*machine = (struct trusted_machine){0};
 }
 
 void trusted_vm_close(struct trusted_vm *vm)
 {
-	symbols_close(&vm->symbols);
-	machine_destroy(vm->machine);
+	trusted_machine_close(&vm->ready);
+	checkpoint_close(vm->checkpoint);
+	*vm = (struct trusted_vm){0};
 }

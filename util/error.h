@@ -15,6 +15,8 @@ enum error_code {
 	ERROR_NOT_FOUND,      /* the command that is to run: `run` ends with status 127 */
 	ERROR_CANNOT_EXECUTE, /* it is there and cannot be run: status 126 */
 	ERROR_NO_PROCESS,     /* the snapshot has no process of this number */
+	ERROR_CANCELLED,      /* struct cancel wanted it */
+	ERROR_TIMEOUT,        /* the command has spent its instructions */
 };
 
 struct error {
