@@ -47,8 +47,10 @@ static size_t parent_length(const char *path)
 	return length - 1;
 }
 
-/* *ret_base: bytes of the name that must be there: HOME, or the folder that XDG_CACHE_HOME is in; of a path that is given, the folder
- * above it. */
+/*
+ * *ret_base: bytes of the name that must be there: HOME, or the folder that XDG_CACHE_HOME is in; of a path that is given, the folder above
+ * it.
+ */
 static struct error *name_directory(const char *path, char **ret, size_t *ret_base)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
