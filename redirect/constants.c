@@ -1,13 +1,12 @@
 /*
- * Runtime constants (loader/runtime_constants.h) in product context: the trusted kernel's code holds the addresses of its own tables where
- * the product's holds those of the product's. The instructions with such an immediate are marked, and in product context executed here with
- * the immediate that stands at the same place in the product's code: all of them combine a register with it.
+ * Runtime constants: constants.h. The instructions with such an immediate are marked, and in product context executed here with the
+ * immediate that stands at the same place in the product's code: all of them combine a register with it.
  */
+#include "redirect/constants.h"
+
 #include <stdlib.h>
 
 #include "emu/decode.h"
-#include "emu/peek.h"
-#include "redirect/session.h"
 
 enum { MAX_BEFORE = 3 /* bytes of an instruction before its immediate: REX, opcode, ModRM */ };
 
@@ -25,11 +24,11 @@ static int compare_sites(const void *a, const void *b)
 	return first->address < second->address ? -1 : first->address > second->address;
 }
 
-static const struct constant_site *find_site(const struct redirect *redirect, uint64_t address)
+static const struct constant_site *find_site(const struct constants *constants, uint64_t address)
 {
 	const struct constant_site key = {.address = address};
 
-	return bsearch(&key, redirect->site, redirect->sites, sizeof(key), compare_sites);
+	return bsearch(&key, constants->site, constants->sites, sizeof(key), compare_sites);
 }
 
 /* As far as flags go: the kernel's assembler statements leave them undefined. */
@@ -56,12 +55,12 @@ static bool combine(const struct decoded *insn, uint64_t value, uint64_t *place)
 	}
 }
 
-static bool decode_at(struct redirect *redirect, uint64_t address, struct decoded *ret)
+static bool decode_at(struct constants *constants, uint64_t address, struct decoded *ret)
 {
 	uint8_t code[16];
-	size_t size = cpu_peek(redirect->cpu, address, code, sizeof(code));
+	size_t size = kernel_peek(constants->worlds->product, address, code, sizeof(code));
 
-	return decode(redirect->cpu->isa, redirect->context.word, code, size, ret) == DECODE_OK;
+	return decode(constants->worlds->cpu->isa, constants->worlds->context.word, code, size, ret) == DECODE_OK;
 }
 
 static unsigned target_of(const struct decoded *insn)
@@ -73,54 +72,58 @@ static unsigned target_of(const struct decoded *insn)
 
 static enum mark_action on_site(void *opaque, struct cpu *cpu)
 {
-	struct redirect *redirect = opaque;
-	const struct constant_site *site = find_site(redirect, cpu->rip);
+	struct constants *constants = opaque;
+	const struct constant_site *site = find_site(constants, cpu->rip);
 	struct decoded insn;
 	uint64_t value;
 
-	if (redirect->context.phase != CONTEXT_PRODUCT || !site ||
-	    !product_memory_read_word(&redirect->memory, site->immediate, site->size, &value) || !decode_at(redirect, cpu->rip, &insn) ||
-	    !combine(&insn, value, &cpu->gpr[target_of(&insn)]))
+	if (constants->worlds->context.phase != CONTEXT_PRODUCT || !site ||
+	    !product_memory_read_word(&constants->worlds->memory, site->immediate, site->size, &value) ||
+	    !decode_at(constants, cpu->rip, &insn) || !combine(&insn, value, &cpu->gpr[target_of(&insn)]))
 		return MARK_CONTINUE;
-	if (redirect->context.way == REDIRECT_TAGS && site->size == 8)
+	if (constants->worlds->context.way == REDIRECT_TAGS && site->size == 8)
 		cpu->gpr_tag[target_of(&insn)] = TAG_PRODUCT;
 	cpu->rip += insn.length;
 	return MARK_LOOK;
 }
 
 /* Marks an instruction that begins at `address`, if what is there may be one that ends in the immediate. */
-static struct error *mark_site(struct redirect *redirect, uint64_t address, uint64_t immediate, unsigned size)
+static struct error *mark_site(struct constants *constants, uint64_t address, uint64_t immediate, unsigned size)
 {
 	struct decoded insn;
 	uint64_t none = 0;
 
-	if (!decode_at(redirect, address, &insn) || address + insn.length != immediate + size || (insn.has_modrm && insn.mod != 3) ||
+	if (!decode_at(constants, address, &insn) || address + insn.length != immediate + size || (insn.has_modrm && insn.mod != 3) ||
 	    !combine(&insn, 0, &none))
 		return NULL;
-	redirect->site[redirect->sites++] = (struct constant_site){address, immediate, size};
-	return cpu_mark(redirect->cpu, address, on_site, redirect);
+	constants->site[constants->sites++] = (struct constant_site){address, immediate, size};
+	return cpu_mark(constants->worlds->cpu, address, on_site, constants);
 }
 
 /*
  * Where an instruction begins is not listed. What precedes it may look like its prefix, so every possible beginning is marked: the CPU only
  * comes to the real one.
  */
-struct error *mark_constants(struct redirect *redirect)
+struct error *constant_mark(struct constants *constants, const struct runtime_constants *linked, uint64_t shift)
 {
-	const struct runtime_constants *constants = redirect->config.constants;
 	struct error *err = NULL;
 
-	if (!constants || !constants->count)
+	if (!linked || !linked->count)
 		return NULL;
-	redirect->site = calloc(constants->count * MAX_BEFORE, sizeof(*redirect->site));
-	if (!redirect->site)
+	constants->site = calloc(linked->count * MAX_BEFORE, sizeof(*constants->site));
+	if (!constants->site)
 		return error_create("starting introspection: out of memory");
-	for (unsigned i = 0; i < constants->count; i++) {
-		uint64_t immediate = constants->constant[i].address + redirect->config.constants_shift;
+	for (unsigned i = 0; i < linked->count; i++) {
+		uint64_t immediate = linked->constant[i].address + shift;
 
 		for (unsigned before = 1; !err && before <= MAX_BEFORE; before++)
-			err = mark_site(redirect, immediate - before, immediate, constants->constant[i].size);
+			err = mark_site(constants, immediate - before, immediate, linked->constant[i].size);
 	}
-	qsort(redirect->site, redirect->sites, sizeof(*redirect->site), compare_sites);
+	qsort(constants->site, constants->sites, sizeof(*constants->site), compare_sites);
 	return err;
+}
+
+void constant_deinit(struct constants *constants)
+{
+	free(constants->site);
 }

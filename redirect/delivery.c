@@ -3,65 +3,63 @@
 
 #include <string.h>
 
-#include "redirect/session.h"
-
-static bool offers(const struct redirect *redirect, enum delivery_kind kind, const char *executable, const char *path)
+static bool offers(const struct deliveries *deliveries, enum delivery_kind kind, const char *executable, const char *path)
 {
-	const struct supplier *supplier = redirect->config.supplier;
+	const struct supplier *supplier = deliveries->supplier;
 
 	return supplier && path[0] == '/' && supplier->offers(supplier->opaque, kind, executable, path);
 }
 
-bool offers_program(const struct redirect *redirect, const char *path)
+bool delivery_offers_program(const struct deliveries *deliveries, const char *path)
 {
-	return offers(redirect, DELIVERY_PROGRAM, NULL, path);
+	return offers(deliveries, DELIVERY_PROGRAM, NULL, path);
 }
 
-bool offers_modules(const struct redirect *redirect, const char *executable, const char *path)
+bool delivery_offers_modules(const struct deliveries *deliveries, const char *executable, const char *path)
 {
-	return offers(redirect, DELIVERY_MODULES, executable, path);
+	return offers(deliveries, DELIVERY_MODULES, executable, path);
 }
 
-enum readers readers_of_delivered(const struct redirect *redirect, const char *path)
+enum readers delivery_readers(const struct deliveries *deliveries, const char *path)
 {
-	const struct supplier *supplier = redirect->config.supplier;
+	const struct supplier *supplier = deliveries->supplier;
 
 	return supplier ? supplier->readers(supplier->opaque, path) : READERS_NONE;
 }
 
-bool is_delivered_loader(const struct redirect *redirect, uint64_t address, const uint8_t *code, size_t size)
+bool delivery_is_loader(const struct deliveries *deliveries, uint64_t address, const uint8_t *code, size_t size)
 {
-	const struct supplier *supplier = redirect->config.supplier;
+	const struct supplier *supplier = deliveries->supplier;
 
 	return supplier && supplier->is_loader(supplier->opaque, address, code, size);
 }
 
-void deliver(struct redirect *redirect, enum delivery_kind kind, const char *path)
+void delivery_bring(struct deliveries *deliveries, enum delivery_kind kind, const char *path)
 {
-	const struct supplier *supplier = redirect->config.supplier;
+	const struct supplier *supplier = deliveries->supplier;
 
-	supplier->deliver(supplier->opaque, kind, redirect, path);
+	supplier->deliver(supplier->opaque, kind, deliveries->redirect, path);
 }
 
-void order_delivery(struct redirect *redirect, enum delivery_kind kind, const char *path)
+void delivery_order(struct deliveries *deliveries, enum delivery_kind kind, const char *path)
 {
-	struct order *order = &redirect->orders.order[redirect->orders.count];
+	struct delivery_order *order = &deliveries->order[deliveries->orders];
 
-	if (redirect->orders.count == MAX_ORDERS) /* no call has more paths */
+	if (deliveries->orders == sizeof(deliveries->order) / sizeof(deliveries->order[0])) /* no call has more paths */
 		return;
 	order->kind = kind;
 	memcpy(order->path, path, strlen(path) + 1);
-	redirect->orders.count++;
+	deliveries->orders++;
 }
 
-void forget_orders(struct redirect *redirect)
+void delivery_forget_orders(struct deliveries *deliveries)
 {
-	redirect->orders.count = 0;
+	deliveries->orders = 0;
 }
 
-void deliver_orders(struct redirect *redirect)
+void delivery_run_orders(struct deliveries *deliveries)
 {
-	for (unsigned i = 0; i < redirect->orders.count; i++)
-		deliver(redirect, redirect->orders.order[i].kind, redirect->orders.order[i].path);
-	redirect->orders.count = 0;
+	for (unsigned i = 0; i < deliveries->orders; i++)
+		delivery_bring(deliveries, deliveries->order[i].kind, deliveries->order[i].path);
+	deliveries->orders = 0;
 }

@@ -7,9 +7,7 @@
 #ifndef XRAY86_REDIRECT_DELIVERY_H
 #define XRAY86_REDIRECT_DELIVERY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "redirect/call.h"
 
 struct redirect;
 
@@ -35,13 +33,44 @@ struct supplier {
 	 * this executable may (NULL: any process); then the path is the trusted VM's to it, whether the host has something there or not.
 	 */
 	bool (*offers)(void *opaque, enum delivery_kind kind, const char *executable, const char *path);
-	/* Delivers what there is at a path that is offered, by the functions below, if it has not been delivered yet. */
+	/* Delivers what there is at a path that is offered, by functions of redirect.h, if it has not been delivered yet. */
 	void (*deliver)(void *opaque, enum delivery_kind kind, struct redirect *redirect, const char *path);
 	void *opaque;
 };
 
-/* Make a file, or a folder, in the trusted VM, with the folders above it. From within deliver() only. False: it could not be made. */
-bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size);
-void redirect_make_folder(struct redirect *redirect, const char *path);
+struct deliveries {
+	/* -- filled in by the owner -- */
+	struct worlds *worlds;
+	struct calls *calls;
+	const struct supplier *supplier; /* NULL: nothing is delivered */
+	struct redirect *redirect;       /* for the supplier */
+
+	/* -- its state: what is to be delivered before the judged call is run -- */
+	struct delivery_order {
+		enum delivery_kind kind;
+		char path[TOOL_PATH];
+	} order[2]; /* as many paths as a call has */
+	unsigned orders;
+};
+
+/* What the supplier has for a path: asked, nothing is done. */
+enum readers delivery_readers(const struct deliveries *deliveries, const char *path);
+bool delivery_is_loader(const struct deliveries *deliveries, uint64_t address, const uint8_t *code, size_t size);
+bool delivery_offers_program(const struct deliveries *deliveries, const char *path);
+bool delivery_offers_modules(const struct deliveries *deliveries, const char *executable, const char *path);
+
+/* What is offered is to be delivered if the call that is being judged is run. */
+void delivery_order(struct deliveries *deliveries, enum delivery_kind kind, const char *path);
+void delivery_forget_orders(struct deliveries *deliveries);
+/* Before it is run. */
+void delivery_run_orders(struct deliveries *deliveries);
+/* At once; what is offered. */
+void delivery_bring(struct deliveries *deliveries, enum delivery_kind kind, const char *path);
+
+/* -- delivery_files.c -- */
+
+/* Make a file, or a folder, in the trusted VM, with the folders above it. False: it could not be made. */
+bool delivery_make_file(struct deliveries *deliveries, const char *path, unsigned mode, const uint8_t *data, size_t size);
+void delivery_make_folder(struct deliveries *deliveries, const char *path);
 
 #endif

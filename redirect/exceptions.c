@@ -1,16 +1,16 @@
 /*
- * What product context does to the machine, and what becomes of it: exceptions, and effects of privileged instructions.
+ * What product context does to the machine: exceptions.h.
  *
  * Page faults on user addresses are the trusted kernel's to handle (context.h). Faults on product addresses never reach its handler, which
  * would find its own mapping and retry for ever: the trusted fixup_exception() is asked, as the handler would; if the instruction has no
  * fixup the call is given up.
  */
-#include <errno.h>
+#include "redirect/exceptions.h"
+
 #include <string.h>
 
 #include "emu/exception.h"
 #include "emu/peek.h"
-#include "redirect/session.h"
 
 /* -- privileged effects -- */
 
@@ -18,22 +18,22 @@
  * Time that product context sees: instructions of this call. Timekeeping code finds such a TSC to lie before its last reading, and shows
  * the time of that (clocksource_delta()); delay loops go on.
  */
-static uint64_t product_time(const struct redirect *redirect)
+static uint64_t product_time(const struct exceptions *exceptions)
 {
-	return cpu_instructions(redirect->cpu) - redirect->context.started;
+	return cpu_instructions(exceptions->worlds->cpu) - exceptions->worlds->context.started;
 }
 
 static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, uint64_t index, uint64_t *value)
 {
-	struct redirect *redirect = opaque;
+	struct exceptions *exceptions = opaque;
 
 	(void)index;
-	if (redirect->context.phase != CONTEXT_PRODUCT)
+	if (exceptions->worlds->context.phase != CONTEXT_PRODUCT)
 		return false;
 	switch (what) {
 	case PRIVILEGED_CONTROL_WRITE:
 	case PRIVILEGED_INVALIDATE:
-		product_memory_invalidate(&redirect->memory);
+		product_memory_invalidate(&exceptions->worlds->memory);
 		return true;
 	case PRIVILEGED_DEBUG_WRITE:
 	case PRIVILEGED_MSR_WRITE:
@@ -44,16 +44,16 @@ static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, u
 		*value = 0;
 		return true;
 	case PRIVILEGED_PORT_READ: /* nobody answers on the bus */
-		record_loss(redirect, LOSS_OUTSIDE);
+		call_record_loss(exceptions->calls, LOSS_OUTSIDE);
 		*value = UINT64_MAX;
 		return true;
 	case PRIVILEGED_TIME:
-		*value = product_time(redirect);
+		*value = product_time(exceptions);
 		return true;
 	case PRIVILEGED_HALT:
-		redirect->abort = (struct abort){LOSS_DAMAGED, "HLT"};
-		if (redirect->context.nested)
-			record_loss(redirect, LOSS_DAMAGED);
+		exceptions->calls->abort = (struct call_abort){LOSS_DAMAGED, "HLT"};
+		if (exceptions->worlds->context.nested)
+			call_record_loss(exceptions->calls, LOSS_DAMAGED);
 		cpu_abandon(cpu, CPU_EXIT_CLIENT);
 	}
 	return false;
@@ -71,9 +71,9 @@ struct layout {
 	unsigned count, size;
 };
 
-static struct layout pt_regs_layout(const struct redirect *redirect)
+static struct layout pt_regs_layout(const struct exceptions *exceptions)
 {
-	if (redirect->context.word == 8)
+	if (exceptions->worlds->context.word == 8)
 		return (struct layout){layout64, sizeof(layout64), 8};
 	return (struct layout){layout32, sizeof(layout32), 4};
 }
@@ -107,31 +107,31 @@ static void set_register(struct cpu *cpu, unsigned which, uint64_t value)
 }
 
 /* What is below of the trusted stack is free. */
-static uint64_t free_stack(const struct redirect *redirect)
+static uint64_t free_stack(const struct exceptions *exceptions)
 {
-	return redirect->context.way == REDIRECT_TAGS ? redirect->cpu->gpr[RSP] : redirect->context.trusted_rsp;
+	return exceptions->worlds->context.way == REDIRECT_TAGS ? exceptions->worlds->cpu->gpr[RSP]
+								: exceptions->worlds->context.trusted_rsp;
 }
 
 /* Asks the trusted kernel whether the faulting instruction has a fixup, and goes on there. */
-static bool fix_up(struct redirect *redirect)
+static bool fix_up(struct exceptions *exceptions)
 {
-	struct cpu *cpu = redirect->cpu;
-	struct layout layout = pt_regs_layout(redirect);
+	struct cpu *cpu = exceptions->worlds->cpu;
+	struct layout layout = pt_regs_layout(exceptions);
 	uint64_t words[sizeof(layout64)];
 	uint8_t bytes[sizeof(words)]; /* below what is in use of the trusted stack, above where kernel_call() begins */
-	uint64_t place = (free_stack(redirect) - sizeof(bytes)) & ~15ull, fixed;
+	uint64_t place = (free_stack(exceptions) - sizeof(bytes)) & ~15ull, fixed;
 	uint64_t argument[] = {place, cpu->exception.vector, cpu->exception.error_code, cpu->cr2};
 	unsigned size = layout.count * layout.size;
 
-	if (!redirect->function.fixup_exception)
+	if (!exceptions->worlds->trusted.function[FUNCTION_fixup_exception])
 		return false;
 	for (unsigned i = 0; i < layout.count; i++) {
 		words[i] = get_register(cpu, layout.word[i]);
 		memcpy(bytes + i * layout.size, &words[i], layout.size);
 	}
 	if (!cpu_poke(cpu, place, bytes, size) ||
-	    !kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.fixup_exception, argument, layout.size == 8 ? 4 : 3,
-			 &fixed) ||
+	    !worlds_call(exceptions->worlds, WORLD_TRUSTED, FUNCTION_fixup_exception, argument, layout.size == 8 ? 4 : 3, &fixed) ||
 	    !(uint32_t)fixed || cpu_peek(cpu, place, bytes, size) != size)
 		return false;
 	for (unsigned i = 0; i < layout.count; i++) {
@@ -149,24 +149,24 @@ static bool fix_up(struct redirect *redirect)
  */
 enum { BUGFLAG_WARNING = 1, FLAGS_SIZE = 2, UD2_SIZE = 2 };
 
-static uint64_t find_bug(struct redirect *redirect, uint64_t rip)
+static uint64_t find_bug(struct exceptions *exceptions, uint64_t rip)
 {
 	uint64_t entry;
 
-	return kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.find_bug, &rip, 1, &entry) ? entry : 0;
+	return worlds_call(exceptions->worlds, WORLD_TRUSTED, FUNCTION_find_bug, &rip, 1, &entry) ? entry : 0;
 }
 
-static bool is_bug_entry(struct redirect *redirect, uint64_t place)
+static bool is_bug_entry(struct exceptions *exceptions, uint64_t place)
 {
-	uint64_t value, word = redirect->context.word;
+	uint64_t value, word = exceptions->worlds->context.word;
 
-	if (!cpu_peek_word(redirect->cpu, place, 4, &value))
+	if (!cpu_peek_word(exceptions->worlds->cpu, place, 4, &value))
 		return false;
-	return find_bug(redirect, word == 8 ? place + (int32_t)value : value) == place ||
-	       (word == 4 && find_bug(redirect, (uint32_t)(place + value)) == place);
+	return find_bug(exceptions, word == 8 ? place + (int32_t)value : value) == place ||
+	       (word == 4 && find_bug(exceptions, (uint32_t)(place + value)) == place);
 }
 
-static bool is_warning(struct redirect *redirect)
+static bool is_warning(struct exceptions *exceptions)
 {
 	static const struct {
 		unsigned size, flags;
@@ -174,13 +174,15 @@ static bool is_warning(struct redirect *redirect)
 	uint64_t entry, flags;
 	uint8_t code[UD2_SIZE];
 
-	if (!redirect->function.find_bug || cpu_peek(redirect->cpu, redirect->cpu->rip, code, UD2_SIZE) != UD2_SIZE || code[0] != 0x0f ||
+	if (!exceptions->worlds->trusted.function[FUNCTION_find_bug] ||
+	    cpu_peek(exceptions->worlds->cpu, exceptions->worlds->cpu->rip, code, UD2_SIZE) != UD2_SIZE || code[0] != 0x0f ||
 	    code[1] != 0x0b)
 		return false;
-	entry = find_bug(redirect, redirect->cpu->rip);
+	entry = find_bug(exceptions, exceptions->worlds->cpu->rip);
 	for (unsigned i = 0; entry && i < sizeof(layouts) / sizeof(layouts[0]); i++) {
-		if (is_bug_entry(redirect, entry + layouts[i].size) || is_bug_entry(redirect, entry - layouts[i].size))
-			return cpu_peek_word(redirect->cpu, entry + layouts[i].flags, FLAGS_SIZE, &flags) && flags & BUGFLAG_WARNING;
+		if (is_bug_entry(exceptions, entry + layouts[i].size) || is_bug_entry(exceptions, entry - layouts[i].size))
+			return cpu_peek_word(exceptions->worlds->cpu, entry + layouts[i].flags, FLAGS_SIZE, &flags) &&
+			       flags & BUGFLAG_WARNING;
 	}
 	return false;
 }
@@ -189,17 +191,17 @@ static bool is_warning(struct redirect *redirect)
  * Whether the instruction may access user memory: the kernel has a fixup for each that may, and STAC before it under SMAP. Others are led
  * there by broken pointers, for which the trusted handler would kill the tool.
  */
-static bool may_access_user(struct redirect *redirect)
+static bool may_access_user(struct exceptions *exceptions)
 {
-	uint64_t rip = redirect->cpu->rip, entry;
+	uint64_t rip = exceptions->worlds->cpu->rip, entry;
 
-	if (redirect->cpu->cr4 & CR4_SMAP && !(cpu_get_eflags(redirect->cpu) & FLAG_AC))
+	if (exceptions->worlds->cpu->cr4 & CR4_SMAP && !(cpu_get_eflags(exceptions->worlds->cpu) & FLAG_AC))
 		return false;
-	return !redirect->function.search_exception_tables ||
-	       (kernel_call(&redirect->context, WORLD_TRUSTED, redirect->function.search_exception_tables, &rip, 1, &entry) && entry);
+	return !exceptions->worlds->trusted.function[FUNCTION_search_exception_tables] ||
+	       (worlds_call(exceptions->worlds, WORLD_TRUSTED, FUNCTION_search_exception_tables, &rip, 1, &entry) && entry);
 }
 
-static void give_up_at_fault(struct redirect *redirect, enum product_gap gap)
+static void give_up_at_fault(struct exceptions *exceptions, enum product_gap gap)
 {
 	static const struct {
 		enum loss_cause cause;
@@ -210,60 +212,67 @@ static void give_up_at_fault(struct redirect *redirect, enum product_gap gap)
 		[PRODUCT_GAP_UNREADABLE] = {LOSS_UNREADABLE, "a page that cannot be read"},
 	};
 
-	give_up(redirect, gaps[gap].cause, gaps[gap].reason);
+	call_give_up(exceptions->calls, gaps[gap].cause, gaps[gap].reason);
 }
 
 static bool on_exception(void *opaque, struct cpu *cpu)
 {
-	struct redirect *redirect = opaque;
-	const struct context *context = &redirect->context;
-	enum product_gap gap = cpu->exception.vector == VECTOR_PF ? redirect->memory.gap : PRODUCT_GAP_NONE;
+	struct exceptions *exceptions = opaque;
+	const struct context *context = &exceptions->worlds->context;
+	enum product_gap gap = cpu->exception.vector == VECTOR_PF ? exceptions->worlds->memory.gap : PRODUCT_GAP_NONE;
 
 	if (context->phase != CONTEXT_PRODUCT)
 		return false;
 	if (cpu->cpl) {
-		give_up(redirect, LOSS_DAMAGED, "a return to user mode");
+		call_give_up(exceptions->calls, LOSS_DAMAGED, "a return to user mode");
 		return true;
 	}
-	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < redirect->memory.kernel_start && cpu->cr2 != cpu->rip && !context->nested &&
-	    may_access_user(redirect)) {
-		if (context_begin_user_fault(&redirect->context)) {
-			redirect->stats.user_faults++;
+	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < exceptions->worlds->memory.kernel_start && cpu->cr2 != cpu->rip &&
+	    !context->nested && may_access_user(exceptions)) {
+		if (context_begin_user_fault(&exceptions->worlds->context)) {
+			exceptions->calls->stats.user_faults++;
 			return false;
 		}
 	} else if (cpu->exception.vector == VECTOR_PF && cpu->cr2 == cpu->rip) {
-		record_missing_code(redirect, cpu->rip);
-		give_up(redirect, LOSS_CODE, "code that the trusted kernel does not have");
+		code_record_missing(exceptions->code, cpu->rip);
+		call_give_up(exceptions->calls, LOSS_CODE, "code that the trusted kernel does not have");
 		return true;
-	} else if (cpu->exception.vector == VECTOR_UD && is_warning(redirect)) {
-		redirect->stats.warnings++;
-		record_loss(redirect, LOSS_WARNING);
+	} else if (cpu->exception.vector == VECTOR_UD && is_warning(exceptions)) {
+		exceptions->calls->stats.warnings++;
+		call_record_loss(exceptions->calls, LOSS_WARNING);
 		cpu->rip += UD2_SIZE;
 		return true;
-	} else if (fix_up(redirect)) {
+	} else if (fix_up(exceptions)) {
 		return true;
 	}
-	give_up_at_fault(redirect, gap);
+	give_up_at_fault(exceptions, gap);
 	return true;
 }
 
 static bool on_fetch(void *opaque, struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
 {
 	(void)cpu;
-	return fetch_outside(opaque, linear, ret_paddr);
+	return code_fetch(((struct exceptions *)opaque)->code, linear, ret_paddr);
 }
 
 static void on_interrupt_return(void *opaque, struct cpu *cpu)
 {
-	struct redirect *redirect = opaque;
+	struct exceptions *exceptions = opaque;
 
 	(void)cpu;
-	context_end_user_fault(&redirect->context);
+	context_end_user_fault(&exceptions->worlds->context);
 }
 
-const struct cpu_client client_template = {
-	.exception = on_exception,
-	.interrupt_return = on_interrupt_return,
-	.privileged = on_privileged,
-	.fetch = on_fetch,
-};
+void exceptions_begin(struct exceptions *exceptions)
+{
+	struct worlds *worlds = exceptions->worlds;
+
+	worlds->context.client = (struct cpu_client){
+		.opaque = exceptions,
+		.exception = on_exception,
+		.interrupt_return = on_interrupt_return,
+		.privileged = on_privileged,
+		.fetch = on_fetch,
+	};
+	cpu_set_client(worlds->cpu, &worlds->context.client);
+}

@@ -1,4 +1,6 @@
-/* Deciding a system call by its row of the policy: policy.h. Translates product descriptors among the arguments. */
+/* Deciding a system call by its row of the policy: judge.h. Translates product descriptors among the arguments. */
+#include "redirect/judge.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,20 +8,20 @@
 #include <time.h>
 
 #include "emu/peek.h"
-#include "redirect/session.h"
+#include "redirect/embedded.h"
 
 #define AT_FDCWD_VALUE ((uint32_t)-100)
 
 /* -- descriptors -- */
 
 /* Whether argument n is a product descriptor; then the product sees its own number. */
-static bool translate(struct redirect *redirect, unsigned n)
+static bool translate(struct judge *judge, unsigned n)
 {
 	uint32_t number;
 
-	if (!product_descriptor(redirect, redirect->call.argument[n], &number))
+	if (!placeholder_find(judge->placeholders, judge->calls->now.argument[n], &number))
 		return false;
-	redirect->call.translated[n] = number;
+	judge->calls->now.translated[n] = number;
 	return true;
 }
 
@@ -51,55 +53,56 @@ static bool names_descriptor(const char *path, uint32_t *ret)
  * open() or openat() of such a link: the trusted kernel would open the placeholder's /dev/null anew, and the tool find nothing in it. It
  * gets a duplicate: another descriptor of the same file, if not an open file of its own.
  */
-static bool reopens(struct redirect *redirect, int64_t *ret_fd)
+static bool reopens(struct judge *judge, int64_t *ret_fd)
 {
-	const struct call *call = &redirect->call;
+	const struct call *call = &judge->calls->now;
 	unsigned path_at = call->row->rule == POLICY_AT;
-	char path[PATH_MAX_BYTES], simple[PATH_MAX_BYTES];
+	char path[TOOL_PATH], simple[TOOL_PATH];
 	uint32_t fd, number;
 
 	if ((strcmp(call->row->name, "open") != 0 && strcmp(call->row->name, "openat") != 0) ||
-	    !read_path(redirect, call->argument[path_at], path))
+	    !tool_read_path(judge->tools, call->argument[path_at], path))
 		return false;
-	simplify_path(path, simple); /* as is_trusted_path() took it */
-	if (!names_descriptor(simple, &fd) || !product_descriptor(redirect, fd, &number))
+	path_simplify(path, simple); /* as path_is_trusted() took it */
+	if (!names_descriptor(simple, &fd) || !placeholder_find(judge->placeholders, fd, &number))
 		return false;
-	*ret_fd = duplicate_placeholder(redirect, fd, call->argument[path_at + 1] & O_CLOEXEC);
+	*ret_fd = placeholder_duplicate(judge->placeholders, fd, call->argument[path_at + 1] & O_CLOEXEC);
 	return true;
 }
 
-static void look_at_fdinfo(struct redirect *redirect, const char *path)
+static void look_at_fdinfo(struct judge *judge, const char *path)
 {
 	static const char folder[] = "/fdinfo/";
 	const char *found = strstr(path, folder);
 
 	if (found)
-		show_position(redirect, strtoul(found + sizeof(folder) - 1, NULL, 10));
+		placeholder_show_position(judge->placeholders, strtoul(found + sizeof(folder) - 1, NULL, 10));
 }
 
-static enum verdict judge_path(struct redirect *redirect, unsigned n)
+static enum verdict judge_path(struct judge *judge, unsigned n)
 {
-	char path[PATH_MAX_BYTES];
+	char path[TOOL_PATH];
 
-	if (!read_path(redirect, redirect->call.argument[n], path))
+	if (!tool_read_path(judge->tools, judge->calls->now.argument[n], path))
 		return VERDICT_PRODUCT;
-	if (!is_trusted_path(redirect, path)) {
-		translate_tool_directory(redirect, redirect->call.argument[n], path);
+	if (!path_is_trusted(judge->paths, path)) {
+		path_translate_tool_directory(judge->paths, judge->calls->now.argument[n], path);
 		return VERDICT_PRODUCT;
 	}
-	look_at_fdinfo(redirect, path);
+	look_at_fdinfo(judge, path);
 	return VERDICT_TRUSTED;
 }
 
-static enum verdict judge_at(struct redirect *redirect, unsigned dir, unsigned n)
+static enum verdict judge_at(struct judge *judge, unsigned dir, unsigned n)
 {
-	uint32_t fd = redirect->call.argument[dir];
-	char path[PATH_MAX_BYTES];
-	bool absolute = redirect->call.argument[n] && read_path(redirect, redirect->call.argument[n], path) && path[0] == '/';
+	uint32_t fd = judge->calls->now.argument[dir];
+	char path[TOOL_PATH];
+	bool absolute =
+		judge->calls->now.argument[n] && tool_read_path(judge->tools, judge->calls->now.argument[n], path) && path[0] == '/';
 
 	if (absolute || fd == AT_FDCWD_VALUE)
-		return judge_path(redirect, n);
-	return translate(redirect, dir) ? VERDICT_PRODUCT : VERDICT_TRUSTED;
+		return judge_path(judge, n);
+	return translate(judge, dir) ? VERDICT_PRODUCT : VERDICT_TRUSTED;
 }
 
 /* -- programs -- */
@@ -110,7 +113,7 @@ static enum verdict judge_at(struct redirect *redirect, unsigned dir, unsigned n
  */
 static bool looks_for_file(const struct call *call)
 {
-	enum { NONE = ARGUMENTS };
+	enum { NONE = CALL_ARGUMENTS };
 	static const struct {
 		const char *name;
 		unsigned flags; /* its argument with AT_SYMLINK_NOFOLLOW */
@@ -124,13 +127,14 @@ static bool looks_for_file(const struct call *call)
 	return false;
 }
 
-bool looked_for_program(struct redirect *redirect, char path[PATH_MAX_BYTES])
+bool judge_looked_for_program(struct judge *judge, char path[TOOL_PATH])
 {
-	const struct policy_row *row = redirect->call.row;
+	const struct policy_row *row = judge->calls->now.row;
 
-	if ((row->rule != POLICY_PATH && row->rule != POLICY_AT) || !looks_for_file(&redirect->call))
+	if ((row->rule != POLICY_PATH && row->rule != POLICY_AT) || !looks_for_file(&judge->calls->now))
 		return false;
-	return read_path(redirect, redirect->call.argument[row->argument[row->rule == POLICY_AT]], path) && offers_program(redirect, path);
+	return tool_read_path(judge->tools, judge->calls->now.argument[row->argument[row->rule == POLICY_AT]], path) &&
+	       delivery_offers_program(judge->deliveries, path);
 }
 
 /* -- rules -- */
@@ -141,41 +145,41 @@ static enum verdict both(enum verdict a, enum verdict b, int error, int *ret_err
 	return a == b ? a : VERDICT_REFUSED;
 }
 
-static enum verdict by_fd(struct redirect *redirect, unsigned n)
+static enum verdict by_fd(struct judge *judge, unsigned n)
 {
-	if ((uint32_t)redirect->call.argument[n] == AT_FDCWD_VALUE) /* of a call that takes it for a descriptor: open_by_handle_at() */
+	if ((uint32_t)judge->calls->now.argument[n] == AT_FDCWD_VALUE) /* of a call that takes it for a descriptor: open_by_handle_at() */
 		return VERDICT_PRODUCT;
-	if (!translate(redirect, n))
+	if (!translate(judge, n))
 		return VERDICT_TRUSTED;
-	translate_embedded(redirect);
+	embedded_translate(judge->placeholders);
 	return VERDICT_PRODUCT;
 }
 
 /* Negative ones are process groups, for kill(). */
-static enum verdict by_process(struct redirect *redirect, int32_t pid)
+static enum verdict by_process(struct judge *judge, int32_t pid)
 {
-	return pid == 0 || is_tool(redirect, pid < 0 ? -(uint32_t)pid : (uint32_t)pid) ? VERDICT_TRUSTED : VERDICT_PRODUCT;
+	return pid == 0 || tool_task(judge->tools, pid < 0 ? -(uint32_t)pid : (uint32_t)pid) ? VERDICT_TRUSTED : VERDICT_PRODUCT;
 }
 
 /*
  * Clocks of processes and threads: negative ones are of the process ~(clock >> 3), or of a descriptor (include/linux/posix-timers.h).
  */
-static enum verdict by_clock(struct redirect *redirect, int32_t clock)
+static enum verdict by_clock(struct judge *judge, int32_t clock)
 {
 	if (clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID)
 		return VERDICT_TRUSTED;
 	if (clock < 0)
-		return (clock & 7) == 3 /* CLOCKFD */ ? VERDICT_TRUSTED : by_process(redirect, ~(clock >> 3));
+		return (clock & 7) == 3 /* CLOCKFD */ ? VERDICT_TRUSTED : by_process(judge, ~(clock >> 3));
 	return VERDICT_PRODUCT;
 }
 
 /*
  * clock_nanosleep(). The product's clock stands: who waits until a time of it has waited, whatever the snapshot says that the time is.
  */
-static enum verdict by_sleep(struct redirect *redirect, int *ret_errno)
+static enum verdict by_sleep(struct judge *judge, int *ret_errno)
 {
 	*ret_errno = 0;
-	return redirect->call.argument[1] & TIMER_ABSTIME && by_clock(redirect, redirect->call.argument[0]) == VERDICT_PRODUCT
+	return judge->calls->now.argument[1] & TIMER_ABSTIME && by_clock(judge, judge->calls->now.argument[0]) == VERDICT_PRODUCT
 		       ? VERDICT_REFUSED
 		       : VERDICT_TRUSTED;
 }
@@ -193,29 +197,29 @@ static bool opens_by_ioctl(uint32_t request)
 	return request >= 0xff01 /* PIDFD_GET_CGROUP_NAMESPACE */ && request <= 0xff0a /* PIDFD_GET_UTS_NAMESPACE */;
 }
 
-static enum verdict by_ioctl(struct redirect *redirect, int *ret_errno)
+static enum verdict by_ioctl(struct judge *judge, int *ret_errno)
 {
-	uint32_t request = redirect->call.argument[1];
+	uint32_t request = judge->calls->now.argument[1];
 
-	redirect->call.opens = opens_by_ioctl(request);
+	judge->calls->now.opens = opens_by_ioctl(request);
 	if (request == 0x40049409 /* FICLONE: of another descriptor's file (include/uapi/linux/fs.h) */)
-		return both(by_fd(redirect, 0), by_fd(redirect, 2), EXDEV, ret_errno);
-	return by_fd(redirect, 0);
+		return both(by_fd(judge, 0), by_fd(judge, 2), EXDEV, ret_errno);
+	return by_fd(judge, 0);
 }
 
 /* A program that is not there yet may be one of the host's. */
-static enum verdict by_program(struct redirect *redirect, unsigned n)
+static enum verdict by_program(struct judge *judge, unsigned n)
 {
-	char path[PATH_MAX_BYTES];
+	char path[TOOL_PATH];
 
-	if (read_path(redirect, redirect->call.argument[n], path) && offers_program(redirect, path))
-		order_delivery(redirect, DELIVERY_PROGRAM, path);
+	if (tool_read_path(judge->tools, judge->calls->now.argument[n], path) && delivery_offers_program(judge->deliveries, path))
+		delivery_order(judge->deliveries, DELIVERY_PROGRAM, path);
 	return VERDICT_TRUSTED;
 }
 
-static enum verdict by_fcntl(struct redirect *redirect)
+static enum verdict by_fcntl(struct judge *judge)
 {
-	switch ((uint32_t)redirect->call.argument[1]) {
+	switch ((uint32_t)judge->calls->now.argument[1]) {
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
 	case F_GETFD:
@@ -223,7 +227,7 @@ static enum verdict by_fcntl(struct redirect *redirect)
 	case 1027 /* F_DUPFD_QUERY, 6.10: whether two descriptors are of one open file */:
 		return VERDICT_TRUSTED;
 	default:
-		return by_fd(redirect, 0);
+		return by_fd(judge, 0);
 	}
 }
 
@@ -239,49 +243,49 @@ static enum verdict by_clone(uint64_t flags, int *ret_errno)
 }
 
 /* clone3() has its flags in memory. */
-static enum verdict by_clone3(struct redirect *redirect, uint64_t arguments, int *ret_errno)
+static enum verdict by_clone3(struct judge *judge, uint64_t arguments, int *ret_errno)
 {
 	uint64_t flags;
 
-	return cpu_peek_word(redirect->cpu, arguments, 8, &flags) ? by_clone(flags, ret_errno) : VERDICT_TRUSTED;
+	return cpu_peek_word(judge->worlds->cpu, arguments, 8, &flags) ? by_clone(flags, ret_errno) : VERDICT_TRUSTED;
 }
 
 /* i386's one call for all of System V IPC (include/uapi/linux/ipc.h): what its own calls have in their rows. */
-static enum verdict by_ipc(const struct redirect *redirect, int *ret_errno)
+static enum verdict by_ipc(const struct judge *judge, int *ret_errno)
 {
 	enum { SHMAT = 21, SHMDT = 22 };
-	uint32_t which = redirect->call.argument[0] & 0xffff;
+	uint32_t which = judge->calls->now.argument[0] & 0xffff;
 
 	*ret_errno = EACCES;
 	return which == SHMAT ? VERDICT_REFUSED : which == SHMDT ? VERDICT_TRUSTED : VERDICT_PRODUCT;
 }
 
 /* What is told of a process is of the machine that it runs on: for the tool's own it is told of the host task. */
-static enum verdict by_host(struct redirect *redirect, unsigned n)
+static enum verdict by_host(struct judge *judge, unsigned n)
 {
-	if (is_tool(redirect, redirect->call.argument[n]))
-		redirect->call.translated[n] = 0;
+	if (tool_task(judge->tools, judge->calls->now.argument[n]))
+		judge->calls->now.translated[n] = 0;
 	return VERDICT_PRODUCT;
 }
 
 /* capget() and capset(): the process is in the header that the argument points to (include/uapi/linux/capability.h). */
-static enum verdict by_header(struct redirect *redirect, uint64_t header)
+static enum verdict by_header(struct judge *judge, uint64_t header)
 {
 	uint64_t pid;
 
-	return cpu_peek_word(redirect->cpu, header + 4, 4, &pid) ? by_process(redirect, pid) : VERDICT_TRUSTED;
+	return cpu_peek_word(judge->worlds->cpu, header + 4, 4, &pid) ? by_process(judge, pid) : VERDICT_TRUSTED;
 }
 
 /* A watch on what will not change is refused as one too many is: then tools look now and again. */
-static enum verdict by_watch(struct redirect *redirect, unsigned path, int *ret_errno)
+static enum verdict by_watch(struct judge *judge, unsigned path, int *ret_errno)
 {
 	*ret_errno = ENOSPC;
-	return judge_path(redirect, path) == VERDICT_PRODUCT ? VERDICT_REFUSED : VERDICT_TRUSTED;
+	return judge_path(judge, path) == VERDICT_PRODUCT ? VERDICT_REFUSED : VERDICT_TRUSTED;
 }
 
-static enum verdict by_row(struct redirect *redirect, int *ret_errno)
+static enum verdict by_row(struct judge *judge, int *ret_errno)
 {
-	struct call *call = &redirect->call;
+	struct call *call = &judge->calls->now;
 	const uint8_t *a = call->row->argument;
 
 	call->opens = call->row->flags & POLICY_OPENS;
@@ -292,64 +296,64 @@ static enum verdict by_row(struct redirect *redirect, int *ret_errno)
 	case POLICY_PRODUCT:
 		return VERDICT_PRODUCT;
 	case POLICY_BPF:
-		return judge_bpf(redirect, ret_errno);
+		return embedded_judge_bpf(judge->placeholders, ret_errno);
 	case POLICY_HEADER:
-		return by_header(redirect, call->argument[a[0]]);
+		return by_header(judge, call->argument[a[0]]);
 	case POLICY_SOCKETCALL:
-		return judge_socketcall(redirect);
+		return embedded_judge_socketcall(judge->placeholders);
 	case POLICY_IPC:
-		return by_ipc(redirect, ret_errno);
+		return by_ipc(judge, ret_errno);
 	case POLICY_HOST:
-		return by_host(redirect, a[0]);
+		return by_host(judge, a[0]);
 	case POLICY_REFUSED:
 		return VERDICT_REFUSED;
 	case POLICY_FD:
-		return by_fd(redirect, a[0]);
+		return by_fd(judge, a[0]);
 	case POLICY_FD2:
-		return both(by_fd(redirect, a[0]), by_fd(redirect, a[1]), EINVAL, ret_errno);
+		return both(by_fd(judge, a[0]), by_fd(judge, a[1]), EINVAL, ret_errno);
 	case POLICY_PATH:
-		return judge_path(redirect, a[0]);
+		return judge_path(judge, a[0]);
 	case POLICY_INOTIFY:
-		return by_watch(redirect, 1, ret_errno);
+		return by_watch(judge, 1, ret_errno);
 	case POLICY_PATH2:
-		return both(judge_path(redirect, a[0]), judge_path(redirect, a[1]), EXDEV, ret_errno);
+		return both(judge_path(judge, a[0]), judge_path(judge, a[1]), EXDEV, ret_errno);
 	case POLICY_AT:
-		return judge_at(redirect, a[0], a[1]);
+		return judge_at(judge, a[0], a[1]);
 	case POLICY_AT2:
-		return both(judge_at(redirect, a[0], a[1]), judge_at(redirect, a[2], a[3]), EXDEV, ret_errno);
+		return both(judge_at(judge, a[0], a[1]), judge_at(judge, a[2], a[3]), EXDEV, ret_errno);
 	case POLICY_PID:
-		return by_process(redirect, call->argument[a[0]]);
+		return by_process(judge, call->argument[a[0]]);
 	case POLICY_CLOCK:
-		return by_clock(redirect, call->argument[a[0]]);
+		return by_clock(judge, call->argument[a[0]]);
 	case POLICY_SLEEP:
-		return by_sleep(redirect, ret_errno);
+		return by_sleep(judge, ret_errno);
 	case POLICY_EXEC:
-		return by_program(redirect, a[0]);
+		return by_program(judge, a[0]);
 	case POLICY_IOCTL:
-		return by_ioctl(redirect, ret_errno);
+		return by_ioctl(judge, ret_errno);
 	case POLICY_FCNTL:
-		return by_fcntl(redirect);
+		return by_fcntl(judge);
 	case POLICY_CLONE:
 		return by_clone(call->argument[a[0]], ret_errno);
 	case POLICY_CLONE3:
-		return by_clone3(redirect, call->argument[a[0]], ret_errno);
+		return by_clone3(judge, call->argument[a[0]], ret_errno);
 	}
 	return VERDICT_TRUSTED;
 }
 
-enum verdict judge(struct redirect *redirect, int *ret_errno)
+enum verdict judge_call(struct judge *judge, int *ret_errno)
 {
 	enum verdict verdict;
 	int64_t fd;
 
-	forget_orders(redirect);
-	verdict = by_row(redirect, ret_errno);
-	if (verdict == VERDICT_TRUSTED && redirect->call.opens && reopens(redirect, &fd)) {
+	delivery_forget_orders(judge->deliveries);
+	verdict = by_row(judge, ret_errno);
+	if (verdict == VERDICT_TRUSTED && judge->calls->now.opens && reopens(judge, &fd)) {
 		*ret_errno = -fd;
 		return VERDICT_REFUSED;
 	}
-	if ((verdict == VERDICT_PRODUCT && redirect->call.row->flags & POLICY_REFUSES) ||
-	    (verdict == VERDICT_TRUSTED && redirect->call.row->flags & POLICY_ONLY)) {
+	if ((verdict == VERDICT_PRODUCT && judge->calls->now.row->flags & POLICY_REFUSES) ||
+	    (verdict == VERDICT_TRUSTED && judge->calls->now.row->flags & POLICY_ONLY)) {
 		*ret_errno = verdict == VERDICT_PRODUCT ? EINVAL : EXDEV;
 		return VERDICT_REFUSED;
 	}

@@ -1,17 +1,16 @@
 /*
- * Namespaces that a process of the command moves to: setns() and unshare() are about the process that calls, its later children, and nobody
- * else. So such a process calls on the product as a task of its own: another copy of the task it was before, as fork() makes one, with a
- * struct pid of its own. /proc/self leads there, and with it /proc/net, /proc/mounts and whatever else the kernel tells of "self".
+ * Namespaces of the tools: namespaces.h.
  *
- * The struct pid has the task as a thread only, not as a process: so listings of /proc do not show it, and nothing that walks the
+ * The struct pid of such a task has it as a thread only, not as a process: so listings of /proc do not show it, and nothing that walks the
  * processes meets it.
  *
  * A task is never changed once its process has moved on: children share their parent's, and whoever moves again gets another one.
  */
+#include "redirect/namespaces.h"
+
 #include <stdlib.h>
 
 #include "emu/peek.h"
-#include "redirect/session.h"
 #include "util/error.h"
 
 enum {
@@ -27,19 +26,18 @@ struct traveller {
 	bool born;                 /* by fork(): its parent's choice of a PID namespace for its children is still to be followed */
 };
 
-static struct traveller *find_traveller(struct redirect *redirect, uint64_t trusted)
+static struct traveller *find_traveller(struct namespaces *namespaces, uint64_t trusted)
 {
-	for (size_t i = 0; i < redirect->namespaces.travellers; i++) {
-		if (redirect->namespaces.traveller[i].trusted == trusted)
-			return &redirect->namespaces.traveller[i];
+	for (size_t i = 0; i < namespaces->travellers; i++) {
+		if (namespaces->traveller[i].trusted == trusted)
+			return &namespaces->traveller[i];
 	}
 	return NULL;
 }
 
-static bool put_traveller(struct redirect *redirect, struct traveller traveller)
+static bool put_traveller(struct namespaces *namespaces, struct traveller traveller)
 {
-	struct namespaces *namespaces = &redirect->namespaces;
-	struct traveller *known = find_traveller(redirect, traveller.trusted);
+	struct traveller *known = find_traveller(namespaces, traveller.trusted);
 
 	if (!known && namespaces->travellers == namespaces->room) {
 		size_t room = namespaces->room ? 2 * namespaces->room : 16;
@@ -58,24 +56,25 @@ static bool put_traveller(struct redirect *redirect, struct traveller traveller)
 
 /* -- what the kernel's structures look like -- */
 
-static bool product_call(struct redirect *redirect, uint64_t function, const uint64_t *argument, unsigned arguments, uint64_t *ret)
+static bool product_call(struct namespaces *namespaces, enum kernel_function function, const uint64_t *argument, unsigned arguments,
+			 uint64_t *ret)
 {
-	return kernel_call(&redirect->context, WORLD_PRODUCT, function, argument, arguments, ret);
+	return worlds_call(namespaces->worlds, WORLD_PRODUCT, function, argument, arguments, ret);
 }
 
-static bool read_word(struct redirect *redirect, uint64_t address, uint64_t *ret)
+static bool read_word(struct namespaces *namespaces, uint64_t address, uint64_t *ret)
 {
-	return product_memory_read_word(&redirect->memory, address, redirect->context.word, ret);
+	return product_memory_read_word(&namespaces->worlds->memory, address, namespaces->worlds->context.word, ret);
 }
 
 /* The first of `words` words at the address that is this value; false: none is. */
-static bool find_word(struct redirect *redirect, uint64_t address, unsigned words, uint64_t value, unsigned *ret_offset)
+static bool find_word(struct namespaces *namespaces, uint64_t address, unsigned words, uint64_t value, unsigned *ret_offset)
 {
 	uint64_t word;
 
 	for (unsigned i = 0; i < words; i++) {
-		*ret_offset = i * redirect->context.word;
-		if (read_word(redirect, address + *ret_offset, &word) && word == value)
+		*ret_offset = i * namespaces->worlds->context.word;
+		if (read_word(namespaces, address + *ret_offset, &word) && word == value)
 			return true;
 	}
 	return false;
@@ -85,71 +84,71 @@ static bool find_word(struct redirect *redirect, uint64_t address, unsigned word
  * Where a task has its nsproxy and its struct pid, and where the nsproxy has the PID namespace of children: copy_namespaces() loads the
  * first at its start, and the kernel's own functions tell what stands in the others.
  */
-static bool look_at_structures(struct redirect *redirect)
+static bool look_at_structures(struct namespaces *namespaces)
 {
-	struct namespaces *namespaces = &redirect->namespaces;
-	const struct functions *function = &redirect->function;
-	uint64_t task = redirect->host_task, size, nsproxy, active, pid;
-	int64_t member;
+	uint64_t task = namespaces->host->now, size, nsproxy, active, pid;
+	unsigned member = namespaces->worlds->product->layout.nsproxy;
 
 	if (namespaces->known)
 		return true;
-	if (!find_member(redirect, function->copy_namespaces, &member) || !read_word(redirect, task + member, &nsproxy) ||
-	    !product_call(redirect, function->task_active_pid_ns, &task, 1, &active) ||
-	    !product_call(redirect, function->get_task_pid, (uint64_t[]){task, PIDTYPE_PID}, 2, &pid) || !pid ||
-	    !product_call(redirect, function->ksize, &task, 1, &size))
+	if (!member || !read_word(namespaces, task + member, &nsproxy) ||
+	    !product_call(namespaces, FUNCTION_task_active_pid_ns, &task, 1, &active) ||
+	    !product_call(namespaces, FUNCTION_get_task_pid, (uint64_t[]){task, PIDTYPE_PID}, 2, &pid) || !pid ||
+	    !product_call(namespaces, FUNCTION_ksize, &task, 1, &size))
 		return false;
-	namespaces->nsproxy = member;
-	namespaces->known = find_word(redirect, nsproxy, NSPROXY_WORDS, active, &namespaces->for_children) &&
-			    find_word(redirect, task, size / redirect->context.word, pid, &namespaces->thread_pid);
+	namespaces->known = find_word(namespaces, nsproxy, NSPROXY_WORDS, active, &namespaces->for_children) &&
+			    find_word(namespaces, task, size / namespaces->worlds->context.word, pid, &namespaces->thread_pid);
 	return namespaces->known;
 }
 
 /* -- another task -- */
 
 /* Its number, in this PID namespace and those above. */
-static bool give_pid(struct redirect *redirect, uint64_t task, uint64_t pid_namespace)
+static bool give_pid(struct namespaces *namespaces, uint64_t task, uint64_t pid_namespace)
 {
 	uint64_t pid, ignored;
 
-	return product_call(redirect, redirect->function.alloc_pid, (uint64_t[]){pid_namespace, 0, 0}, 3, &pid) && pid &&
-	       !is_error(redirect, pid) &&
-	       product_memory_write_word(&redirect->memory, task + redirect->namespaces.thread_pid, redirect->context.word, pid) &&
-	       product_call(redirect, redirect->function.attach_pid, (uint64_t[]){task, PIDTYPE_PID}, 2, &ignored);
+	return product_call(namespaces, FUNCTION_alloc_pid, (uint64_t[]){pid_namespace, 0, 0}, 3, &pid) && pid &&
+	       !kernel_is_error(namespaces->worlds->product, pid) &&
+	       product_memory_write_word(&namespaces->worlds->memory, task + namespaces->thread_pid, namespaces->worlds->context.word,
+					 pid) &&
+	       product_call(namespaces, FUNCTION_attach_pid, (uint64_t[]){task, PIDTYPE_PID}, 2, &ignored);
 }
 
 /* What fork() counts, since setns() gives it back; semaphores to be undone stay the host task's. */
-static bool take_references(struct redirect *redirect, uint64_t task)
+static bool take_references(struct namespaces *namespaces, uint64_t task)
 {
 	uint64_t result, ignored;
 
-	if (!product_call(redirect, redirect->function.copy_namespaces, (uint64_t[]){0, task}, 2, &result) || (int32_t)result ||
-	    !product_call(redirect, redirect->function.copy_creds, (uint64_t[]){task, CLONE_THREAD_FLAG}, 2, &result) || (int32_t)result)
+	if (!product_call(namespaces, FUNCTION_copy_namespaces, (uint64_t[]){0, task}, 2, &result) || (int32_t)result ||
+	    !product_call(namespaces, FUNCTION_copy_creds, (uint64_t[]){task, CLONE_THREAD_FLAG}, 2, &result) || (int32_t)result)
 		return false;
-	product_call(redirect, redirect->function.copy_semundo, (uint64_t[]){0, task}, 2, &ignored); /* none without System V IPC */
+	product_call(namespaces, FUNCTION_copy_semundo, (uint64_t[]){0, task}, 2, &ignored); /* none without System V IPC */
 	return true;
 }
 
-static bool make_task(struct redirect *redirect, uint64_t original, uint64_t pid_namespace, uint64_t *ret)
+static bool make_task(struct namespaces *namespaces, uint64_t original, uint64_t pid_namespace, uint64_t *ret)
 {
-	return look_at_structures(redirect) && duplicate_task(redirect, original, ret) && take_references(redirect, *ret) &&
-	       give_pid(redirect, *ret, pid_namespace);
+	return look_at_structures(namespaces) && host_task_duplicate(namespaces->host, original, ret) &&
+	       take_references(namespaces, *ret) && give_pid(namespaces, *ret, pid_namespace);
 }
 
-bool separate_namespaces(struct redirect *redirect)
+bool namespace_separate(struct namespaces *namespaces)
 {
-	uint64_t now = redirect->host_task, active, task;
+	uint64_t now = namespaces->host->now, active, task;
 
-	return product_call(redirect, redirect->function.task_active_pid_ns, &now, 1, &active) && active &&
-	       make_task(redirect, now, active, &task) &&
-	       put_traveller(redirect, (struct traveller){trusted_current(redirect), task, false}) && set_current(redirect, task);
+	return product_call(namespaces, FUNCTION_task_active_pid_ns, &now, 1, &active) && active &&
+	       make_task(namespaces, now, active, &task) &&
+	       put_traveller(namespaces, (struct traveller){worlds_current(namespaces->worlds), task, false}) &&
+	       host_task_set(namespaces->host, task);
 }
 
 /* -- whose task a call runs as -- */
 
-bool shares_namespaces(struct redirect *redirect, uint64_t task)
+bool namespace_is_shared(struct namespaces *namespaces, uint64_t task)
 {
-	const struct traveller *one = find_traveller(redirect, task), *other = find_traveller(redirect, trusted_current(redirect));
+	const struct traveller *one = find_traveller(namespaces, task),
+			       *other = find_traveller(namespaces, worlds_current(namespaces->worlds));
 
 	if (!one || !other)
 		return one == other;
@@ -157,44 +156,44 @@ bool shares_namespaces(struct redirect *redirect, uint64_t task)
 }
 
 /* The parent may have chosen another PID namespace for its children: setns() with CLONE_NEWPID is not about the caller itself. */
-static bool enter_pid_namespace(struct redirect *redirect, struct traveller *traveller)
+static bool enter_pid_namespace(struct namespaces *namespaces, struct traveller *traveller)
 {
 	uint64_t active, chosen, nsproxy;
 
-	if (!product_call(redirect, redirect->function.task_active_pid_ns, &traveller->product, 1, &active) ||
-	    !read_word(redirect, traveller->product + redirect->namespaces.nsproxy, &nsproxy) ||
-	    !read_word(redirect, nsproxy + redirect->namespaces.for_children, &chosen))
+	if (!product_call(namespaces, FUNCTION_task_active_pid_ns, &traveller->product, 1, &active) ||
+	    !read_word(namespaces, traveller->product + namespaces->worlds->product->layout.nsproxy, &nsproxy) ||
+	    !read_word(namespaces, nsproxy + namespaces->for_children, &chosen))
 		return false;
 	traveller->born = false;
-	return chosen == active || make_task(redirect, traveller->product, chosen, &traveller->product);
+	return chosen == active || make_task(namespaces, traveller->product, chosen, &traveller->product);
 }
 
-struct error *go_to_namespaces(struct redirect *redirect)
+struct error *namespace_enter(struct namespaces *namespaces)
 {
-	struct traveller *traveller = find_traveller(redirect, trusted_current(redirect));
-	uint64_t task = redirect->first_task;
+	struct traveller *traveller = find_traveller(namespaces, worlds_current(namespaces->worlds));
+	uint64_t task = namespaces->host->first;
 
 	if (traveller) {
-		if (traveller->born && !enter_pid_namespace(redirect, traveller))
+		if (traveller->born && !enter_pid_namespace(namespaces, traveller))
 			return error_create(
 				"a process of the command was to be in another PID namespace, in which the snapshot's kernel can make "
 				"none: "
 				"leave out the PID namespace (nsenter without --pid), or use --as with a process that is in it");
 		task = traveller->product;
 	}
-	if (task != redirect->host_task && !set_current(redirect, task))
+	if (task != namespaces->host->now && !host_task_set(namespaces->host, task))
 		return error_create("the per-CPU area of the snapshot cannot be written");
 	return NULL;
 }
 
-bool inherit_namespaces(struct redirect *redirect, uint64_t parent, uint64_t child)
+bool namespace_inherit(struct namespaces *namespaces, uint64_t parent, uint64_t child)
 {
-	struct traveller *of_parent, *stale = find_traveller(redirect, child); /* of a task that stood where this one does */
+	struct traveller *of_parent, *stale = find_traveller(namespaces, child); /* of a task that stood where this one does */
 
 	if (stale)
-		*stale = redirect->namespaces.traveller[--redirect->namespaces.travellers];
-	of_parent = find_traveller(redirect, parent);
-	return !of_parent || put_traveller(redirect, (struct traveller){child, of_parent->product, true});
+		*stale = namespaces->traveller[--namespaces->travellers];
+	of_parent = find_traveller(namespaces, parent);
+	return !of_parent || put_traveller(namespaces, (struct traveller){child, of_parent->product, true});
 }
 
 /*
@@ -203,24 +202,22 @@ bool inherit_namespaces(struct redirect *redirect, uint64_t parent, uint64_t chi
  */
 static enum mark_action on_pid_number(void *opaque, struct cpu *cpu)
 {
-	struct redirect *redirect = opaque;
-	bool wide = redirect->context.word == 8;
+	struct namespaces *namespaces = opaque;
+	bool wide = namespaces->worlds->context.word == 8;
 	enum gpr task = wide ? RDI : RAX, type = wide ? RSI : RDX;
 
-	if (redirect->context.phase == CONTEXT_PRODUCT && redirect->host_task != redirect->first_task &&
-	    cpu->gpr[task] == redirect->host_task && (uint32_t)cpu->gpr[type] == PIDTYPE_TGID)
+	if (namespaces->worlds->context.phase == CONTEXT_PRODUCT && namespaces->host->now != namespaces->host->first &&
+	    cpu->gpr[task] == namespaces->host->now && (uint32_t)cpu->gpr[type] == PIDTYPE_TGID)
 		cpu->gpr[type] = PIDTYPE_PID;
 	return MARK_CONTINUE;
 }
 
-struct error *mark_namespaces(struct redirect *redirect)
+struct error *namespace_mark(struct namespaces *namespaces)
 {
-	uint64_t number = find_symbol(redirect, "__task_pid_nr_ns");
-
-	return number ? cpu_mark(redirect->cpu, number, on_pid_number, redirect) : NULL;
+	return worlds_mark(namespaces->worlds, WORLD_PRODUCT, "__task_pid_nr_ns", on_pid_number, namespaces);
 }
 
-void namespaces_deinit(struct redirect *redirect)
+void namespace_deinit(struct namespaces *namespaces)
 {
-	free(redirect->namespaces.traveller);
+	free(namespaces->traveller);
 }

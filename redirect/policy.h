@@ -43,6 +43,9 @@ enum {
 	POLICY_MOVES = 8,   /* in the product: changes the caller's namespaces, and no other process's */
 };
 
+/* What the row of a call comes to. */
+enum verdict { VERDICT_TRUSTED, VERDICT_PRODUCT, VERDICT_REFUSED };
+
 struct policy_row {
 	const char *name; /* without sys_; NULL: no such call */
 	uint8_t rule;

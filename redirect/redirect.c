@@ -1,185 +1,106 @@
-/* Introspection: redirect.h. The life of a session, and the way of a system call through it. */
+/* Introspection: redirect.h. The life of a session, and the way of a system call through its parts. */
 #include "redirect/redirect.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "emu/peek.h"
-#include "redirect/session.h"
+#include "redirect/clocks.h"
+#include "redirect/constants.h"
+#include "redirect/directories.h"
+#include "redirect/exceptions.h"
+#include "redirect/host_choice.h"
+#include "redirect/judge.h"
+#include "redirect/spin.h"
+#include "redirect/stand_ins.h"
 #include "util/error.h"
 
 enum { MAX_COPIED_PAGES = 1 << 16 };
 
-/* -- telling -- */
+/* The parts; each knows those above it that it needs, and none below it. */
+struct redirect {
+	struct redirect_config config;
+	struct worlds worlds;
+	struct tools tools;
+	struct calls calls;
+	struct code code;
+	struct exceptions exceptions;
+	struct clocks clocks;
+	struct constants constants;
+	struct host_task host;
+	struct stand_ins stand_ins;
+	struct directories directories;
+	struct namespaces namespaces;
+	struct placeholders placeholders;
+	struct deliveries deliveries;
+	struct paths paths;
+	struct judge judge;
 
-static void trace(struct redirect *redirect, int64_t result, const char *aborted)
-{
-	const struct call *call = &redirect->call;
-	char path[REDIRECT_ARGUMENTS][PATH_MAX_BYTES];
-	struct redirect_call told = {.name = call->row->name, .result = result, .aborted = aborted, .causes = call->lost};
+	bool active, ready;    /* tools run; the product is set up */
+	bool namespaces_noted; /* that they cannot be changed */
+	uint64_t agent;        /* `current` of the task that is no tool */
+	uint64_t again;        /* pt_regs of the call whose body, entered next, has been judged: it goes to the trusted world; 0: none */
+};
 
-	if (!redirect->config.trace)
-		return;
-	told.instructions = cpu_instructions(redirect->cpu) - call->started;
-	told.traffic.loads = redirect->memory.traffic.loads - call->before.loads;
-	told.traffic.stores = redirect->memory.traffic.stores - call->before.stores;
-	told.pages = call->pages;
-	for (unsigned i = 0; i < REDIRECT_ARGUMENTS; i++) {
-		told.argument[i] = call->argument[i];
-		if (policy_is_path(call->row, i) && read_path(redirect, call->argument[i], path[i]))
-			told.path[i] = path[i];
-	}
-	redirect->config.trace(redirect->config.trace_opaque, &told);
-}
-
-/* -- ends of a call -- */
-
-static bool has_lost(const struct redirect *redirect, enum loss_cause cause)
-{
-	return redirect->call.lost >> cause & 1;
-}
-
-void record_loss(struct redirect *redirect, enum loss_cause cause)
-{
-	if (!has_lost(redirect, cause))
-		losses_record(redirect->config.losses, cause);
-	redirect->call.lost |= 1u << cause;
-}
-
-/* What the call read that is not there, and what calls of ours did not tell, though it went on. */
-static void record_gaps(struct redirect *redirect)
-{
-	if (redirect->memory.count.holes != redirect->holes)
-		record_loss(redirect, LOSS_OUTSIDE);
-	if (redirect->memory.count.left_out != redirect->left_out)
-		record_loss(redirect, LOSS_LEFT_OUT);
-	if (redirect->memory.count.unreadable != redirect->unreadable)
-		record_loss(redirect, LOSS_UNREADABLE);
-	if (redirect->context.unfinished != redirect->unfinished && !redirect->call.lost)
-		record_loss(redirect, LOSS_BUDGET); /* all other reasons have been recorded */
-	redirect->unfinished = redirect->context.unfinished;
-	redirect->holes = redirect->memory.count.holes;
-	redirect->left_out = redirect->memory.count.left_out;
-	redirect->unreadable = redirect->memory.count.unreadable;
-}
-
-void abort_call(struct redirect *redirect, enum loss_cause cause, const char *reason)
-{
-	int error = loss_row(cause)->error;
-	char near[KSYM_NAME_LEN + 20], note[KSYM_NAME_LEN + 120];
-
-	snprintf(note, sizeof(note), "%s at %s, exception %u code %#x address %#" PRIx64, reason,
-		 symbol_near(redirect, redirect->cpu->rip, near), redirect->cpu->exception.vector, redirect->cpu->exception.error_code,
-		 redirect->cpu->cr2);
-	redirect->stats.aborted++;
-	record_loss(redirect, cause);
-	record_gaps(redirect);
-	redirect->call.pages = overlay_transaction_pages(redirect->memory.overlay);
-	context_abort(&redirect->context, -error);
-	restore_arguments(redirect);
-	trace(redirect, -error, note);
-	note_progress(redirect, -error, reason);
-}
-
-void give_up(struct redirect *redirect, enum loss_cause cause, const char *reason)
-{
-	redirect->abort = (struct abort){cause, reason};
-	if (redirect->context.nested) {
-		record_loss(redirect, cause);
-		cpu_request_exit(redirect->cpu, CPU_EXIT_CLIENT);
-	} else if (cause != LOSS_NOT_IN_MEMORY || !read_less(redirect)) {
-		abort_call(redirect, cause, reason);
-	}
-}
-
-static void abort_endless(struct redirect *redirect)
-{
-	redirect->stats.endless++;
-	abort_call(redirect, has_lost(redirect, LOSS_OUTSIDE) ? LOSS_OUTSIDE : LOSS_BUDGET, "budget"); /* devices are polled */
-}
-
-void abort_stopped_call(struct redirect *redirect)
-{
-	if (context_call_spent(&redirect->context))
-		abort_endless(redirect);
-	else if (redirect->abort.reason)
-		abort_call(redirect, redirect->abort.cause, redirect->abort.reason);
-	else
-		abort_call(redirect, LOSS_DAMAGED, "stopped");
-}
-
-/* The restart codes of the kernel (include/linux/errno.h) are between it and its own entry code. */
-static int64_t visible_result(const struct redirect *redirect)
-{
-	int64_t result = redirect->context.word == 8 ? (int64_t)redirect->cpu->gpr[RAX] : (int32_t)redirect->cpu->gpr[RAX];
-
-	return result <= -512 && result >= -516 ? -EINTR : result;
-}
+/* -- the end of a call -- */
 
 /* A program that the product lacks and the host has is delivered, and looked for once more. */
 static bool begin_again(struct redirect *redirect)
 {
-	char path[PATH_MAX_BYTES];
+	char path[TOOL_PATH];
 
-	if (!looked_for_program(redirect, path))
+	if (!judge_looked_for_program(&redirect->judge, path))
 		return false;
-	context_undo(&redirect->context);
-	restore_arguments(redirect);
-	deliver(redirect, DELIVERY_PROGRAM, path);
-	redirect->again = redirect->call.regs;
+	call_undo(&redirect->calls);
+	delivery_bring(&redirect->deliveries, DELIVERY_PROGRAM, path);
+	redirect->again = redirect->calls.now.regs;
 	return true;
 }
 
 static enum mark_action on_return(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
+	const struct context *context = &redirect->worlds.context;
+	struct calls *calls = &redirect->calls;
 	int64_t result;
 
-	if (redirect->context.nested || !context_at_return(&redirect->context))
+	if (context->nested || !context_at_return(context))
 		return MARK_CONTINUE;
-	result = visible_result(redirect);
+	result = call_result(calls);
 	if (result == -ENOENT && begin_again(redirect))
 		return MARK_LOOK;
-	redirect->call.pages = overlay_transaction_pages(redirect->memory.overlay);
-	context_leave(&redirect->context, result);
-	restore_arguments(redirect);
-	if (redirect->call.row->flags & POLICY_MOVES)
-		keep_directory(redirect);
-	redirect->stats.instructions += cpu_instructions(cpu) - redirect->call.started;
-	record_gaps(redirect);
-	if (redirect->call.shortened)
-		record_loss(redirect, LOSS_NOT_IN_MEMORY);
-	if (redirect->call.opens && result >= 0) {
-		result = install_placeholder(redirect, result);
-		cpu->gpr[RAX] = redirect->context.word == 8 ? (uint64_t)result : (uint32_t)result;
+	call_leave(calls, result);
+	if (calls->now.row->flags & POLICY_MOVES)
+		directory_keep(&redirect->directories);
+	call_record_gaps(calls);
+	if (calls->now.shortened)
+		call_record_loss(calls, LOSS_NOT_IN_MEMORY);
+	if (calls->now.opens && result >= 0) {
+		result = placeholder_install(&redirect->placeholders, result);
+		cpu->gpr[RAX] = context->word == 8 ? (uint64_t)result : (uint32_t)result;
 	}
-	finish_put_off_work(redirect);
-	trace(redirect, result, NULL);
-	note_progress(redirect, result, NULL);
+	host_task_finish_work(&redirect->host);
+	call_finish(calls, result, NULL);
 	return MARK_LOOK;
 }
 
-/* -- beginnings -- */
-
 static enum mark_action refuse(struct redirect *redirect, int error)
 {
-	enum mark_action action = return_to_caller(redirect, -error);
+	enum mark_action action = worlds_return(&redirect->worlds, -error);
 
-	if (action != MARK_LOOK)
-		return action;
-	trace(redirect, -error, NULL);
-	note_progress(redirect, -error, error ? "refused" : NULL);
+	if (action == MARK_LOOK)
+		call_finish(&redirect->calls, -error, error ? "refused" : NULL);
 	return action;
 }
+
+/* -- its beginning -- */
 
 /* Where the body will come back to is known only now; there are a few such places in a kernel. */
 static bool mark_return(struct redirect *redirect)
 {
-	uint64_t place = redirect->context.return_rip;
-	struct error *err = cpu_is_marked(redirect->cpu, place) ? NULL : cpu_mark(redirect->cpu, place, on_return, redirect);
+	struct cpu *cpu = redirect->worlds.cpu;
+	uint64_t place = redirect->worlds.context.return_rip;
+	struct error *err = cpu_is_marked(cpu, place) ? NULL : cpu_mark(cpu, place, on_return, redirect);
 	bool marked = !err;
 
 	error_destroy(err);
@@ -195,100 +116,131 @@ static void note_namespaces(struct redirect *redirect)
 	note(&redirect->config.notes,
 	     "%s() is refused (EPERM), since in this kernel a process of the command cannot have namespaces of its own: --as PID shows "
 	     "what a process of the snapshot sees",
-	     redirect->call.row->name);
+	     redirect->calls.now.row->name);
 }
 
-/*
- * Lists of a damaged snapshot may go in circles: the more calls do not end, the less patience the next ones meet, so that a tool which
- * makes thousands of them ends, too.
- */
-static uint64_t call_budget(const struct redirect *redirect)
+/* Task context, preemptible: as at the start of a system call. The count's highest bit is inverted: clear means "reschedule now". */
+static void reset_preempt_count(struct worlds *worlds)
 {
-	enum { MAX_HALVINGS = 6 };
-	uint64_t halvings = redirect->stats.endless;
+	const struct kernel *kernel = worlds->product;
+	uint64_t at = kernel_symbol(kernel, "__preempt_count");
 
-	return redirect->config.budget >> (halvings < MAX_HALVINGS ? halvings : MAX_HALVINGS);
+	if (!at && kernel_symbol(kernel, "pcpu_hot")) /* its second member, 6.2 to 6.14 */
+		at = kernel->layout.current + kernel->word;
+	if (at)
+		product_memory_write_word(&worlds->memory, worlds->context.percpu + at, 4, 0x80000000);
+}
+
+/* At the first tool's first call on the product. */
+static struct error *set_up_product(struct redirect *redirect)
+{
+	const struct host_choice choice = {
+		.host = &redirect->host,
+		.directories = &redirect->directories,
+		.pid = redirect->config.host_pid,
+		.notes = &redirect->config.notes,
+		.cancel = &redirect->config.cancel,
+	};
+	struct worlds *worlds = &redirect->worlds;
+	struct error *err = worlds_find_stack(worlds, redirect->calls.now.regs);
+
+	if (!err)
+		err = context_init(&worlds->context);
+	if (err)
+		return err;
+	kernel_find_members(worlds->product);
+	reset_preempt_count(worlds);
+	err = host_choose(&choice);
+	if (err)
+		return err;
+	clock_set_wall(&redirect->clocks);
+	redirect->ready = true;
+	return NULL;
 }
 
 static enum mark_action begin_product_call(struct redirect *redirect)
 {
+	struct context *context = &redirect->worlds.context;
+	struct calls *calls = &redirect->calls;
+
 	if (!redirect->ready) {
-		redirect->failure = set_up_product(redirect);
-		if (redirect->failure)
+		calls->failure = set_up_product(redirect);
+		if (calls->failure)
 			return MARK_EXIT;
 	}
-	redirect->failure = go_to_namespaces(redirect);
-	if (redirect->failure)
+	calls->failure = namespace_enter(&redirect->namespaces);
+	if (calls->failure)
 		return MARK_EXIT;
-	if (redirect->call.row->flags & POLICY_MOVES && !separate_namespaces(redirect)) {
+	if (calls->now.row->flags & POLICY_MOVES && !namespace_separate(&redirect->namespaces)) {
 		note_namespaces(redirect);
 		return refuse(redirect, EPERM);
 	}
-	shorten_read(redirect);
-	go_to_directory(redirect);
-	set_call_abi(redirect);
-	set_call_stack(redirect);
-	redirect->context.work.call = WORK_ITERATIONS * call_budget(redirect);
-	redirect->abort = (struct abort){0};
-	if (!context_enter(&redirect->context)) {
-		record_loss(redirect, LOSS_LIMIT);
+	call_shorten(calls);
+	directory_enter(&redirect->directories);
+	host_task_prepare(&redirect->host);
+	context->work.call = WORK_ITERATIONS * call_budget(calls);
+	calls->abort = (struct call_abort){0};
+	if (!context_enter(context)) {
+		call_record_loss(calls, LOSS_LIMIT);
 		return refuse(redirect, loss_row(LOSS_LIMIT)->error);
 	}
-	redirect->stats.flagged++;
+	calls->stats.flagged++;
 	if (!mark_return(redirect))
-		abort_call(redirect, LOSS_LIMIT, "out of memory");
-	else if (!put_translated(redirect))
-		abort_call(redirect, LOSS_LIMIT, "arguments that cannot be put in place");
+		call_abort(calls, LOSS_LIMIT, "out of memory");
+	else if (!call_put_translated(calls))
+		call_abort(calls, LOSS_LIMIT, "arguments that cannot be put in place");
 	return MARK_LOOK;
 }
 
 static bool meet_first_task(struct redirect *redirect)
 {
-	redirect->failure = find_current(redirect);
-	if (redirect->failure)
+	redirect->calls.failure = kernel_find_current(&redirect->worlds.trusted);
+	if (redirect->calls.failure)
 		return false;
 	if (redirect->config.agent)
-		redirect->agent = trusted_current(redirect);
+		redirect->agent = worlds_current(&redirect->worlds);
 	return true;
 }
 
 /* Without redirection: programs and modules that the trusted VM lacks and the host has are there before anyone finds that out. */
 static void deliver_what_is_looked_for(struct redirect *redirect)
 {
-	enum policy_rule rule = redirect->call.row->rule;
-	char path[PATH_MAX_BYTES];
+	enum policy_rule rule = redirect->calls.now.row->rule;
+	char path[TOOL_PATH];
 	int ignored;
 
-	if (looked_for_program(redirect, path)) {
-		deliver(redirect, DELIVERY_PROGRAM, path);
+	if (judge_looked_for_program(&redirect->judge, path)) {
+		delivery_bring(&redirect->deliveries, DELIVERY_PROGRAM, path);
 	} else if (rule == POLICY_EXEC || rule == POLICY_PATH || rule == POLICY_AT) {
-		judge(redirect, &ignored);
-		deliver_orders(redirect);
+		judge_call(&redirect->judge, &ignored);
+		delivery_run_orders(&redirect->deliveries);
 	}
 }
 
 static enum mark_action on_body(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
+	const struct context *context = &redirect->worlds.context;
+	struct calls *calls = &redirect->calls;
 	int error;
 
 	(void)cpu;
-	if (!redirect->current_offset && !meet_first_task(redirect))
+	if (!redirect->worlds.trusted.layout.current && !meet_first_task(redirect))
 		return MARK_EXIT;
-	if (!redirect->active || redirect->context.phase != CONTEXT_TRUSTED || redirect->context.nested ||
-	    trusted_current(redirect) == redirect->agent || !read_call(redirect))
+	if (!redirect->active || context->phase != CONTEXT_TRUSTED || context->nested ||
+	    worlds_current(&redirect->worlds) == redirect->agent || !call_read(calls))
 		return MARK_CONTINUE;
 	if (redirect->config.trusted_only) {
 		deliver_what_is_looked_for(redirect);
 		return MARK_CONTINUE;
 	}
-	if (redirect->again && redirect->again == redirect->call.regs) {
+	if (redirect->again && redirect->again == calls->now.regs) {
 		redirect->again = 0;
 		return MARK_CONTINUE;
 	}
-	switch (judge(redirect, &error)) {
+	switch (judge_call(&redirect->judge, &error)) {
 	case VERDICT_TRUSTED:
-		deliver_orders(redirect);
+		delivery_run_orders(&redirect->deliveries);
 		break;
 	case VERDICT_REFUSED:
 		return refuse(redirect, error);
@@ -298,23 +250,27 @@ static enum mark_action on_body(void *opaque, struct cpu *cpu)
 	return MARK_CONTINUE;
 }
 
-static enum mark_action on_fput(void *opaque, struct cpu *cpu)
+/* -- tasks -- */
+
+/*
+ * A new task, with all that it shares and has copied, is about to run. What it has copied may stand where that of a task stood which is
+ * gone.
+ */
+static enum mark_action on_new_task(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
+	const struct context *context = &redirect->worlds.context;
+	uint64_t parent, child;
 
-	if (redirect->context.phase == CONTEXT_TRUSTED && !redirect->context.nested)
-		release_placeholder(redirect, cpu->gpr[redirect->context.word == 8 ? RDI : RAX]);
-	return MARK_CONTINUE;
-}
-
-/* A task of the product puts something off to its return to user mode, which never comes. */
-static enum mark_action on_task_work(void *opaque, struct cpu *cpu)
-{
-	struct redirect *redirect = opaque;
-
-	(void)cpu;
-	if (redirect->context.phase == CONTEXT_PRODUCT)
-		redirect->work_put_off = true;
+	if (context->phase != CONTEXT_TRUSTED || context->nested || !redirect->ready)
+		return MARK_CONTINUE;
+	parent = worlds_current(&redirect->worlds);
+	child = cpu->gpr[context->word == 8 ? RDI : RAX];
+	if (!namespace_inherit(&redirect->namespaces, parent, child)) {
+		redirect->calls.failure = error_create("out of memory");
+		return MARK_EXIT;
+	}
+	directory_inherit(&redirect->directories, parent, child);
 	return MARK_CONTINUE;
 }
 
@@ -331,114 +287,96 @@ static bool is_body(const char *name)
 	return false;
 }
 
-static struct error *mark_body(struct redirect *redirect, const struct symbol *symbol)
+static struct error *mark_body(void *opaque, const struct symbol *symbol)
 {
-	if (!is_body(symbol->name) || cpu_is_marked(redirect->cpu, symbol->address)) /* bodies without arguments have two names */
+	struct redirect *redirect = opaque;
+	struct cpu *cpu = redirect->worlds.cpu;
+
+	if (!is_body(symbol->name) || cpu_is_marked(cpu, symbol->address)) /* bodies without arguments have two names */
 		return NULL;
-	return cpu_mark(redirect->cpu, symbol->address, on_body, redirect);
+	return cpu_mark(cpu, symbol->address, on_body, redirect);
 }
 
-static struct error *mark_bodies(struct redirect *redirect)
+static struct error *init_worlds(struct redirect *redirect)
 {
-	uint64_t fput = find_symbol(redirect, "__fput"), task_work = find_symbol(redirect, "task_work_add");
-	struct error *err = for_each_function(redirect, mark_body);
+	const struct redirect_config *config = &redirect->config;
+	const struct worlds_config worlds = {
+		.machine = config->machine,
+		.symbols = config->symbols,
+		.word = config->x86_64 ? 8 : 4,
+		.way = config->way,
+		.percpu = config->product.percpu,
+		.cancel = config->cancel,
+		.memory =
+			{
+				.snapshot = config->product.memory,
+				.paging = config->product.paging,
+				.kernel_start = config->product.kernel_start,
+				.shadows = config->way == REDIRECT_TAGS,
+				.product_tag = TAG_PRODUCT,
+				.max_pages = MAX_COPIED_PAGES,
+				.counts = config->trace != NULL,
+			},
+	};
 
-	if (!err && fput)
-		err = cpu_mark(redirect->cpu, fput, on_fput, redirect);
-	if (!err && task_work)
-		err = cpu_mark(redirect->cpu, task_work, on_task_work, redirect);
-	return err;
+	return worlds_init(&redirect->worlds, &worlds);
 }
 
-/* Allocators have another name from 6.10 on (include/linux/alloc_tag.h). */
-static uint64_t find_allocator(const struct redirect *redirect, const char *name, const char *newer)
+static struct calls make_calls(struct redirect *redirect)
 {
-	uint64_t address = find_symbol(redirect, name);
+	const struct redirect_config *config = &redirect->config;
 
-	return address ? address : find_symbol(redirect, newer);
+	return (struct calls){
+		.worlds = &redirect->worlds,
+		.tools = &redirect->tools,
+		.policy = config->policy,
+		.losses = config->losses,
+		.budget = config->budget,
+		.trace = config->trace,
+		.trace_opaque = config->trace_opaque,
+		.output = config->output,
+		.output_opaque = config->output_opaque,
+	};
 }
 
-static void find_functions(struct redirect *redirect)
+static void connect_parts(struct redirect *redirect)
 {
-#define FIND(name) redirect->function.name = find_symbol(redirect, #name)
-#define FIND_ALLOCATOR(name) redirect->function.name = find_allocator(redirect, #name, #name "_noprof")
-	FIND(bpf_get_current_task);
-	FIND(find_task_by_vpid);
-	FIND(fixup_exception);
-	FIND(fget);
-	FIND(fput);
-	FIND(get_unused_fd_flags);
-	FIND(filp_open);
-	FIND(fd_install);
-	FIND(get_close_on_exec);
-	FIND(close_fd);
-	FIND(__close_fd);
-	FIND(task_work_run);
-	FIND(strncpy_from_user);
-	FIND_ALLOCATOR(vmalloc);
-	FIND(vfree);
-	FIND(kernel_write);
-	FIND(find_bug);
-	FIND(search_exception_tables);
-	FIND(ksize);
-	FIND_ALLOCATOR(kmemdup);
-	FIND(exit_files);
-	FIND(dup_fd);
-	FIND(exit_fs);
-	FIND(copy_fs_struct);
-	FIND(vfs_llseek);
-	FIND(vfs_setpos);
-	FIND(ktime_get);
-	FIND(ktime_get_real_seconds);
-	FIND(do_settimeofday64);
-	FIND(__module_address);
-	FIND(get_task_exe_file);
-	FIND(file_path);
-	redirect->function.mkdir = find_symbol(redirect, redirect->config.x86_64 ? "__x64_sys_mkdir" : "__ia32_sys_mkdir");
-	FIND(copy_namespaces);
-	FIND(copy_creds);
-	FIND(copy_semundo);
-	FIND(task_active_pid_ns);
-	FIND(get_task_pid);
-	FIND(alloc_pid);
-	FIND(attach_pid);
-#undef FIND
-#undef FIND_ALLOCATOR
+	struct worlds *worlds = &redirect->worlds;
+	struct calls *calls = &redirect->calls;
+	struct host_task *host = &redirect->host;
+	struct tools *tools = &redirect->tools;
+	struct deliveries *deliveries = &redirect->deliveries;
+
+	*tools = (struct tools){worlds, redirect->config.first_pid};
+	*calls = make_calls(redirect);
+	redirect->code = (struct code){.worlds = worlds, .calls = calls, .product = redirect->config.product_code};
+	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code};
+	redirect->clocks = (struct clocks){.worlds = worlds, .calls = calls};
+	redirect->constants = (struct constants){.worlds = worlds};
+	*host = (struct host_task){.worlds = worlds, .calls = calls};
+	redirect->stand_ins = (struct stand_ins){.worlds = worlds, .calls = calls, .host = host};
+	redirect->directories = (struct directories){.worlds = worlds, .calls = calls, .host = host};
+	redirect->namespaces = (struct namespaces){.worlds = worlds, .host = host};
+	redirect->placeholders = (struct placeholders){.worlds = worlds, .calls = calls, .host = host};
+	*deliveries = (struct deliveries){.worlds = worlds, .calls = calls, .supplier = redirect->config.supplier, .redirect = redirect};
+	redirect->paths = (struct paths){worlds, calls, tools, deliveries, &redirect->namespaces};
+	redirect->judge = (struct judge){worlds, calls, tools, &redirect->placeholders, deliveries, &redirect->paths};
 }
 
 struct error *redirect_create(const struct redirect_config *config, struct redirect **ret)
 {
 	struct redirect *redirect = calloc(1, sizeof(*redirect));
-	const struct product_memory_config memory = {
-		.snapshot = config->product.memory,
-		.paging = config->product.paging,
-		.kernel_start = config->product.kernel_start,
-		.shadows = config->way == REDIRECT_TAGS,
-		.product_tag = TAG_PRODUCT,
-		.max_pages = MAX_COPIED_PAGES,
-		.counts = config->trace != NULL,
-	};
 	struct error *err;
 
 	if (!redirect)
 		return error_create("starting introspection: out of memory");
 	redirect->config = *config;
-	redirect->machine = config->machine;
-	redirect->cpu = config->machine->cpu;
-	err = product_memory_init(&redirect->memory, &memory);
+	err = init_worlds(redirect);
 	if (err) {
 		free(redirect);
 		return err;
 	}
-	redirect->context.cpu = redirect->cpu;
-	redirect->context.memory = &redirect->memory;
-	redirect->context.way = config->way;
-	redirect->context.word = config->x86_64 ? 8 : 4;
-	redirect->context.percpu = config->product.percpu;
-	redirect->context.cancel = config->cancel;
-	redirect->context.client = client_template;
-	redirect->context.client.opaque = redirect;
-	find_functions(redirect);
+	connect_parts(redirect);
 	*ret = redirect;
 	return NULL;
 }
@@ -447,43 +385,60 @@ void redirect_destroy(struct redirect *redirect)
 {
 	if (!redirect)
 		return;
-	cpu_set_client(redirect->cpu, NULL);
-	context_deinit(&redirect->context);
-	product_memory_deinit(&redirect->memory);
-	descriptors_deinit(&redirect->descriptors);
-	code_deinit(redirect);
-	free(redirect->site);
-	directories_deinit(redirect);
-	namespaces_deinit(redirect);
-	error_destroy(redirect->failure);
+	cpu_set_client(redirect->worlds.cpu, NULL);
+	placeholder_deinit(&redirect->placeholders);
+	namespace_deinit(&redirect->namespaces);
+	directory_deinit(&redirect->directories);
+	constant_deinit(&redirect->constants);
+	code_deinit(&redirect->code);
+	call_deinit(&redirect->calls);
+	worlds_deinit(&redirect->worlds);
 	free(redirect);
 }
 
 struct error *redirect_begin(struct redirect *redirect)
 {
-	struct error *err = mark_bodies(redirect);
+	struct error *err = kernel_for_each_function(&redirect->worlds.trusted, mark_body, redirect);
 
 	if (!err)
-		err = mark_stand_ins(redirect);
+		err = placeholder_mark(&redirect->placeholders);
 	if (!err)
-		err = mark_clocks(redirect);
+		err = host_task_mark(&redirect->host);
 	if (!err)
-		err = mark_constants(redirect);
+		err = stand_in_mark(&redirect->stand_ins);
 	if (!err)
-		err = mark_directories(redirect);
+		err = clock_mark(&redirect->clocks);
 	if (!err)
-		err = mark_namespaces(redirect);
+		err = constant_mark(&redirect->constants, redirect->config.constants, redirect->config.constants_shift);
+	if (!err)
+		err = worlds_mark(&redirect->worlds, WORLD_TRUSTED, "wake_up_new_task", on_new_task, redirect);
+	if (!err)
+		err = namespace_mark(&redirect->namespaces);
 	if (err)
 		return err;
-	cpu_set_client(redirect->cpu, &redirect->context.client);
+	exceptions_begin(&redirect->exceptions);
 	redirect->active = true;
 	return NULL;
 }
 
+bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size)
+{
+	return delivery_make_file(&redirect->deliveries, path, mode, data, size);
+}
+
+void redirect_make_folder(struct redirect *redirect, const char *path)
+{
+	delivery_make_folder(&redirect->deliveries, path);
+}
+
+/* -- running -- */
+
 /* The running call's last instruction; UINT64_MAX: none runs. */
 static uint64_t call_deadline(const struct redirect *redirect)
 {
-	return redirect->context.phase == CONTEXT_PRODUCT ? redirect->context.started + call_budget(redirect) : UINT64_MAX;
+	const struct context *context = &redirect->worlds.context;
+
+	return context->phase == CONTEXT_PRODUCT ? context->started + call_budget(&redirect->calls) : UINT64_MAX;
 }
 
 /* Looks after the call that runs: gives it up if it has spent its budget, or waits for what will not come. */
@@ -491,21 +446,23 @@ static void look_after_call(struct redirect *redirect)
 {
 	bool spins;
 
-	if (redirect->context.phase != CONTEXT_PRODUCT)
+	if (redirect->worlds.context.phase != CONTEXT_PRODUCT)
 		return;
-	if (call_deadline(redirect) <= cpu_instructions(redirect->cpu))
-		abort_endless(redirect);
-	else if (!end_spin(redirect, &spins) && spins)
-		abort_call(redirect, LOSS_LOCK, "wait for a frozen CPU");
+	if (call_deadline(redirect) <= cpu_instructions(redirect->worlds.cpu))
+		call_abort_endless(&redirect->calls);
+	else if (!spin_end(&redirect->calls, &spins) && spins)
+		call_abort(&redirect->calls, LOSS_LOCK, "wait for a frozen CPU");
 }
 
 /* Whether the machine has stopped in a call for the call's sake; then it is seen to. */
 static bool see_to_call(struct redirect *redirect, enum machine_stop stop)
 {
-	if (stop != MACHINE_STOP_CPU || redirect->machine->cpu_exit != CPU_EXIT_CLIENT || redirect->context.phase != CONTEXT_PRODUCT)
+	struct worlds *worlds = &redirect->worlds;
+
+	if (stop != MACHINE_STOP_CPU || worlds->machine->cpu_exit != CPU_EXIT_CLIENT || worlds->context.phase != CONTEXT_PRODUCT)
 		return false;
-	if (!work_ended_run(redirect->cpu) || context_call_spent(&redirect->context))
-		abort_stopped_call(redirect);
+	if (!work_ended_run(worlds->cpu) || context_call_spent(&worlds->context))
+		call_abort_stopped(&redirect->calls);
 	return true;
 }
 
@@ -513,16 +470,17 @@ static bool see_to_call(struct redirect *redirect, enum machine_stop stop)
 static bool run_slice(struct redirect *redirect, uint64_t until, enum machine_stop *ret_stop)
 {
 	enum { SLICE = 2000000 /* instructions, and iterations; few calls take as many */ };
-	uint64_t step = cpu_instructions(redirect->cpu) + SLICE, deadline = call_deadline(redirect);
+	struct worlds *worlds = &redirect->worlds;
+	uint64_t step = cpu_instructions(worlds->cpu) + SLICE, deadline = call_deadline(redirect);
 
 	if (deadline < step)
 		step = deadline;
-	context_begin_slice(&redirect->context, SLICE);
-	*ret_stop = machine_run(redirect->machine, step < until ? step : until);
-	redirect->stats.iterations = context_iterations(&redirect->context);
+	context_begin_slice(&worlds->context, SLICE);
+	*ret_stop = machine_run(worlds->machine, step < until ? step : until);
+	redirect->calls.stats.iterations = context_iterations(&worlds->context);
 	if (see_to_call(redirect, *ret_stop))
 		return true;
-	if (*ret_stop != MACHINE_STOP_LIMIT || cpu_instructions(redirect->cpu) >= until)
+	if (*ret_stop != MACHINE_STOP_LIMIT || cpu_instructions(worlds->cpu) >= until)
 		return false;
 	look_after_call(redirect);
 	return true;
@@ -530,11 +488,12 @@ static bool run_slice(struct redirect *redirect, uint64_t until, enum machine_st
 
 enum machine_stop redirect_run(struct redirect *redirect, uint64_t until)
 {
-	uint64_t before = redirect->stats.iterations, work = 0;
+	const struct redirect_stats *stats = &redirect->calls.stats;
+	uint64_t before = stats->iterations, work = 0;
 	enum machine_stop stop;
 
 	while (run_slice(redirect, until - work, &stop)) {
-		work = (redirect->stats.iterations - before) / WORK_ITERATIONS;
+		work = (stats->iterations - before) / WORK_ITERATIONS;
 		if (work >= until || cancel_wanted(&redirect->config.cancel))
 			return MACHINE_STOP_LIMIT;
 	}
@@ -543,13 +502,13 @@ enum machine_stop redirect_run(struct redirect *redirect, uint64_t until)
 
 struct error *redirect_failure(struct redirect *redirect)
 {
-	struct error *err = redirect->failure;
+	struct error *err = redirect->calls.failure;
 
-	redirect->failure = NULL;
+	redirect->calls.failure = NULL;
 	return err;
 }
 
 const struct redirect_stats *redirect_stats(const struct redirect *redirect)
 {
-	return &redirect->stats;
+	return &redirect->calls.stats;
 }

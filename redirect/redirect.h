@@ -12,11 +12,8 @@
 #include "emu/machine.h"
 #include "loader/runtime_constants.h"
 #include "loader/symbols.h"
-#include "redirect/context.h"
+#include "redirect/call.h"
 #include "redirect/delivery.h"
-#include "redirect/descriptors.h"
-#include "redirect/losses.h"
-#include "redirect/policy.h"
 #include "util/cancel.h"
 #include "util/note.h"
 
@@ -29,21 +26,6 @@ struct product_facts {
 };
 
 struct redirect;
-
-enum { REDIRECT_ARGUMENTS = 3 };
-
-/* A system call that went to the snapshot, after its end. */
-struct redirect_call {
-	const char *name;
-	uint64_t argument[REDIRECT_ARGUMENTS];
-	const char *path[REDIRECT_ARGUMENTS]; /* what an argument points to if it is a path that could be read, else NULL */
-	int64_t result;
-	uint64_t instructions;      /* in all */
-	struct tlb_traffic traffic; /* loads and stores that were redirected */
-	size_t pages;               /* of the snapshot's, copied for being written */
-	const char *aborted;        /* where and at what the call was given up, or NULL */
-	unsigned causes;            /* bits of enum loss_cause: why, and what else was recorded of it */
-};
 
 struct redirect_config {
 	struct machine *machine;
@@ -74,20 +56,19 @@ struct redirect_config {
 	void *trace_opaque;
 };
 
-struct redirect_stats {
-	uint64_t endless;    /* calls given up for having spent the budget */
-	uint64_t spins;      /* waits for a frozen CPU that were ended */
-	uint64_t warnings;   /* WARN()s of the kernel that product context went past */
-	uint64_t iterations; /* of REP string instructions that product context has done, beside its instructions */
-	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
-};
-
 struct error *redirect_create(const struct redirect_config *config, struct redirect **ret);
 /* NULL is allowed. */
 void redirect_destroy(struct redirect *redirect);
 
 /* From now on tasks are tools, and their calls are looked at. Between runs only. */
 struct error *redirect_begin(struct redirect *redirect);
+
+/*
+ * Make a file, or a folder, in the trusted VM, with the folders above it. From within supplier->deliver() only. False: it could not be
+ * made.
+ */
+bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size);
+void redirect_make_folder(struct redirect *redirect, const char *path);
 
 /*
  * machine_run(), with calls that outlive their budget ended. Iterations count towards it, too (work.h). MACHINE_STOP_LIMIT before the

@@ -4,12 +4,11 @@
  * stand in for. A body that goes in a circle with PAUSE in it and all registers the same will do so for ever; then the word that it looks
  * at is made what it waits for, in the overlay.
  */
-#include <errno.h>
+#include "redirect/spin.h"
+
 #include <string.h>
 
 #include "emu/decode.h"
-#include "emu/peek.h"
-#include "redirect/session.h"
 
 enum { LONGEST = 48 /* instructions of such a loop */ };
 
@@ -19,20 +18,20 @@ struct circle {
 };
 
 /* Follows the body for a while; what it does meanwhile is what it would have done anyway. */
-static struct circle follow(struct redirect *redirect)
+static struct circle follow(struct calls *calls)
 {
-	struct cpu *cpu = redirect->cpu;
+	struct cpu *cpu = calls->worlds->cpu;
 	struct circle circle = {0};
 	uint64_t gpr[16];
 
 	memcpy(gpr, cpu->gpr, sizeof(gpr));
-	for (unsigned i = 0; i < LONGEST && redirect->context.phase == CONTEXT_PRODUCT; i++) {
+	for (unsigned i = 0; i < LONGEST && calls->worlds->context.phase == CONTEXT_PRODUCT; i++) {
 		circle.rip[i] = cpu->rip;
-		if (machine_run(redirect->machine, cpu_instructions(cpu) + 1) != MACHINE_STOP_LIMIT) {
-			if (redirect->context.phase != CONTEXT_PRODUCT) /* the stop is meant for whoever runs the machine */
+		if (machine_run(calls->worlds->machine, cpu_instructions(cpu) + 1) != MACHINE_STOP_LIMIT) {
+			if (calls->worlds->context.phase != CONTEXT_PRODUCT) /* the stop is meant for whoever runs the machine */
 				cpu_request_exit(cpu, CPU_EXIT_CLIENT);
-			else if (!work_ended_run(cpu) || context_call_spent(&redirect->context))
-				abort_stopped_call(redirect);
+			else if (!work_ended_run(cpu) || context_call_spent(&calls->worlds->context))
+				call_abort_stopped(calls);
 			break;
 		}
 		if (cpu->rip == circle.rip[0] && memcmp(gpr, cpu->gpr, sizeof(gpr)) == 0) {
@@ -44,9 +43,9 @@ static struct circle follow(struct redirect *redirect)
 }
 
 /* The linear address of the instruction's memory operand; false: it has none. */
-static bool operand_address(const struct redirect *redirect, uint64_t rip, const struct decoded *insn, uint64_t *ret)
+static bool operand_address(const struct calls *calls, uint64_t rip, const struct decoded *insn, uint64_t *ret)
 {
-	const struct cpu *cpu = redirect->cpu;
+	const struct cpu *cpu = calls->worlds->cpu;
 	uint64_t address = insn->displacement;
 
 	if (!insn->has_modrm || insn->mod == 3)
@@ -59,49 +58,49 @@ static bool operand_address(const struct redirect *redirect, uint64_t rip, const
 		address += cpu->gpr[insn->index] * insn->scale;
 	if (insn->segment == SEG_FS || insn->segment == SEG_GS)
 		address += cpu->seg[insn->segment].base;
-	*ret = redirect->context.word == 8 ? address : (uint32_t)address;
-	return *ret >= redirect->memory.kernel_start;
+	*ret = calls->worlds->context.word == 8 ? address : (uint32_t)address;
+	return *ret >= calls->worlds->memory.kernel_start;
 }
 
 /* If the word is one that is waited for, it is waited for no longer. */
-static bool release(struct redirect *redirect, uint64_t address, unsigned size)
+static bool release(struct calls *calls, uint64_t address, unsigned size)
 {
 	uint64_t value;
 
-	if (!product_memory_read_word(&redirect->memory, address, size, &value) || !(value & 1))
+	if (!product_memory_read_word(&calls->worlds->memory, address, size, &value) || !(value & 1))
 		return false;
-	if (size == redirect->context.word && value >= redirect->memory.kernel_start)
+	if (size == calls->worlds->context.word && value >= calls->worlds->memory.kernel_start)
 		value--; /* a bit lock */
 	else if (size == 4)
 		value++; /* a seqcount */
 	else
 		return false;
-	return product_memory_write_word(&redirect->memory, address, size, value);
+	return product_memory_write_word(&calls->worlds->memory, address, size, value);
 }
 
-bool end_spin(struct redirect *redirect, bool *ret_spins)
+bool spin_end(struct calls *calls, bool *ret_spins)
 {
-	struct circle circle = follow(redirect);
+	struct circle circle = follow(calls);
 	struct decoded insn[LONGEST];
 	bool released = false;
 
 	*ret_spins = false;
 	for (unsigned i = 0; i < circle.length; i++) {
 		uint8_t code[16];
-		size_t size = cpu_peek(redirect->cpu, circle.rip[i], code, sizeof(code));
+		size_t size = kernel_peek(calls->worlds->product, circle.rip[i], code, sizeof(code));
 
-		if (decode(redirect->cpu->isa, redirect->context.word, code, size, &insn[i]) != DECODE_OK)
+		if (decode(calls->worlds->cpu->isa, calls->worlds->context.word, code, size, &insn[i]) != DECODE_OK)
 			return false;
 		*ret_spins |= insn[i].row->op == OP_PAUSE;
 	}
 	for (unsigned i = 0; *ret_spins && i < circle.length; i++) {
 		uint64_t address;
 
-		if (operand_address(redirect, circle.rip[i], &insn[i], &address))
-			released |= release(redirect, address, insn[i].operand_size < 4 ? 4 : insn[i].operand_size);
+		if (operand_address(calls, circle.rip[i], &insn[i], &address))
+			released |= release(calls, address, insn[i].operand_size < 4 ? 4 : insn[i].operand_size);
 	}
-	redirect->stats.spins += released;
+	calls->stats.spins += released;
 	if (released)
-		record_loss(redirect, LOSS_LOCK_PASSED);
+		call_record_loss(calls, LOSS_LOCK_PASSED);
 	return released;
 }

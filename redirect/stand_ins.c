@@ -1,10 +1,9 @@
-/*
- * Kernel functions that product context does not enter: what happens in their place, and why. One table.
- */
+/* Kernel functions that product context does not enter: what happens in their place, and why. One table. */
+#include "redirect/stand_ins.h"
+
 #include <errno.h>
 
-#include "emu/peek.h"
-#include "redirect/session.h"
+#include "redirect/waits.h"
 
 enum action {
 	RETURN,   /* with a value */
@@ -20,7 +19,7 @@ static const struct stand_in {
 	int64_t value;
 	enum loss_cause cause; /* why ABORT gives the call up; what is recorded though the call goes on */
 	const char *why;
-} stand_ins[] = {
+} table[] = {
 	{"__request_module", RETURN, -ENOENT, LOSS_MODULE_LOAD, "would wait for modprobe"},
 	{"__WARN_trap", RETURN, 0, LOSS_NONE, "a warning of the product's, which goes to its log"},
 	{"vprintk_emit", RETURN, 0, LOSS_NONE, "the log is the product's as it was"},
@@ -59,74 +58,73 @@ static const struct stand_in {
 	{"panic", ABORT, 0, LOSS_DAMAGED, "the product's kernel gives up"},
 };
 
-enum { COUNT = sizeof(stand_ins) / sizeof(stand_ins[0]) };
+enum { COUNT = sizeof(table) / sizeof(table[0]) };
 
-enum mark_action return_to_caller(struct redirect *redirect, int64_t value)
+_Static_assert((int)COUNT <= (int)STAND_INS, "room for all");
+
+/* The trusted kernel, which handles a page fault for a call of ours, lets another task run: the call will begin anew. */
+static void put_off(struct stand_ins *stand_ins)
 {
-	struct cpu *cpu = redirect->cpu;
-	unsigned word = redirect->context.word;
-	bool in_window = redirect->context.phase == CONTEXT_PRODUCT && redirect->context.way == REDIRECT_CONTEXT;
-	uint64_t rip = 0;
-
-	if (!(in_window ? product_memory_read_word(&redirect->memory, cpu->gpr[RSP], word, &rip)
-			: cpu_peek_word(cpu, cpu->gpr[RSP], word, &rip)))
-		return MARK_CONTINUE; /* and faults */
-	cpu->gpr[RAX] = word == 8 ? (uint64_t)value : (uint32_t)value;
-	cpu->gpr[RSP] += word;
-	cpu->rip = rip;
-	return MARK_LOOK;
+	stand_ins->calls->stats.restarted++;
+	if (!context_schedule(&stand_ins->worlds->context))
+		call_record_loss(stand_ins->calls, LOSS_LIMIT);
+	/* afterwards: pages of the tool come back as they were at their first write, arguments in place */
+	call_restore_arguments(stand_ins->calls);
 }
 
 static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 {
-	struct redirect *redirect = opaque;
-	const struct stand_in *stand_in = NULL;
+	const struct stand_in_mark *mark = opaque;
+	const struct stand_in *stand_in = mark->row;
+	struct stand_ins *stand_ins = mark->owner;
 
-	for (unsigned i = 0; i < COUNT; i++) {
-		if (redirect->stand_in[i] == cpu->rip)
-			stand_in = &stand_ins[i];
-	}
-	if (redirect->context.phase == CONTEXT_USER_FAULT && stand_in->action == WAIT) {
-		redirect->stats.restarted++;
-		if (!context_schedule(&redirect->context))
-			record_loss(redirect, LOSS_LIMIT);
-		restore_arguments(
-			redirect); /* afterwards: pages of the tool come back as they were at their first write, arguments in place */
+	(void)cpu;
+	if (stand_ins->worlds->context.phase == CONTEXT_USER_FAULT && stand_in->action == WAIT) {
+		put_off(stand_ins);
 		return MARK_CONTINUE;
 	}
-	if (redirect->context.phase != CONTEXT_PRODUCT)
+	if (stand_ins->worlds->context.phase != CONTEXT_PRODUCT)
 		return MARK_CONTINUE;
 	switch (stand_in->action) {
 	case ABORT:
-		give_up(redirect, stand_in->cause, stand_in->name);
+		call_give_up(stand_ins->calls, stand_in->cause, stand_in->name);
 		return MARK_LOOK;
 	case WAIT:
-		give_up(redirect, cause_of_wait(redirect), stand_in->name);
+		call_give_up(stand_ins->calls, wait_cause(stand_ins->worlds, &stand_ins->calls->now, stand_ins->host), stand_in->name);
 		return MARK_LOOK;
 	case FLUSH:
-		product_memory_invalidate(&redirect->memory);
+		product_memory_invalidate(&stand_ins->worlds->memory);
 		break;
 	case ASK_DISK:
-		redirect->call.asked_disk = true;
+		stand_ins->calls->now.asked_disk = true;
 		break;
 	case RETURN:
 		break;
 	}
-	redirect->stats.stand_ins++;
+	stand_ins->calls->stats.stand_ins++;
 	if (stand_in->cause)
-		record_loss(redirect, stand_in->cause);
-	return return_to_caller(redirect, stand_in->value);
+		call_record_loss(stand_ins->calls, stand_in->cause);
+	return worlds_return(stand_ins->worlds, stand_in->value);
 }
 
-struct error *mark_stand_ins(struct redirect *redirect)
+/* Waits are looked for in both worlds: put_off(). */
+static struct error *mark_row(struct stand_ins *stand_ins, struct stand_in_mark *mark)
 {
-	_Static_assert(COUNT <= sizeof(redirect->stand_in) / sizeof(redirect->stand_in[0]), "room for all");
+	struct worlds *worlds = stand_ins->worlds;
+	struct error *err = worlds_mark(worlds, WORLD_PRODUCT, mark->row->name, on_stand_in, mark);
+
+	if (err || mark->row->action != WAIT || worlds->product == &worlds->trusted)
+		return err;
+	return worlds_mark(worlds, WORLD_TRUSTED, mark->row->name, on_stand_in, mark);
+}
+
+struct error *stand_in_mark(struct stand_ins *stand_ins)
+{
 	struct error *err = NULL;
 
 	for (unsigned i = 0; !err && i < COUNT; i++) {
-		redirect->stand_in[i] = find_symbol(redirect, stand_ins[i].name);
-		if (redirect->stand_in[i])
-			err = cpu_mark(redirect->cpu, redirect->stand_in[i], on_stand_in, redirect);
+		stand_ins->mark[i] = (struct stand_in_mark){stand_ins, &table[i]};
+		err = mark_row(stand_ins, &stand_ins->mark[i]);
 	}
 	return err;
 }

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "redirect/session.h"
+#include "redirect/call.h"
 
 enum { COUNT = 2 /* the argument */, MOST = 1 << 18 /* bytes of the first retry: what tools read at once, and an end to the retries */ };
 
@@ -16,28 +16,27 @@ static bool reads_bytes(const struct call *call)
 	return call->row && (strcmp(call->row->name, "read") == 0 || strcmp(call->row->name, "pread64") == 0);
 }
 
-bool read_less(struct redirect *redirect)
+bool call_read_less(struct calls *calls)
 {
-	struct call *call = &redirect->call;
+	struct call *call = &calls->now;
 	uint64_t count = call->translated[COUNT] / 2;
 
 	if (!reads_bytes(call) || !count)
 		return false;
-	redirect->shorter = (struct shorter){call->regs, count < MOST ? count : MOST};
-	context_undo(&redirect->context);
-	restore_arguments(redirect);
+	calls->shorter = (struct call_shorter){call->regs, count < MOST ? count : MOST};
+	call_undo(calls);
 	return true;
 }
 
-void shorten_read(struct redirect *redirect)
+void call_shorten(struct calls *calls)
 {
-	struct call *call = &redirect->call;
+	struct call *call = &calls->now;
 
-	if (redirect->shorter.regs != call->regs)
+	if (calls->shorter.regs != call->regs)
 		return;
-	redirect->shorter.regs = 0;
-	if (!reads_bytes(call) || call->translated[COUNT] <= redirect->shorter.count)
+	calls->shorter.regs = 0;
+	if (!reads_bytes(call) || call->translated[COUNT] <= calls->shorter.count)
 		return;
-	call->translated[COUNT] = redirect->shorter.count;
+	call->translated[COUNT] = calls->shorter.count;
 	call->shortened = true;
 }

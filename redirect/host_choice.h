@@ -1,0 +1,24 @@
+/*
+ * Which task of the snapshot is the host task: the one that the user names, else PID 1, else, if that one is damaged, another one: a torn
+ * image may lack any page.
+ */
+#ifndef XRAY86_REDIRECT_HOST_CHOICE_H
+#define XRAY86_REDIRECT_HOST_CHOICE_H
+
+#include "redirect/directories.h"
+#include "redirect/host_task.h"
+#include "util/cancel.h"
+#include "util/note.h"
+
+struct host_choice {
+	struct host_task *host;
+	struct directories *directories;
+	uint64_t pid; /* that the user names; 0: none */
+	const struct notes *notes;
+	const struct cancel *cancel;
+};
+
+/* Makes the host task, with a directory of its own. */
+struct error *host_choose(const struct host_choice *choice);
+
+#endif

@@ -1,0 +1,28 @@
+/* Deciding a system call by its row of the policy: policy.h. */
+#ifndef XRAY86_REDIRECT_JUDGE_H
+#define XRAY86_REDIRECT_JUDGE_H
+
+#include "redirect/paths.h"
+#include "redirect/placeholders.h"
+
+struct judge {
+	struct worlds *worlds;
+	struct calls *calls;
+	struct tools *tools;
+	struct placeholders *placeholders;
+	struct deliveries *deliveries;
+	struct paths *paths;
+};
+
+/*
+ * Decides calls->now, translates its arguments, and orders what it needs of the host. VERDICT_REFUSED: the call is done, with the result
+ * -*ret_errno.
+ */
+enum verdict judge_call(struct judge *judge, int *ret_errno);
+/*
+ * Shells look for a command in the directories of PATH before they execute it. The call found nothing in the product: whether the host has
+ * a program of this path, to be delivered.
+ */
+bool judge_looked_for_program(struct judge *judge, char path[TOOL_PATH]);
+
+#endif

@@ -1,0 +1,71 @@
+/* What is known of a kernel: kernel.h. */
+#include "redirect/kernel.h"
+
+#include <stdio.h>
+
+#include "emu/peek.h"
+#include "util/quote.h"
+
+enum { NAMES = 3 };
+
+static const char *const names[KERNEL_FUNCTIONS][NAMES] = {
+#define FUNCTION(name, ...) [FUNCTION_##name] = {__VA_ARGS__},
+#include "redirect/functions.def"
+#undef FUNCTION
+};
+
+void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, unsigned word)
+{
+	*kernel = (struct kernel){.symbols = symbols, .cpu = cpu, .word = word};
+	for (unsigned i = 0; i < KERNEL_FUNCTIONS; i++) {
+		for (unsigned j = 0; j < NAMES && names[i][j] && !kernel->function[i]; j++)
+			kernel->function[i] = kernel_symbol(kernel, names[i][j]);
+	}
+}
+
+uint64_t kernel_symbol(const struct kernel *kernel, const char *name)
+{
+	uint64_t address;
+
+	return symbols_address(kernel->symbols, name, &address) ? address : 0;
+}
+
+struct error *kernel_for_each_function(const struct kernel *kernel, struct error *(*fn)(void *opaque, const struct symbol *), void *opaque)
+{
+	struct symbols_cursor cursor = {0};
+	struct error *err = NULL;
+	struct symbol symbol;
+
+	while (!err && symbols_next(kernel->symbols, &cursor, &symbol)) {
+		if (symbol.type == 'T' || symbol.type == 't')
+			err = fn(opaque, &symbol);
+	}
+	return err;
+}
+
+const char *kernel_symbol_near(const struct kernel *kernel, uint64_t address, char to[KERNEL_SYMBOL_NEAR])
+{
+	char name[QUOTE_NAME];
+	struct symbol symbol;
+
+	if (!symbols_nearest(kernel->symbols, address, &symbol))
+		return "?";
+	snprintf(to, KERNEL_SYMBOL_NEAR, "%s+%#llx", quote_string(name, sizeof(name), symbol.name),
+		 (unsigned long long)(address - symbol.address));
+	return to;
+}
+
+bool kernel_in_image(const struct kernel *kernel, uint64_t address)
+{
+	return address - kernel->symbols->base < kernel->symbols->end - kernel->symbols->base;
+}
+
+size_t kernel_peek(const struct kernel *kernel, uint64_t address, void *to, size_t size)
+{
+	return cpu_peek(kernel->cpu, address, to, size);
+}
+
+bool kernel_is_error(const struct kernel *kernel, uint64_t value)
+{
+	return kernel->word == 8 ? value >= (uint64_t)-4095 : (uint32_t)value >= (uint32_t)-4095;
+}

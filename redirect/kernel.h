@@ -1,0 +1,61 @@
+/*
+ * What is known of a kernel: its symbols, its ABI, where the functions are that introspection calls, and where its structures have what is
+ * needed of them. All addresses are this kernel's own. Nothing here is a constant of a kernel version: the kernel is asked, or its code is
+ * looked at.
+ *
+ * Introspection has two (worlds.h): the trusted kernel, and the product's.
+ */
+#ifndef XRAY86_REDIRECT_KERNEL_H
+#define XRAY86_REDIRECT_KERNEL_H
+
+#include "emu/cpu.h"
+#include "loader/symbols.h"
+#include "util/error.h"
+
+/* functions.def */
+enum kernel_function {
+#define FUNCTION(name, ...) FUNCTION_##name,
+#include "redirect/functions.def"
+#undef FUNCTION
+	KERNEL_FUNCTIONS
+};
+
+/* 0: not known. */
+struct kernel_layout {
+	uint64_t current;                          /* per-CPU offset of `current` */
+	unsigned stack, files, fs, nsproxy, state; /* offsets of members of task_struct */
+};
+
+struct kernel {
+	const struct symbols *symbols;       /* at the base that it has */
+	const struct cpu *cpu;               /* its code is where this CPU finds it, outside of product context */
+	unsigned word;                       /* bytes of a pointer: 4 or 8 */
+	uint64_t function[KERNEL_FUNCTIONS]; /* 0: there is none */
+	struct kernel_layout layout;
+};
+
+/* Finds the functions. What is handed in must outlive the kernel. */
+void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, unsigned word);
+
+/* The address of a function or variable; 0: there is none of this name. */
+uint64_t kernel_symbol(const struct kernel *kernel, const char *name);
+/* Calls fn for each function, until it returns an error. */
+struct error *kernel_for_each_function(const struct kernel *kernel, struct error *(*fn)(void *opaque, const struct symbol *), void *opaque);
+/* "name+0x12" */
+enum { KERNEL_SYMBOL_NEAR = KSYM_NAME_LEN + 20 };
+const char *kernel_symbol_near(const struct kernel *kernel, uint64_t address, char to[KERNEL_SYMBOL_NEAR]);
+/* Whether the address is in the image, as opposed to modules and code that was generated. */
+bool kernel_in_image(const struct kernel *kernel, uint64_t address);
+/* Its code: as cpu_peek(). */
+size_t kernel_peek(const struct kernel *kernel, uint64_t address, void *to, size_t size);
+/* Whether a pointer that a function returned is an errno (include/linux/err.h). */
+bool kernel_is_error(const struct kernel *kernel, uint64_t value);
+
+/* -- kernel_layout.c -- */
+
+/* When the kernel runs: where it keeps `current`. */
+struct error *kernel_find_current(struct kernel *kernel);
+/* And where a task_struct has its members, as far as the code of functions tells; task_struct.stack is worlds_find_stack()'s. */
+void kernel_find_members(struct kernel *kernel);
+
+#endif

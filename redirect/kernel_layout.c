@@ -1,0 +1,100 @@
+/*
+ * Where a kernel keeps what is needed of its structures, by the code of small functions that begin with a look at it: kernel.h. What is
+ * found in the code of one kernel holds for all of the same build.
+ */
+#include "emu/decode.h"
+#include "redirect/kernel.h"
+
+enum { MAX_CODE = 128 /* bytes of a function that are looked at */ };
+
+/* The first instructions of a function. */
+struct reading {
+	const struct kernel *kernel;
+	uint64_t rip; /* of the instruction */
+	size_t size, at;
+	struct decoded insn;
+	uint8_t code[MAX_CODE];
+};
+
+static struct reading read_function(const struct kernel *kernel, enum kernel_function function, size_t most)
+{
+	struct reading reading = {.kernel = kernel, .rip = kernel->function[function]};
+
+	reading.size = reading.rip ? kernel_peek(kernel, reading.rip, reading.code, most) : 0;
+	return reading;
+}
+
+/* False: that was the last one. */
+static bool next_insn(struct reading *reading)
+{
+	const struct kernel *kernel = reading->kernel;
+
+	reading->at += reading->insn.length;
+	reading->rip += reading->insn.length;
+	return reading->at < reading->size && decode(kernel->cpu->isa, kernel->word, reading->code + reading->at,
+						     reading->size - reading->at, &reading->insn) == DECODE_OK;
+}
+
+/* Whether the instruction has an operand in memory by a register other than the stack pointer. */
+static bool has_member(const struct decoded *insn)
+{
+	return insn->has_modrm && insn->mod != 3 && insn->base < 16 && insn->base != RSP;
+}
+
+/* -- current -- */
+
+/* The per-CPU offset that the function's first access relative to GS (i386: FS) goes to. */
+struct error *kernel_find_current(struct kernel *kernel)
+{
+	struct reading reading = read_function(kernel, FUNCTION_bpf_get_current_task, MAX_CODE);
+	const struct decoded *insn = &reading.insn;
+	uint64_t offset;
+
+	if (!kernel->function[FUNCTION_bpf_get_current_task])
+		return error_create("the kernel has no bpf_get_current_task(), by which `current` is found");
+	while (next_insn(&reading)) {
+		if (!insn->segment_override || insn->segment != (kernel->word == 8 ? SEG_GS : SEG_FS))
+			continue;
+		offset = insn->displacement + (insn->base == RIP_REGISTER ? reading.rip + insn->length : 0);
+		kernel->layout.current = kernel->word == 8 ? offset : (uint32_t)offset;
+		return NULL;
+	}
+	return error_create("bpf_get_current_task() of the trusted kernel does not load `current` from per-CPU data");
+}
+
+/* -- members of task_struct -- */
+
+/* The displacement of the function's first load relative to a register that is not the stack pointer: a member of its argument. */
+static unsigned find_member(const struct kernel *kernel, enum kernel_function function)
+{
+	struct reading reading = read_function(kernel, function, 64);
+
+	while (next_insn(&reading)) {
+		if (has_member(&reading.insn) && !reading.insn.segment_override && reading.insn.displacement >= 2 * (int64_t)kernel->word)
+			return reading.insn.displacement;
+	}
+	return 0;
+}
+
+/* The state, of which the lowest 32 bits matter: schedule_timeout_uninterruptible() stores it first of all. */
+static unsigned find_state(const struct kernel *kernel)
+{
+	enum { TASK_UNINTERRUPTIBLE = 2 };
+	struct reading reading = read_function(kernel, FUNCTION_schedule_timeout_uninterruptible, 64);
+
+	while (next_insn(&reading)) {
+		if (reading.insn.row->op == OP_MOV && has_member(&reading.insn) && reading.insn.immediate == TASK_UNINTERRUPTIBLE)
+			return reading.insn.displacement;
+	}
+	return 0;
+}
+
+void kernel_find_members(struct kernel *kernel)
+{
+	struct kernel_layout *layout = &kernel->layout;
+
+	layout->files = find_member(kernel, FUNCTION_exit_files);
+	layout->fs = find_member(kernel, FUNCTION_exit_fs);
+	layout->nsproxy = find_member(kernel, FUNCTION_copy_namespaces);
+	layout->state = find_state(kernel);
+}

@@ -1,0 +1,63 @@
+/* The tools: tools.h. */
+#include "redirect/tools.h"
+
+#include <string.h>
+
+#include "emu/peek.h"
+
+uint64_t tool_task(struct tools *tools, uint32_t pid)
+{
+	uint64_t number = pid, task;
+
+	return tools->first_pid && pid >= tools->first_pid &&
+			       worlds_call(tools->worlds, WORLD_TRUSTED, FUNCTION_find_task_by_vpid, &number, 1, &task)
+		       ? task
+		       : 0;
+}
+
+/* Makes the trusted kernel bring in the page of a user address that has not been touched yet. */
+static bool touch(struct tools *tools, uint64_t address)
+{
+	struct worlds *worlds = tools->worlds;
+	uint64_t place = (worlds->cpu->gpr[RSP] - 64) & ~15ull, ignored;
+
+	return worlds->context.phase == CONTEXT_TRUSTED &&
+	       worlds_call(worlds, WORLD_TRUSTED, FUNCTION_strncpy_from_user, (uint64_t[]){place, address, 1}, 3, &ignored);
+}
+
+bool tool_read_path(struct tools *tools, uint64_t address, char path[TOOL_PATH])
+{
+	struct cpu *cpu = tools->worlds->cpu;
+
+	for (size_t done = 0; done < TOOL_PATH;) {
+		size_t in_page = PAGE_SIZE - ((address + done) & ~PAGE_MASK), n = TOOL_PATH - done;
+
+		n = n < in_page ? n : in_page;
+		if (!cpu_peek(cpu, address + done, path + done, n) && !touch(tools, address + done))
+			return false;
+		n = cpu_peek(cpu, address + done, path + done, n);
+		if (!n)
+			return false;
+		if (memchr(path + done, 0, n))
+			return true;
+		done += n;
+	}
+	return false;
+}
+
+const char *tool_executable(struct tools *tools, char to[TOOL_EXECUTABLE])
+{
+	struct worlds *worlds = tools->worlds;
+	uint64_t place = (worlds->cpu->gpr[RSP] - TOOL_EXECUTABLE) & ~15ull; /* on the stack, where kernel_call() leaves room */
+	uint64_t task = worlds_current(worlds), file, text, ignored;
+	bool good;
+
+	if (!task || !worlds_call(worlds, WORLD_TRUSTED, FUNCTION_get_task_exe_file, &task, 1, &file) || !file)
+		return NULL;
+	good = worlds_call(worlds, WORLD_TRUSTED, FUNCTION_file_path, (uint64_t[]){file, place, TOOL_EXECUTABLE}, 3, &text) &&
+	       text - place < TOOL_EXECUTABLE && /* else an errno: it is longer */
+	       cpu_peek(worlds->cpu, text, to, place + TOOL_EXECUTABLE - text) == place + TOOL_EXECUTABLE - text &&
+	       memchr(to, 0, place + TOOL_EXECUTABLE - text);
+	worlds_call(worlds, WORLD_TRUSTED, FUNCTION_fput, &file, 1, &ignored);
+	return good ? to : NULL;
+}

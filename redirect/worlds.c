@@ -1,0 +1,112 @@
+/* The two worlds: worlds.h. */
+#include "redirect/worlds.h"
+
+#include "emu/peek.h"
+
+struct error *worlds_init(struct worlds *worlds, const struct worlds_config *config)
+{
+	*worlds = (struct worlds){.machine = config->machine, .cpu = config->machine->cpu};
+	worlds->context.cpu = worlds->cpu;
+	worlds->context.memory = &worlds->memory;
+	worlds->context.way = config->way;
+	worlds->context.word = config->word;
+	worlds->context.percpu = config->percpu;
+	worlds->context.cancel = config->cancel;
+	kernel_init(&worlds->trusted, config->symbols, worlds->cpu, config->word);
+	worlds->product = &worlds->trusted;
+	return product_memory_init(&worlds->memory, &config->memory);
+}
+
+void worlds_deinit(struct worlds *worlds)
+{
+	context_deinit(&worlds->context);
+	product_memory_deinit(&worlds->memory);
+}
+
+struct kernel *worlds_kernel(struct worlds *worlds, enum world world)
+{
+	return world == WORLD_TRUSTED ? &worlds->trusted : worlds->product;
+}
+
+/* -- functions -- */
+
+bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function function, const uint64_t *argument, unsigned arguments,
+		 uint64_t *ret_value)
+{
+	return kernel_call(&worlds->context, world, worlds_kernel(worlds, world)->function[function], argument, arguments, ret_value);
+}
+
+struct error *worlds_mark(struct worlds *worlds, enum world world, const char *name, mark_fn *fn, void *opaque)
+{
+	uint64_t address = kernel_symbol(worlds_kernel(worlds, world), name);
+
+	return address ? cpu_mark(worlds->cpu, address, fn, opaque) : NULL;
+}
+
+enum mark_action worlds_return(struct worlds *worlds, int64_t value)
+{
+	struct cpu *cpu = worlds->cpu;
+	unsigned word = worlds->context.word;
+	bool in_window = worlds->context.phase == CONTEXT_PRODUCT && worlds->context.way == REDIRECT_CONTEXT;
+	uint64_t rip = 0;
+
+	if (!(in_window ? product_memory_read_word(&worlds->memory, cpu->gpr[RSP], word, &rip)
+			: cpu_peek_word(cpu, cpu->gpr[RSP], word, &rip)))
+		return MARK_CONTINUE; /* and faults */
+	cpu->gpr[RAX] = word == 8 ? (uint64_t)value : (uint32_t)value;
+	cpu->gpr[RSP] += word;
+	cpu->rip = rip;
+	return MARK_LOOK;
+}
+
+/* -- current -- */
+
+/* Where per-CPU data are on the trusted machine. */
+static uint64_t trusted_percpu(const struct worlds *worlds)
+{
+	const struct cpu *cpu = worlds->cpu;
+
+	if (worlds->context.word == 4)
+		return cpu->seg[SEG_FS].base;
+	return cpu->seg[SEG_GS].base >> 63 ? cpu->seg[SEG_GS].base : cpu->kernel_gs_base;
+}
+
+uint64_t worlds_current(const struct worlds *worlds)
+{
+	uint64_t task;
+
+	if (!cpu_peek_word(worlds->cpu, trusted_percpu(worlds) + worlds->trusted.layout.current, worlds->context.word, &task))
+		return 0;
+	return task;
+}
+
+bool worlds_set_current(struct worlds *worlds, uint64_t task)
+{
+	return product_memory_write_word(&worlds->memory, worlds->context.percpu + worlds->product->layout.current, worlds->context.word,
+					 task);
+}
+
+/* -- the kernel stack -- */
+
+/* The trusted task's own `stack` is told by pointing below the stack pointer, to where pt_regs ends within a power of two. */
+struct error *worlds_find_stack(struct worlds *worlds, uint64_t regs)
+{
+	enum { TASK_SEARCH = 0x4000 /* bytes of a task_struct that are searched */ };
+	struct context *context = &worlds->context;
+	uint64_t task = worlds_current(worlds), rsp = worlds->cpu->gpr[RSP], value;
+	uint64_t end = regs + (context->word == 8 ? 21 * 8 : 17 * 4);
+
+	for (unsigned offset = 0; offset < TASK_SEARCH; offset += context->word) {
+		if (!cpu_peek_word(worlds->cpu, task + offset, context->word, &value))
+			break;
+		if (value % PAGE_SIZE || value > rsp || rsp - value >= 64 << 10)
+			continue;
+		for (context->stack_size = PAGE_SIZE; context->stack_size < end - value;)
+			context->stack_size *= 2;
+		if (value % context->stack_size)
+			continue;
+		worlds->trusted.layout.stack = offset;
+		return NULL;
+	}
+	return error_create("the trusted kernel's task_struct at %#llx has no pointer to its stack", (unsigned long long)task);
+}
