@@ -8,7 +8,7 @@
  */
 #include "emu/access.h"
 
-#include "emu/debug.h"
+#include "emu/breakpoint.h"
 #include "emu/paging.h"
 #include "emu/segment.h"
 
@@ -480,14 +480,6 @@ void system_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned siz
 	own_write(cpu, &request, linear, value, size);
 }
 
-void system_probe_write(struct cpu *cpu, uint64_t linear, unsigned size)
-{
-	const struct request request = own_request(cpu, BANK_SUPERVISOR, ACCESS_WRITE, VECTOR_GP);
-	struct span span;
-
-	resolve(cpu, &request, linear, size, &span);
-}
-
 /* Stacks are accessed explicitly, as SMAP understands it: EFLAGS.AC counts. */
 static enum bank privileged_bank(const struct cpu *cpu, unsigned cpl)
 {
@@ -535,12 +527,4 @@ void stack_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size
 	resolve(cpu, &request, linear, size, &span);
 	put_span(cpu, &span, &value);
 	span_set_tag(&span, 0);
-}
-
-void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl)
-{
-	const struct request request = own_request(cpu, privileged_bank(cpu, cpl), ACCESS_WRITE, VECTOR_SS);
-	struct span span;
-
-	resolve(cpu, &request, linear, size, &span);
 }

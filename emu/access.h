@@ -383,9 +383,6 @@ void privileged_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned
  */
 uint64_t stack_read(struct cpu *cpu, uint64_t linear, unsigned size);
 void stack_write(struct cpu *cpu, uint64_t linear, uint64_t value, unsigned size);
-/* Raises what the write (of any size up to 4096) would raise, for callers that must know before the first of several writes. */
-void system_probe_write(struct cpu *cpu, uint64_t linear, unsigned size);
-void privileged_probe_write(struct cpu *cpu, uint64_t linear, unsigned size, unsigned cpl);
 
 /* -- going on -- */
 

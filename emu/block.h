@@ -24,8 +24,6 @@ struct block_links {
 
 _Static_assert(sizeof(struct block_links) <= sizeof(struct insn), "links fit in the slot of one instruction");
 
-enum { NO_PAGE = -1 };
-
 struct block {
 	uint64_t paddr;
 	uint64_t second_page; /* physical page of the rest of a page-crossing instruction; all-ones if none */
@@ -88,8 +86,6 @@ struct lowered {
  * Fills insn's operand fields from decoded, but not execute, offset and left. `offset` is the instruction's offset in its block.
  */
 void lower_operands(const struct decoded *decoded, uint32_t mode, unsigned offset, struct insn *ret);
-/* The handler, chosen by what *lowered knows of the flags. Never NULL: the handler of an instruction that cannot be executed raises. */
-handler_fn *lower_handler(const struct lowering *lowering, const struct lowered *lowered, uint32_t mode);
 /* Whether lowering has a handler for the form (for the test that checks that all rows have one). */
 bool lower_supported(const struct lowering *lowering, const struct decoded *decoded, uint32_t mode);
 /* Finds out the liveness of flags over a finished block, and chooses handlers. lowered[n] becomes out[n]. */

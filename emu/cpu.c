@@ -17,6 +17,79 @@ static void *alloc_lines(size_t size)
 	return aligned_alloc(64, (size + 63) & ~(size_t)63);
 }
 
+void cpu_destroy(struct cpu *cpu)
+{
+	if (!cpu)
+		return;
+	block_cache_destroy(cpu->blocks);
+	isa_destroy((struct isa *)cpu->isa);
+	free(cpu->banks);
+	free(cpu->jump_cache);
+	free(cpu->marks);
+	free(cpu);
+}
+
+/* The segment registers after RESET: real mode, CS at the top 64 KiB of the first 4 GiB. */
+static void reset_segments(struct cpu *cpu)
+{
+	const struct segment data = {.limit = 0xffff, .attributes = SEGMENT_P | SEGMENT_S | 3};
+	unsigned i;
+
+	for (i = SEG_ES; i <= SEG_GS; i++)
+		cpu->seg[i] = data;
+	cpu->seg[SEG_CS] =
+		(struct segment){.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attributes = SEGMENT_P | SEGMENT_S | 0xb};
+	cpu->seg[SEG_LDTR] = (struct segment){.limit = 0xffff, .attributes = SEGMENT_P | 2};
+	cpu->seg[SEG_TR] = (struct segment){.limit = 0xffff, .attributes = SEGMENT_P | 0xb};
+	cpu->gdtr = cpu->idtr = (struct table_register){.limit = 0xffff};
+}
+
+/* What INIT would leave as it is (SDM vol. 3A table 9-1). */
+static void reset_rest(struct cpu *cpu)
+{
+	memset(cpu->xmm, 0, sizeof(cpu->xmm));
+	memset(&cpu->fpu, 0, sizeof(cpu->fpu));
+	cpu->fpu.control = 0x40;
+	cpu->fpu.valid = 0xff; /* RESET leaves zeroes in the registers, tagged valid */
+	cpu->mxcsr = 0x1f80;
+	cpu->tsc_offset = 0;
+	cpu->pat = 0x0007040600070406;
+	cpu->misc_enable = 1; /* fast strings */
+	cpu->mtrr_def_type = 0;
+	cpu->spec_ctrl = 0;
+}
+
+static void reset(struct cpu *cpu)
+{
+	reset_rest(cpu);
+	memset(cpu->gpr, 0, sizeof(cpu->gpr));
+	memset(cpu->gpr_tag, 0, sizeof(cpu->gpr_tag));
+	memset(cpu->xmm_tag, 0, sizeof(cpu->xmm_tag));
+	memset(cpu->fpu_tag, 0, sizeof(cpu->fpu_tag));
+	cpu->gpr[RDX] = CPU_SIGNATURE;
+	cpu->rip = 0xfff0;
+	cpu->eflags = 2;
+	flags_set_raw(&cpu->flags, 0);
+	reset_segments(cpu);
+	cpu->cr0 = CR0_ET | CR0_CD | CR0_NW;
+	cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->efer = 0;
+	memset(cpu->dr, 0, sizeof(cpu->dr));
+	cpu->dr[6] = 0xffff0ff0;
+	cpu->dr[7] = 0x400;
+	cpu->star = cpu->lstar = cpu->cstar = cpu->fmask = cpu->kernel_gs_base = 0;
+	cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
+	cpu->cpl = 0;
+	cpu->halted = cpu->nmi_blocked = cpu->nmi_pending = cpu->interrupt_shadow = cpu->debug_shadow = false;
+	cpu->pending_debug = 0;
+	cpu->delivery.active = false;
+	cpu->current = NULL;
+	cpu_update_paging(cpu);
+	cpu_flush_tlb(cpu);
+	cpu_update_mode(cpu);
+}
+
+/* -- making one -- */
+
 struct error *cpu_create(struct physmem *mem, const struct cpu_bus *bus, struct cpu **ret)
 {
 	struct cpu *cpu = alloc_lines(sizeof(*cpu));
@@ -51,84 +124,9 @@ struct error *cpu_create(struct physmem *mem, const struct cpu_bus *bus, struct 
 	cpu->jump_tag = 1 << 16;
 	cpu->a20_mask = UINT64_MAX;
 	cpu->features = CPU_FEATURES_DEFAULT;
-	cpu_reset(cpu, false);
+	reset(cpu);
 	*ret = cpu;
 	return NULL;
-}
-
-void cpu_destroy(struct cpu *cpu)
-{
-	if (!cpu)
-		return;
-	block_cache_destroy(cpu->blocks);
-	isa_destroy((struct isa *)cpu->isa);
-	free(cpu->banks);
-	free(cpu->jump_cache);
-	free(cpu->marks);
-	free(cpu);
-}
-
-/* The segment registers after RESET and INIT: real mode, CS at the top 64 KiB of the first 4 GiB. */
-static void reset_segments(struct cpu *cpu)
-{
-	const struct segment data = {.limit = 0xffff, .attributes = SEGMENT_P | SEGMENT_S | 3};
-	unsigned i;
-
-	for (i = SEG_ES; i <= SEG_GS; i++)
-		cpu->seg[i] = data;
-	cpu->seg[SEG_CS] =
-		(struct segment){.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attributes = SEGMENT_P | SEGMENT_S | 0xb};
-	cpu->seg[SEG_LDTR] = (struct segment){.limit = 0xffff, .attributes = SEGMENT_P | 2};
-	cpu->seg[SEG_TR] = (struct segment){.limit = 0xffff, .attributes = SEGMENT_P | 0xb};
-	cpu->gdtr = cpu->idtr = (struct table_register){.limit = 0xffff};
-}
-
-/* What RESET clears and INIT keeps (SDM vol. 3A table 9-1). */
-static void reset_rest(struct cpu *cpu)
-{
-	memset(cpu->xmm, 0, sizeof(cpu->xmm));
-	memset(&cpu->fpu, 0, sizeof(cpu->fpu));
-	cpu->fpu.control = 0x40;
-	cpu->fpu.valid = 0xff; /* RESET leaves zeroes in the registers, tagged valid */
-	cpu->mxcsr = 0x1f80;
-	cpu->cr0 = 0;
-	cpu->tsc_offset = 0;
-	cpu->pat = 0x0007040600070406;
-	cpu->misc_enable = 1; /* fast strings */
-	cpu->mtrr_def_type = 0;
-	cpu->spec_ctrl = 0;
-}
-
-void cpu_reset(struct cpu *cpu, bool init)
-{
-	uint64_t cache_bits = init ? cpu->cr0 & (CR0_CD | CR0_NW) : CR0_CD | CR0_NW;
-
-	if (!init)
-		reset_rest(cpu);
-	memset(cpu->gpr, 0, sizeof(cpu->gpr));
-	memset(cpu->gpr_tag, 0, sizeof(cpu->gpr_tag));
-	memset(cpu->xmm_tag, 0, sizeof(cpu->xmm_tag));
-	memset(cpu->fpu_tag, 0, sizeof(cpu->fpu_tag));
-	cpu->gpr[RDX] = CPU_SIGNATURE;
-	cpu->rip = 0xfff0;
-	cpu->eflags = 2;
-	flags_set_raw(&cpu->flags, 0);
-	reset_segments(cpu);
-	cpu->cr0 = CR0_ET | cache_bits;
-	cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->efer = 0;
-	memset(cpu->dr, 0, sizeof(cpu->dr));
-	cpu->dr[6] = 0xffff0ff0;
-	cpu->dr[7] = 0x400;
-	cpu->star = cpu->lstar = cpu->cstar = cpu->fmask = cpu->kernel_gs_base = 0;
-	cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
-	cpu->cpl = 0;
-	cpu->halted = cpu->nmi_blocked = cpu->nmi_pending = cpu->interrupt_shadow = cpu->debug_shadow = false;
-	cpu->pending_debug = 0;
-	cpu->delivery.active = false;
-	cpu->current = NULL;
-	cpu_update_paging(cpu);
-	cpu_flush_tlb(cpu);
-	cpu_update_mode(cpu);
 }
 
 /* -- banks of data accesses -- */

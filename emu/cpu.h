@@ -19,6 +19,7 @@
 #include "mmu/physmem.h"
 #include "mmu/tlb.h"
 #include "mmu/walk.h"
+#include "util/embed.h"
 #include "util/error.h"
 
 struct block;
@@ -194,38 +195,39 @@ enum {
 
 #define CPU_REP_UNLIMITED INT64_MAX
 
-struct cpu {
-	/* -- what handlers touch all the time; gpr MUST BE FIRST -- */
+/*
+ * The architectural state, in parts that struct cpu embeds. emu/cpu_state.c saves and restores these parts, so a member that is added to
+ * one of them is saved. If the engine relies on the member's value, cpu_packed_is_sound() must check it. Members that are derived, or that
+ * belong to the engine, stand in struct cpu itself.
+ */
+struct cpu_registers {
 	uint64_t gpr[16];
 	uint64_t zero; /* always 0: the absent base, index or segment base */
 	uint64_t rip;
 	uint64_t bias; /* always CPU_BIAS: lets RIP-relative displacements that outgrow 32 bits when counted from the block's start be
 			  lowered */
-	struct lazy_flags flags;  /* CF PF AF ZF SF OF */
-	int64_t budget;           /* instructions until the deadline; those of the running block count as done */
-	uint64_t ea_mask;         /* of linear addresses: 2^64-1 in 64-bit code, else 2^32-1 */
-	struct tlb *data;         /* bank of plain explicit data accesses at the current privilege */
-	uint64_t stack_mask;      /* of rSP, for implicit stack accesses, if SS is flat and not 16-bit; 0: take the slow paths */
-	uint32_t link_generation; /* block links of another generation are void */
-	uint64_t jump_tag;        /* fetch generation << 16 | mode */
-	struct jump_cache_entry *jump_cache;
-	const struct insn *current; /* the running instruction; set before anything that may fault or ask for the time */
-	uint32_t mode;              /* MODE_* */
-	uint32_t eflags;            /* all but the arithmetic flags; bit 1 set */
+	struct lazy_flags flags; /* CF PF AF ZF SF OF */
+};
+
+struct cpu_segments {
+	uint32_t eflags; /* all but the arithmetic flags; bit 1 set */
 	uint8_t cpl;
 	struct segment seg[SEG_COUNT];
+};
 
+struct cpu_floating {
 	_Alignas(16) union xmm xmm[16];
 	struct fpu fpu;
 	uint32_t mxcsr;
+};
 
-	/* -- tagged execution -- */
-	struct tlb *data_by_tag[2]; /* bank of a data access, by TAG_STACK of its address */
-	tag_t gpr_tag[19];          /* parallel to gpr, zero, rip, bias */
+struct cpu_tags {
+	tag_t gpr_tag[19]; /* parallel to gpr, zero, rip, bias */
 	tag_t xmm_tag[16];
 	tag_t fpu_tag[8];
+};
 
-	/* -- system state -- */
+struct cpu_system {
 	uint64_t cr0, cr2, cr3, cr4, efer;
 	uint64_t dr[8];
 	struct table_register gdtr, idtr;
@@ -235,9 +237,7 @@ struct cpu {
 	uint64_t tsc_offset, tsc_aux, pat, misc_enable;
 	uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_variable[16];
 	uint64_t spec_ctrl;
-	uint64_t pdpte[4];   /* PAE */
-	uint64_t a20_mask;   /* ANDed to every physical address */
-	bool interrupt_line; /* INTR */
+	uint64_t pdpte[4]; /* PAE */
 	bool nmi_pending, nmi_blocked;
 	bool interrupt_shadow; /* the next instruction runs before interrupts are taken (STI, MOV SS, POP SS) */
 	bool debug_shadow;     /* MOV SS / POP SS: debug exceptions wait too */
@@ -251,6 +251,31 @@ struct cpu {
 		uint8_t vector;
 		uint32_t error_code;
 	} delivery;
+};
+
+struct cpu {
+	/* -- what handlers touch all the time; gpr MUST BE FIRST -- */
+	EMBED(cpu_registers, registers);
+	int64_t budget;           /* instructions until the deadline; those of the running block count as done */
+	uint64_t ea_mask;         /* of linear addresses: 2^64-1 in 64-bit code, else 2^32-1 */
+	struct tlb *data;         /* bank of plain explicit data accesses at the current privilege */
+	uint64_t stack_mask;      /* of rSP, for implicit stack accesses, if SS is flat and not 16-bit; 0: take the slow paths */
+	uint32_t link_generation; /* block links of another generation are void */
+	uint64_t jump_tag;        /* fetch generation << 16 | mode */
+	struct jump_cache_entry *jump_cache;
+	const struct insn *current; /* the running instruction; set before anything that may fault or ask for the time */
+	uint32_t mode;              /* MODE_* */
+	EMBED(cpu_segments, segments);
+	EMBED(cpu_floating, floating);
+
+	/* -- tagged execution -- */
+	struct tlb *data_by_tag[2]; /* bank of a data access, by TAG_STACK of its address */
+	EMBED(cpu_tags, tags);
+
+	/* -- system state, and inputs as the devices have them -- */
+	EMBED(cpu_system, system);
+	uint64_t a20_mask;   /* ANDed to every physical address */
+	bool interrupt_line; /* INTR */
 
 	/* -- engine -- */
 	uint64_t deadline; /* instruction count at which budget is 0: now = deadline - budget (- current->left inside a block) */
@@ -297,8 +322,6 @@ _Static_assert(offsetof(struct cpu, gpr) == 0, "operand offsets double as tag in
 /* Creates a CPU on mem, which must outlive it. The CPU is in its state after RESET (SDM vol. 3A 9.1.1). */
 struct error *cpu_create(struct physmem *mem, const struct cpu_bus *bus, struct cpu **ret);
 void cpu_destroy(struct cpu *cpu);
-/* RESET (init = false) or INIT. */
-void cpu_reset(struct cpu *cpu, bool init);
 
 /*
  * Runs until the instruction count is `until` (CPU_EXIT_DEADLINE) or something else ends the run. Takes interrupts.

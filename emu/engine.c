@@ -14,9 +14,9 @@
 
 #include "emu/access.h"
 #include "emu/block.h"
-#include "emu/client.h"
+#include "emu/breakpoint.h"
 #include "emu/chain.h"
-#include "emu/debug.h"
+#include "emu/client.h"
 #include "emu/mark.h"
 #include "emu/paging.h"
 #include "emu/segment.h"
@@ -254,7 +254,7 @@ static bool take_events(struct cpu *cpu)
 /* Whether anything but plain execution may be called for. */
 static bool events_possible(const struct cpu *cpu)
 {
-	return cpu->pending_debug || cpu->nmi_pending || cpu->interrupt_line || cpu->halted || cpu->delivery.active;
+	return cpu->pending_debug || (cpu->nmi_pending | cpu->interrupt_line | cpu->halted | cpu->delivery.active);
 }
 
 /* Whether the next instruction must run alone. */
@@ -352,13 +352,14 @@ static enum cpu_exit run(struct cpu *cpu, uint64_t until, jmp_buf here)
 	}
 }
 
-void cpu_enter_host(struct cpu *cpu)
+/* Guest arithmetic on the host's x87 and SSE units: from enter to leave the host's control words are the guest's. */
+static void enter_host(struct cpu *cpu)
 {
 	x87_host_enter(cpu);
 	sse_host_enter(cpu);
 }
 
-void cpu_leave_host(struct cpu *cpu)
+static void leave_host(struct cpu *cpu)
 {
 	sse_host_leave(cpu);
 	x87_host_leave(cpu);
@@ -367,13 +368,13 @@ void cpu_leave_host(struct cpu *cpu)
 uint64_t cpu_begin_callback(struct cpu *cpu)
 {
 	cpu->current = NULL;
-	cpu_leave_host(cpu);
+	leave_host(cpu);
 	return cpu->deadline;
 }
 
 void cpu_end_callback(struct cpu *cpu, uint64_t deadline)
 {
-	cpu_enter_host(cpu);
+	enter_host(cpu);
 	cpu->budget += (int64_t)(deadline - cpu->deadline);
 	cpu->deadline = deadline;
 }
@@ -386,9 +387,9 @@ enum cpu_exit cpu_run(struct cpu *cpu, uint64_t until)
 	cpu->unwind = &here;
 	set_deadline(cpu, until);
 	mark_resume(cpu);
-	cpu_enter_host(cpu);
+	enter_host(cpu);
 	exit = run(cpu, until, here);
-	cpu_leave_host(cpu);
+	leave_host(cpu);
 	cpu->unwind = outer;
 	return exit;
 }

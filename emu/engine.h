@@ -58,13 +58,6 @@ enum cpu_exit cpu_call(struct cpu *cpu, uint64_t function, uint64_t stack_top, u
 		       uint64_t *ret_value);
 
 /*
- * Guest arithmetic runs on the host's x87 and SSE units: from enter to leave, the host's control words are the guest's. cpu_run() does
- * this, and gives the host its own words back around callbacks.
- */
-void cpu_enter_host(struct cpu *cpu);
-void cpu_leave_host(struct cpu *cpu);
-
-/*
  * To be called around callbacks from the run loop, between instructions only. Between the two calls a callback may look at everything and
  * run the CPU itself. cpu_end_callback() takes what cpu_begin_callback() returned.
  */

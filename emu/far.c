@@ -7,7 +7,6 @@
 #include "emu/far.h"
 
 #include "emu/frame.h"
-#include "emu/system.h"
 #include "emu/task.h"
 
 void far_enter(struct cpu *cpu, const struct segment *code, uint64_t rip)

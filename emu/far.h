@@ -1,10 +1,20 @@
 /*
- * What RET and IRET have in common: the steps of a return (SDM vol. 2, RET and IRET, "RETURN-TO-OUTER-PRIVILEGE-LEVEL").
+ * Far control transfers: JMP, CALL, RET and IRET. Each raises what the instruction raises, in the SDM's order (vol. 2), before it changes
+ * anything.
  */
 #ifndef XRAY86_EMU_FAR_H
 #define XRAY86_EMU_FAR_H
 
 #include "emu/frame.h"
+
+/* next: the return address */
+void far_jump(struct cpu *cpu, uint16_t selector, uint64_t offset, uint64_t next);
+void far_call(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned size, uint64_t next);
+void far_return(struct cpu *cpu, unsigned size, unsigned release);
+/* IRET: emu/iret.c */
+void interrupt_return(struct cpu *cpu, unsigned size, uint64_t next);
+
+/* -- steps that RET and IRET have in common (SDM vol. 2, RET and IRET, "RETURN-TO-OUTER-PRIVILEGE-LEVEL") -- */
 
 /* Commits CS (and CPL, its RPL) and rip. */
 void far_enter(struct cpu *cpu, const struct segment *code, uint64_t rip);

@@ -7,7 +7,7 @@
  */
 #include "emu/interrupt.h"
 
-#include "emu/debug.h"
+#include "emu/breakpoint.h"
 #include "emu/frame.h"
 #include "emu/task.h"
 

@@ -2,9 +2,10 @@
  * Instructions whose right to exist depends on EFLAGS.IOPL: CLI, STI, PUSHF and POPF, with the virtual interrupt flag of VME and PVI
  * (SDM vol. 1 3.4.3, 19.5.1; vol. 3A 20.3, 20.4); and port I/O with the TSS's permission bitmap (vol. 1 19.5.2).
  */
+#include "emu/iopl.h"
+
+#include "emu/breakpoint.h"
 #include "emu/client.h"
-#include "emu/debug.h"
-#include "emu/system.h"
 
 static unsigned iopl(const struct cpu *cpu)
 {

@@ -3,7 +3,6 @@
  * privilege, to a V86 task, back from a nested task, and IA-32e mode.
  */
 #include "emu/far.h"
-#include "emu/system.h"
 #include "emu/task.h"
 
 enum {

@@ -482,7 +482,8 @@ static handler_fn *choose_handler(const struct lowering *lowering, const struct 
 	return found ? found : find_impl(&lowering->impls[engine], op, form, size, false);
 }
 
-handler_fn *lower_handler(const struct lowering *lowering, const struct lowered *lowered, uint32_t mode)
+/* The handler, for the flags knowledge in *lowered. Never NULL: what cannot be executed raises. */
+static handler_fn *handler_of(const struct lowering *lowering, const struct lowered *lowered, uint32_t mode)
 {
 	handler_fn *handler = choose_handler(lowering, lowered, mode);
 
@@ -574,6 +575,6 @@ void lower_block(const struct lowering *lowering, struct lowered *lowered, unsig
 	find_producers(lowered, count);
 	for (i = 0; i < count; i++) {
 		out[i] = lowered[i].insn;
-		out[i].execute = lower_handler(lowering, &lowered[i], mode);
+		out[i].execute = handler_of(lowering, &lowered[i], mode);
 	}
 }

@@ -20,8 +20,8 @@
 #include "emu/cpu.h"
 #include "emu/dev/acpi.h"
 #include "emu/dev/console.h"
-#include "emu/dev/control.h"
-#include "emu/dev/debug.h"
+#include "emu/dev/control_ports.h"
+#include "emu/dev/debug_ports.h"
 #include "emu/dev/device.h"
 #include "emu/dev/fw_cfg.h"
 #include "emu/dev/hypercall.h"
@@ -65,38 +65,33 @@ enum machine_stop {
 
 enum { MACHINE_PORT_RANGES = 32 };
 
+/* The members of struct machine itself that change while the guest runs. machine_state.c saves them with the devices' states. */
+struct machine_core {
+	bool pic_intr; /* INTR of the 8259s */
+	bool a20;
+	uint64_t next_poll; /* when to look at the console's input */
+	uint64_t idle;      /* the part of the instruction count that was skipped while halted */
+};
+
 struct machine {
 	struct physmem mem;
 	struct cpu *cpu;
 	uint64_t low_end, high_end; /* end of RAM below 4 GiB; above (4 GiB if there is none there) */
 	uint64_t acpi_rsdp;         /* where the ACPI tables' root is, or 0 */
 
-	struct uart uart;
-	struct pic pic;
-	struct pit pit;
-	struct rtc rtc;
-	struct i8042 i8042;
-	struct lapic lapic;
-	struct ioapic ioapic;
-	struct acpi_pm acpi_pm;
-	struct control_ports control;
-	struct debug_ports debug;
-	struct fw_cfg fw_cfg;
+#define DEVICE(type, name) struct type name;
+#include "emu/dev/devices.def"
+#undef DEVICE
 	struct hypercall_port hypercall; /* without a `call`; set one before the machine runs, if the guest is to have the port */
-	struct testdev testdev;
 	struct system_control system;
 	struct port_range port[MACHINE_PORT_RANGES];
 	unsigned port_ranges;
 	uint64_t lapic_at; /* where its MMIO page is mapped, or NO_EVENT */
-	bool pic_intr;     /* INTR of the 8259s */
-	bool a20;
-
 	const struct console *console;
 	bool console_eof;
-	uint64_t next_poll; /* when to look at the console's input */
+	EMBED(machine_core, core);
 
 	uint64_t run_until; /* the running cpu_run() comes back at this instruction */
-	uint64_t idle;      /* the part of the instruction count that was skipped while halted */
 	enum machine_stop stop;
 	uint32_t exit_code;
 	enum cpu_exit cpu_exit;

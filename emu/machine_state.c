@@ -1,8 +1,8 @@
 /*
  * Saving and loading a machine: machine_state.h.
  *
- * Devices hold their wiring (callbacks, lines, clocks) first and what the guest can change behind it: the latter, as ranges of struct
- * machine, is what is saved. The wiring is made anew with the machine.
+ * What the guest can change of a device is a struct of its own (emu/dev/devices.def): that is what is saved. The wiring (callbacks, lines,
+ * clocks) is made anew with the machine.
  */
 #include "emu/machine_state.h"
 
@@ -10,37 +10,13 @@
 
 #include "emu/engine.h"
 
-#define BEHIND(device, type, first)                                                                                                        \
-	{                                                                                                                                  \
-		offsetof(struct machine, device) + offsetof(struct type, first), sizeof(struct type) - offsetof(struct type, first)        \
-	}
-#define MEMBER(member)                                                                                                                     \
-	{                                                                                                                                  \
-		offsetof(struct machine, member), sizeof(((struct machine *)0)->member)                                                    \
-	}
-
-static const struct range {
-	size_t offset, size;
-} ranges[] = {
-	BEHIND(uart, uart, fifo),
-	BEHIND(pic, pic, chip),
-	BEHIND(pit, pit, counter),
-	BEHIND(rtc, rtc, index),
-	BEHIND(i8042, i8042, config),
-	BEHIND(lapic, lapic, base),
-	BEHIND(ioapic, ioapic, index),
-	BEHIND(acpi_pm, acpi_pm, status),
-	BEHIND(control, control_ports, reset_control),
-	BEHIND(debug, debug_ports, post_code),
-	MEMBER(fw_cfg),
-	MEMBER(testdev.latch),
-	MEMBER(pic_intr),
-	MEMBER(a20),
-	MEMBER(next_poll),
-	MEMBER(idle),
+/* The state of the devices and of struct machine itself. Memory, the CPU's state and struct rest are apart. */
+struct devices {
+#define DEVICE(type, name) struct type##_state name;
+#include "emu/dev/devices.def"
+#undef DEVICE
+	struct machine_core core;
 };
-
-enum { RANGES = sizeof(ranges) / sizeof(ranges[0]) };
 
 /* What stands outside of struct machine and the CPU's own state. */
 struct rest {
@@ -50,33 +26,37 @@ struct rest {
 
 size_t machine_state_size(void)
 {
-	size_t size = sizeof(struct rest) + cpu_packed_size();
+	return sizeof(struct rest) + cpu_packed_size() + sizeof(struct devices);
+}
 
-	for (unsigned i = 0; i < RANGES; i++)
-		size += ranges[i].size;
-	return size;
+static void get_devices(const struct machine *machine, struct devices *ret)
+{
+	memset(ret, 0, sizeof(*ret)); /* the paddings, which go into files */
+#define DEVICE(type, name) ret->name = machine->name.state;
+#include "emu/dev/devices.def"
+#undef DEVICE
+	ret->core = machine->core;
+}
+
+static void set_devices(struct machine *machine, const struct devices *devices)
+{
+#define DEVICE(type, name) machine->name.state = devices->name;
+#include "emu/dev/devices.def"
+#undef DEVICE
+	machine->core = devices->core;
 }
 
 void machine_state_save(const struct machine *machine, uint8_t *to)
 {
-	const struct rest rest = {cpu_instructions(machine->cpu), machine->cpu->interrupt_line};
+	struct rest rest = {0};
+	struct devices devices;
 
+	rest.instructions = cpu_instructions(machine->cpu);
+	rest.interrupt_line = machine->cpu->interrupt_line;
+	get_devices(machine, &devices);
 	memcpy(to, &rest, sizeof(rest));
-	to += sizeof(rest);
-	cpu_pack(machine->cpu, to);
-	to += cpu_packed_size();
-	for (unsigned i = 0; i < RANGES; i++) {
-		memcpy(to, (const uint8_t *)machine + ranges[i].offset, ranges[i].size);
-		to += ranges[i].size;
-	}
-}
-
-static void unpack_devices(struct machine *machine, const uint8_t *from)
-{
-	for (unsigned i = 0; i < RANGES; i++) {
-		memcpy((uint8_t *)machine + ranges[i].offset, from, ranges[i].size);
-		from += ranges[i].size;
-	}
+	cpu_pack(machine->cpu, to + sizeof(rest));
+	memcpy(to + sizeof(rest) + cpu_packed_size(), &devices, sizeof(devices));
 }
 
 /* Half of all times are left to the future, so that sums with them do not wrap. */
@@ -90,25 +70,27 @@ static bool devices_are_sound(const struct machine *machine)
 }
 
 /* The wiring of the machine itself stands in the copy, for what is saved of it to be looked at. */
-static bool is_sound(const struct machine *machine, const struct rest *rest, const uint8_t *cpu, const uint8_t *devices)
+static bool is_sound(const struct machine *machine, const struct rest *rest, const uint8_t *cpu, const struct devices *devices)
 {
 	struct machine copy = *machine;
 
-	unpack_devices(&copy, devices);
+	set_devices(&copy, devices);
 	return is_bool(&rest->interrupt_line) && rest->instructions <= LATEST && copy.idle <= rest->instructions &&
-	       devices_are_sound(&copy) && copy.lapic.maxphyaddr_mask == machine->lapic.maxphyaddr_mask && cpu_packed_is_sound(cpu);
+	       devices_are_sound(&copy) && cpu_packed_is_sound(cpu);
 }
 
 bool machine_state_load(struct machine *machine, const uint8_t *from)
 {
-	const uint8_t *cpu = from + sizeof(struct rest), *devices = cpu + cpu_packed_size();
+	const uint8_t *cpu = from + sizeof(struct rest);
+	struct devices devices;
 	struct rest rest;
 
 	memcpy(&rest, from, sizeof(rest));
-	if (!is_sound(machine, &rest, cpu, devices))
+	memcpy(&devices, cpu + cpu_packed_size(), sizeof(devices));
+	if (!is_sound(machine, &rest, cpu, &devices))
 		return false;
 	cpu_unpack(machine->cpu, cpu);
-	unpack_devices(machine, devices);
+	set_devices(machine, &devices);
 	cpu_skip_time(machine->cpu, rest.instructions - cpu_instructions(machine->cpu));
 	cpu_set_a20(machine->cpu, machine->a20);
 	cpu_set_interrupt_line(machine->cpu, rest.interrupt_line);

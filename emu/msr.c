@@ -1,9 +1,12 @@
 /*
  * Model-specific registers as a table (SDM vol. 4). What is not in it raises #GP, as on hardware.
  */
+#include "emu/msr.h"
+
 #include "emu/client.h"
+#include "emu/control_registers.h"
 #include "emu/cpuid.h"
-#include "emu/system.h"
+#include "emu/protection.h"
 
 struct msr;
 /* Both return false for #GP. */
@@ -104,6 +107,11 @@ static bool write_bus(struct cpu *cpu, const struct msr *msr, uint32_t index, ui
 }
 
 /* -- single registers -- */
+
+static uint64_t time_stamp(const struct cpu *cpu)
+{
+	return cpu_instructions(cpu) + cpu->tsc_offset;
+}
 
 static bool read_tsc(struct cpu *cpu, const struct msr *msr, uint32_t index, uint64_t *ret)
 {
@@ -268,11 +276,6 @@ void msr_write(struct cpu *cpu, uint32_t index, uint64_t value)
 }
 
 /* -- time -- */
-
-uint64_t time_stamp(const struct cpu *cpu)
-{
-	return cpu_instructions(cpu) + cpu->tsc_offset;
-}
 
 uint64_t read_time_stamp(struct cpu *cpu)
 {

@@ -11,7 +11,8 @@ static bool read_entry(void *opaque, uint64_t paddr, unsigned size, uint64_t *re
 	return physmem_copy_out(cpu->mem, paddr & cpu->a20_mask, ret, size);
 }
 
-bool cpu_peek_translate(const struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
+/* Where linear is in physical memory; false: nowhere. */
+static bool translate(const struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
 {
 	const struct walk_memory memory = {.opaque = (void *)(uintptr_t)cpu, .read = read_entry};
 	const struct walk_request request = {.linear = linear, .access = ACCESS_READ, .smap_override = true};
@@ -41,7 +42,7 @@ size_t cpu_peek(const struct cpu *cpu, uint64_t linear, void *to, size_t size)
 		uint64_t at = (linear + done) & cpu->ea_mask;
 
 		n = in_page(at, size - done);
-		if (!cpu_peek_translate(cpu, at, &paddr) || !physmem_copy_out(cpu->mem, paddr, (uint8_t *)to + done, n))
+		if (!translate(cpu, at, &paddr) || !physmem_copy_out(cpu->mem, paddr, (uint8_t *)to + done, n))
 			break;
 	}
 	return done;
@@ -52,12 +53,12 @@ bool cpu_poke(struct cpu *cpu, uint64_t linear, const void *from, size_t size)
 	uint64_t paddr;
 
 	for (size_t done = 0; done < size; done += in_page(linear + done, size - done)) {
-		if (!cpu_peek_translate(cpu, (linear + done) & cpu->ea_mask, &paddr) || !physmem_host(cpu->mem, paddr, true, true))
+		if (!translate(cpu, (linear + done) & cpu->ea_mask, &paddr) || !physmem_host(cpu->mem, paddr, true, true))
 			return false;
 	}
 	for (size_t done = 0, n; done < size; done += n) {
 		n = in_page(linear + done, size - done);
-		cpu_peek_translate(cpu, (linear + done) & cpu->ea_mask, &paddr);
+		translate(cpu, (linear + done) & cpu->ea_mask, &paddr);
 		physmem_copy_in(cpu->mem, paddr, (const uint8_t *)from + done, n);
 	}
 	return true;

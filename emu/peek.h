@@ -14,7 +14,4 @@ bool cpu_poke(struct cpu *cpu, uint64_t linear, const void *from, size_t size);
 /* Reads a little-endian number of up to 8 bytes. Returns false if some of it is not there. */
 bool cpu_peek_word(const struct cpu *cpu, uint64_t linear, unsigned size, uint64_t *ret);
 
-/* The physical address of linear, under the same conditions. Returns false if there is none. */
-bool cpu_peek_translate(const struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr);
-
 #endif

@@ -156,7 +156,8 @@ struct segment segment_v86(uint16_t selector)
 	};
 }
 
-struct segment data_prepare(struct cpu *cpu, uint16_t selector, unsigned cpl)
+/* DS, ES, FS, GS in protected mode at the privilege cpl; a null selector gives an unusable segment. */
+static struct segment data_prepare(struct cpu *cpu, uint16_t selector, unsigned cpl)
 {
 	struct descriptor d;
 	uint16_t attributes;

@@ -129,8 +129,6 @@ uint64_t segment_linear(struct cpu *cpu, enum segment_index index, uint64_t offs
 struct segment segment_real(const struct cpu *cpu, enum segment_index index, uint16_t selector);
 struct segment segment_v86(uint16_t selector);
 
-/* DS, ES, FS, GS in protected mode at the privilege cpl; a null selector gives an unusable segment. */
-struct segment data_prepare(struct cpu *cpu, uint16_t selector, unsigned cpl);
 /*
  * A stack segment for privilege cpl. A bad one raises `vector`: #GP for MOV SS and returns, #TS for a stack that a TSS names. A segment
  * that is not present always raises #SS. A null selector is refused, so the caller tests where 64-bit mode allows one.

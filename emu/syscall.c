@@ -2,8 +2,10 @@
  * Fast system calls: SYSCALL/SYSRET and SYSENTER/SYSEXIT (SDM vol. 2; vol. 3A 5.8.7, 5.8.8). As on Intel processors: SYSCALL and
  * SYSRET in 64-bit mode only, and SYSRET with a non-canonical RCX faults while still at CPL 0.
  */
-#include "emu/debug.h"
-#include "emu/system.h"
+#include "emu/syscall.h"
+
+#include "emu/breakpoint.h"
+#include "emu/protection.h"
 
 /* Flat segments whose hidden parts come from no descriptor. */
 static struct segment flat_code(uint16_t selector, unsigned cpl, bool code64)

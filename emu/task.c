@@ -7,9 +7,9 @@
  */
 #include "emu/task.h"
 
-#include "emu/debug.h"
+#include "emu/breakpoint.h"
+#include "emu/control_registers.h"
 #include "emu/frame.h"
-#include "emu/system.h"
 
 /* Where things stand in a TSS of either size (SDM vol. 3A figures 7-2 and 7-10). */
 struct tss_layout {
@@ -170,7 +170,7 @@ static void load_task_code(struct cpu *cpu, uint16_t selector, unsigned ext)
 	cpu->seg[SEG_CS] = code_prepare(cpu, &d, rpl, ext);
 }
 
-/* As data_prepare(), with #TS in place of #GP. */
+/* As segment_prepare() for a data segment, with #TS in place of #GP. */
 static void load_task_data(struct cpu *cpu, enum segment_index index, uint16_t selector, unsigned ext)
 {
 	struct descriptor d;

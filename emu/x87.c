@@ -15,7 +15,8 @@ static void update_summary(struct fpu *fpu)
 		fpu->status |= X87_ES | X87_B;
 }
 
-void x87_set_status_word(struct cpu *cpu, uint16_t status)
+/* Keeps ES and B right, and forgets the host's exception flags. */
+static void set_status_word(struct cpu *cpu, uint16_t status)
 {
 	x87_host_forget(cpu);
 	cpu->fpu.top = status >> X87_TOP_SHIFT & 7;
@@ -61,7 +62,8 @@ static enum x87_tag classify(const struct fpu_register *reg)
 	return exponent == 0 || exponent == 0x7fff || !(reg->significand >> 63) ? TAG_SPECIAL : TAG_VALID;
 }
 
-uint16_t x87_tag_word(const struct fpu *fpu)
+/* The full tag word, two bits a physical register (SDM vol. 1, 8.1.7). */
+static uint16_t tag_word(const struct fpu *fpu)
 {
 	uint16_t tags = 0;
 	unsigned i;
@@ -147,7 +149,7 @@ unsigned x87_store_environment(const struct cpu *cpu, uint8_t *image, bool wide)
 	memset(image, 0xff, 7 * step); /* so the reserved halves read, on all CPUs of this century */
 	put(image, fpu->control, 2);
 	put(image + step, x87_status_word(fpu), 2);
-	put(image + 2 * step, x87_tag_word(fpu), 2);
+	put(image + 2 * step, tag_word(fpu), 2);
 	if (cpu_protected(cpu))
 		store_pointers(fpu, image, step);
 	else
@@ -160,7 +162,7 @@ void x87_load_environment(struct cpu *cpu, const uint8_t *image, bool wide)
 	unsigned step = wide ? 4 : 2;
 
 	x87_set_control_word(cpu, get(image, 2));
-	x87_set_status_word(cpu, get(image + step, 2));
+	set_status_word(cpu, get(image + step, 2));
 	x87_set_tag_word(&cpu->fpu, get(image + 2 * step, 2));
 	if (cpu_protected(cpu))
 		load_pointers(&cpu->fpu, image, step);
@@ -217,7 +219,7 @@ void x87_fxrstor_image(struct cpu *cpu, const uint8_t *image, bool rex_w)
 	unsigned i;
 
 	x87_set_control_word(cpu, get(image, 2));
-	x87_set_status_word(cpu, get(image + 2, 2));
+	set_status_word(cpu, get(image + 2, 2));
 	fpu->valid = image[4];
 	fpu->opcode = get(image + 6, 2) & 0x7ff;
 	fpu->fip = get(image + 8, rex_w ? 8 : 4);

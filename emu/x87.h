@@ -62,14 +62,11 @@ static inline uint16_t x87_status_word(const struct fpu *fpu)
 {
 	return fpu->status | fpu->top << X87_TOP_SHIFT;
 }
-/* Both setters keep ES and B right, and make the host forget its exception flags. */
-void x87_set_status_word(struct cpu *cpu, uint16_t status);
+/* Keeps ES and B right. */
 void x87_set_control_word(struct cpu *cpu, uint16_t control);
 /* FNCLEX. */
 void x87_clear_exceptions(struct cpu *cpu);
-
-/* The full tag word, two bits a physical register (SDM vol. 1, 8.1.7). */
-uint16_t x87_tag_word(const struct fpu *fpu);
+/* From the full tag word, two bits a physical register (SDM vol. 1, 8.1.7). */
 void x87_set_tag_word(struct fpu *fpu, uint16_t tags);
 
 /* Waiting x87 instructions and all MMX ones begin with this. Raises #MF if an unmasked exception is pending. cpu->current must be set. */

@@ -11,12 +11,17 @@
 
 enum { ACPI_PORT = 0x600, ACPI_PORTS = 12, ACPI_SCI = 9, PM_TIMER_HZ = 3579545 };
 
+/* What the guest can change. */
+struct acpi_pm_state {
+	uint16_t status, enable, control;
+	uint64_t seen; /* status has the timer carries up to this time */
+};
+
 struct acpi_pm {
 	struct guest_clock clock;
 	struct irq_line sci;
 	const struct system_control *system;
-	uint16_t status, enable, control;
-	uint64_t seen; /* status has the timer carries up to this time */
+	EMBED(acpi_pm_state, state);
 };
 
 extern const struct port_ops acpi_port_ops; /* not wide */

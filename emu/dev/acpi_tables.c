@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "emu/dev/checksum.h"
 #include "emu/dev/ioapic.h"
 #include "emu/dev/lapic.h"
 
@@ -115,16 +116,6 @@ enum { MADT_CPU, MADT_IOAPIC, MADT_OVERRIDE, MADT_LAPIC_NMI = 4, MADT_PCAT_COMPA
 
 /* DSDT: Name (_S5, Package (4) {5, 5, 0, 0}): how to power off (7.4.2). */
 static const uint8_t dsdt_code[] = {0x08, '_', 'S', '5', '_', 0x12, 0x08, 0x04, 0x0a, 0x05, 0x0a, 0x05, 0x00, 0x00};
-
-static uint8_t checksum(const void *data, size_t size)
-{
-	const uint8_t *byte = data;
-	uint8_t sum = 0;
-
-	while (size--)
-		sum -= *byte++;
-	return sum;
-}
 
 /* Completes the table whose contents stand behind its header. */
 static void finish(void *table, const char *signature, uint8_t revision, size_t size)

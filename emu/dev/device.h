@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/embed.h"
+
 #define NO_EVENT UINT64_MAX
 #define NANOSECONDS 1000000000u
 

@@ -6,6 +6,7 @@
 
 #include "emu/cpuid.h"
 #include "emu/dev/acpi.h"
+#include "emu/dev/checksum.h"
 #include "emu/dev/ioapic.h"
 #include "emu/dev/lapic.h"
 
@@ -100,16 +101,6 @@ struct __attribute__((packed)) mp_table {
 };
 enum { MP_ENTRIES = 3 + 1 + ISA_IRQS - 1 + 2, AT_TABLE = 0x10 };
 _Static_assert(AT_TABLE + sizeof(struct mp_table) <= MP_TABLES_SIZE, "MP tables fit");
-
-static uint8_t checksum(const void *data, size_t size)
-{
-	const uint8_t *byte = data;
-	uint8_t sum = 0;
-
-	while (size--)
-		sum -= *byte++;
-	return sum;
-}
 
 void firmware_build_mp_tables(uint8_t area[MP_TABLES_SIZE], uint32_t address)
 {

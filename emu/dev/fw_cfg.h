@@ -7,10 +7,15 @@
 
 #include "emu/dev/device.h"
 
-struct fw_cfg {
-	uint64_t ram_size;
+/* What the guest can change. */
+struct fw_cfg_state {
 	uint16_t selector;
 	unsigned offset;
+};
+
+struct fw_cfg {
+	uint64_t ram_size;
+	EMBED(fw_cfg_state, state);
 };
 
 extern const struct port_ops fw_cfg_port_ops; /* 510h-511h; wide */

@@ -1,13 +1,13 @@
 /*
  * The xray86 port: through it a program in the guest talks to the owner of the machine. An OUT of 32 bits is a call, and its value is the
- * call's number. The two have agreed where the arguments are. An IN tells that the port is there.
+ * call's number. The two have agreed where the arguments are.
  */
 #ifndef XRAY86_EMU_DEV_HYPERCALL_H
 #define XRAY86_EMU_DEV_HYPERCALL_H
 
 #include "emu/dev/device.h"
 
-enum { PORT_HYPERCALL = 0x7886, HYPERCALL_SIGNATURE = 0x36387278 /* "xr86" */ };
+enum { PORT_HYPERCALL = 0x7886 };
 
 struct hypercall_port {
 	void *opaque;

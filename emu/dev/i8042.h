@@ -8,14 +8,19 @@
 
 #include "emu/dev/device.h"
 
-struct i8042 {
-	struct irq_line keyboard_irq, aux_irq;
-	const struct system_control *system;
+/* What the guest can change. */
+struct i8042_state {
 	uint8_t config; /* "command byte" */
 	uint8_t status;
 	uint8_t data;    /* output buffer */
 	uint8_t command; /* waits for its data byte; 0: none */
 	bool data_irq;   /* the output buffer is device data: it interrupts */
+};
+
+struct i8042 {
+	struct irq_line keyboard_irq, aux_irq;
+	const struct system_control *system;
+	EMBED(i8042_state, state);
 };
 
 extern const struct port_ops i8042_port_ops; /* 60h, 64h; not wide */

@@ -19,12 +19,17 @@ struct ioapic_host {
 	void (*changed)(void *opaque); /* ioapic_accepts_extint() may give something else now */
 };
 
-struct ioapic {
-	struct ioapic_host host;
+/* What the guest can change. */
+struct ioapic_state {
 	uint8_t index;
 	uint8_t id;
 	uint32_t lines; /* levels of the inputs */
 	uint64_t entry[IOAPIC_INPUTS];
+};
+
+struct ioapic {
+	struct ioapic_host host;
+	EMBED(ioapic_state, state);
 };
 
 extern const struct mmio_ops ioapic_mmio_ops;

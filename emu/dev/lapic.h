@@ -47,11 +47,9 @@ struct lapic_host {
 
 enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
 
-struct lapic {
-	struct guest_clock clock;
-	struct lapic_host host;
-	uint64_t base;            /* IA32_APIC_BASE */
-	uint64_t maxphyaddr_mask; /* reserved bits of it */
+/* What the guest can change. */
+struct lapic_state {
+	uint64_t base; /* IA32_APIC_BASE */
 	uint32_t id;
 	uint32_t tpr, ldr, dfr, svr;
 	uint32_t isr[8], tmr[8], irr[8];
@@ -62,6 +60,13 @@ struct lapic {
 	uint32_t timer_initial, timer_divide;
 	uint64_t timer_deadline; /* guest time at which it reaches 0, or NO_EVENT */
 	uint64_t tsc_deadline;   /* 0: disarmed */
+};
+
+struct lapic {
+	struct guest_clock clock;
+	struct lapic_host host;
+	uint64_t maxphyaddr_mask; /* reserved bits of IA32_APIC_BASE */
+	EMBED(lapic_state, state);
 };
 
 extern const struct mmio_ops lapic_mmio_ops;

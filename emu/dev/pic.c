@@ -52,12 +52,7 @@ static void set_input(struct pic_chip *chip, unsigned input, bool level)
 static void update(struct pic *pic)
 {
 	set_input(&pic->chip[0], CASCADE, pending(&pic->chip[1]) != NO_INPUT);
-	irq_set(&pic->output, pic_output(pic));
-}
-
-bool pic_output(const struct pic *pic)
-{
-	return pending(&pic->chip[0]) != NO_INPUT;
+	irq_set(&pic->output, pending(&pic->chip[0]) != NO_INPUT);
 }
 
 void pic_set_irq(struct pic *pic, unsigned irq, bool level)

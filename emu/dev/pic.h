@@ -24,9 +24,14 @@ struct pic_chip {
 	bool slave;
 };
 
+/* What the guest can change. */
+struct pic_state {
+	struct pic_chip chip[2];
+};
+
 struct pic {
 	struct irq_line output; /* INTR */
-	struct pic_chip chip[2];
+	EMBED(pic_state, state);
 };
 
 extern const struct port_ops pic_port_ops; /* 20h-21h, A0h-A1h, 4D0h-4D1h; not wide */
@@ -36,7 +41,6 @@ void pic_init(struct pic *pic, struct irq_line output);
 bool pic_is_sound(const struct pic *pic);
 /* irq: 0..15. 2 is the cascade, and ignored. */
 void pic_set_irq(struct pic *pic, unsigned irq, bool level);
-bool pic_output(const struct pic *pic);
 /* The two INTA cycles: the vector. */
 uint8_t pic_acknowledge(struct pic *pic);
 

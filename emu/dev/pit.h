@@ -30,11 +30,16 @@ struct pit_counter {
 	uint16_t count_latch;
 };
 
+/* What the guest can change. */
+struct pit_state {
+	struct pit_counter counter[PIT_COUNTERS];
+	bool speaker; /* port 61h bit 1 */
+};
+
 struct pit {
 	struct guest_clock clock;
 	struct irq_line irq;
-	struct pit_counter counter[PIT_COUNTERS];
-	bool speaker; /* port 61h bit 1 */
+	EMBED(pit_state, state);
 };
 
 extern const struct port_ops pit_port_ops;    /* 40h-43h; not wide */

@@ -11,14 +11,19 @@
 
 #define RTC_DEFAULT_EPOCH 1767225600 /* 2026-01-01 00:00:00 UTC */
 
-struct rtc {
-	struct guest_clock clock;
-	struct irq_line irq;
+/* What the guest can change. */
+struct rtc_state {
 	uint8_t index;
 	uint8_t ram[128];
 	int64_t seconds; /* since 1970, at guest time `base` ... */
 	uint64_t base;   /* ... where a second begins */
 	uint64_t seen;   /* register C has the events up to this time */
+};
+
+struct rtc {
+	struct guest_clock clock;
+	struct irq_line irq;
+	EMBED(rtc_state, state);
 };
 
 extern const struct port_ops rtc_port_ops; /* 70h-71h; not wide */

@@ -12,9 +12,14 @@ enum { TESTDEV_LATCH = 0xe0, TESTDEV_FLUSH = 0xe4, TESTDEV_LINES = 0x2000, TESTD
 #define TESTDEV_MEMORY 0xff000000u
 enum { TESTDEV_MEMORY_SIZE = 1 << 16 };
 
-struct testdev {
+/* What the guest can change. */
+struct testdev_state {
 	uint8_t latch[4];
+};
+
+struct testdev {
 	struct irq_line irq; /* of line 0 */
+	EMBED(testdev_state, state);
 };
 
 extern const struct port_ops testdev_latch_ops; /* 8 ports with the flush one's; not wide */

@@ -12,17 +12,22 @@
 
 enum { UART_FIFO_SIZE = 16 };
 
-struct uart {
-	struct irq_line irq;
-	const struct console *console; /* NULL: output vanishes */
+/* What the guest can change. */
+struct uart_state {
 	uint8_t fifo[UART_FIFO_SIZE];
 	unsigned fifo_head, fifo_count;
 	uint8_t ier, fcr, lcr, mcr, scr;
 	uint8_t line_errors; /* OE of LSR */
 	uint8_t msr_delta;
 	uint8_t dll, dlm;
-	bool handshake;    /* the other side sends only while RTS is raised (CRTSCTS); set by the owner after uart_init() */
 	bool thre_pending; /* the transmitter-empty interrupt has not been seen yet */
+};
+
+struct uart {
+	struct irq_line irq;
+	const struct console *console; /* NULL: output vanishes */
+	bool handshake;                /* the other side sends only while RTS is raised (CRTSCTS); set by the owner after uart_init() */
+	EMBED(uart_state, state);
 };
 
 extern const struct port_ops uart_port_ops; /* 8 ports; not wide */

@@ -36,14 +36,6 @@
 	X(PSLLW, "psllw") X(PSLLD, "pslld") X(PSLLQ, "psllq") X(PSRLW, "psrlw") X(PSRLD, "psrld") X(PSRLQ, "psrlq")   \
 	X(PSRAW, "psraw") X(PSRAD, "psrad")
 
-/* A register and itself make zero, or all ones. */
-#define ZERO_IDIOM(X)                                                           \
-	X(PXOR, "pxor") X(PANDN, "pandn")                                       \
-	X(PSUBB, "psubb") X(PSUBW, "psubw") X(PSUBD, "psubd") X(PSUBQ, "psubq") \
-	X(PSUBSB, "psubsb") X(PSUBSW, "psubsw") X(PSUBUSB, "psubusb") X(PSUBUSW, "psubusw") \
-	X(PCMPEQB, "pcmpeqb") X(PCMPEQW, "pcmpeqw") X(PCMPEQD, "pcmpeqd") \
-	X(PCMPGTB, "pcmpgtb") X(PCMPGTW, "pcmpgtw") X(PCMPGTD, "pcmpgtd")
-
 #define UNARY(X) X(PABSB, "pabsb") X(PABSW, "pabsw") X(PABSD, "pabsd")
 
 /* The result's low half comes from the first operand, the high half from the second: as if both made one of 16 bytes. */
@@ -67,7 +59,7 @@
 #define DEFINE_UNPACK_LOW(op, mnemonic) HOST_BINARY(op##_host, mnemonic) MMX_HANDLERS(op, CALL(op##_host), 4, TAGS_BINARY)
 #define DEFINE_UNPACK_HIGH(op, mnemonic) HOST_BINARY(op##_host, mnemonic) MMX_HANDLERS(op, CALL_HIGH(op##_host), 8, TAGS_BINARY)
 BINARY(DEFINE_BINARY)
-ZERO_IDIOM(DEFINE_ZERO_IDIOM)
+SIMD_ZERO_IDIOMS(DEFINE_ZERO_IDIOM)
 UNARY(DEFINE_UNARY)
 JOINING(DEFINE_JOINING)
 UNPACK_LOW(DEFINE_UNPACK_LOW)
@@ -195,7 +187,7 @@ HANDLER(EMMS_none, mmx_begin(cpu, insn); x87_enter_mmx(&cpu->fpu); cpu->fpu.vali
 
 const struct op_impl ENGINE(mmx_impls)[] = {
 	BINARY(ROWS)
-	ZERO_IDIOM(ROWS)
+	SIMD_ZERO_IDIOMS(ROWS)
 	UNARY(ROWS)
 	JOINING(ROWS)
 	UNPACK_LOW(ROWS)

@@ -5,9 +5,9 @@
  * done; and they stop where the count is a multiple of cpu->rep_limit to be started again, so that interrupts need not wait, as
  * the instructions of string.c do.
  */
+#include "emu/iopl.h"
 #include "emu/isa/isa.h"
 #include "emu/ops/offset.h"
-#include "emu/system.h"
 
 /* There is no 64-bit I/O. */
 static unsigned port_size(const struct insn *insn)

@@ -250,6 +250,14 @@ ALWAYS_INLINE tag_t result_tag(enum tagging tagging, const struct insn *insn, ta
 	HANDLER(op##_rr_traps, op##_apply_traps(cpu, insn, xmm_get(cpu, insn->op2));)    \
 	HANDLER(op##_rm_traps, op##_apply_traps(cpu, insn, memory_get(cpu, insn, size));)
 
+/* Of a register and itself these make zero, or all ones, in MMX and SSE2 alike. */
+#define SIMD_ZERO_IDIOMS(X)                                                     \
+	X(PXOR, "pxor") X(PANDN, "pandn")                                       \
+	X(PSUBB, "psubb") X(PSUBW, "psubw") X(PSUBD, "psubd") X(PSUBQ, "psubq") \
+	X(PSUBSB, "psubsb") X(PSUBSW, "psubsw") X(PSUBUSB, "psubusb") X(PSUBUSW, "psubusw") \
+	X(PCMPEQB, "pcmpeqb") X(PCMPEQW, "pcmpeqw") X(PCMPEQD, "pcmpeqd") \
+	X(PCMPGTB, "pcmpgtb") X(PCMPGTW, "pcmpgtw") X(PCMPGTD, "pcmpgtd")
+
 #define XMM_ROWS(op) {OP_##op, FORM_RR, 0, 0, op##_rr}, {OP_##op, FORM_RM, 0, 0, op##_rm},
 #define XMM_TRAPPING_ROWS(op) {OP_##op, FORM_RR, 0, 0, op##_rr_traps}, {OP_##op, FORM_RM, 0, 0, op##_rm_traps},
 

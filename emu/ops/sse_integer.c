@@ -21,12 +21,7 @@
 	X(PSRAW, "psraw") X(PSRAD, "psrad")
 
 /* The same, but a register and itself make zero, or all ones. */
-#define ZERO_IDIOM(X)                                                               \
-	X(PXOR, "pxor") X(PANDN, "pandn")                                           \
-	X(PSUBB, "psubb") X(PSUBW, "psubw") X(PSUBD, "psubd") X(PSUBQ, "psubq")     \
-	X(PSUBSB, "psubsb") X(PSUBSW, "psubsw") X(PSUBUSB, "psubusb") X(PSUBUSW, "psubusw") \
-	X(PCMPEQB, "pcmpeqb") X(PCMPEQW, "pcmpeqw") X(PCMPEQD, "pcmpeqd") X(PCMPEQQ, "pcmpeqq") \
-	X(PCMPGTB, "pcmpgtb") X(PCMPGTW, "pcmpgtw") X(PCMPGTD, "pcmpgtd") X(PCMPGTQ, "pcmpgtq")
+#define ZERO_IDIOM(X) SIMD_ZERO_IDIOMS(X) X(PCMPEQQ, "pcmpeqq") X(PCMPGTQ, "pcmpgtq")
 
 /* dst = op src. */
 #define UNARY(X) X(PABSB, "pabsb") X(PABSW, "pabsw") X(PABSD, "pabsd") X(PHMINPOSUW, "phminposuw")

@@ -1,12 +1,15 @@
 /*
  * Operands of the system instructions: descriptor tables, control and debug registers, MSRs, identification, flags of privilege
- * (SDM vol. 1 5.20). What they do is in emu/{system,control,msr,cpuid,iopl}.c.
+ * (SDM vol. 1 5.20). What they do is in emu/{protection,control_registers,msr,cpuid,iopl}.c.
  */
 #include "emu/client.h"
+#include "emu/control_registers.h"
 #include "emu/cpuid.h"
+#include "emu/iopl.h"
 #include "emu/isa/isa.h"
+#include "emu/msr.h"
 #include "emu/ops/offset.h"
-#include "emu/system.h"
+#include "emu/protection.h"
 
 static void write_pair(struct cpu *cpu, uint64_t value)
 {

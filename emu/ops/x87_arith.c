@@ -1,7 +1,7 @@
 /*
  * x87 arithmetic, comparison and transcendental instructions (SDM vol. 1, 8.3.5 to 8.3.10).
  */
-#include "emu/ops/x87.h"
+#include "emu/ops/x87_quick.h"
 
 
 /* -- two operands -- */

@@ -2,7 +2,7 @@
  * x87 control instructions (SDM vol. 1, 8.3.11 to 8.3.13). They leave FIP, FOP and FDP alone. Those spelt FN... are
  * executed even with an unmasked exception pending.
  */
-#include "emu/ops/x87.h"
+#include "emu/ops/x87_quick.h"
 
 /* -- words -- */
 

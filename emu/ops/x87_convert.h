@@ -6,7 +6,7 @@
 #ifndef XRAY86_EMU_OPS_X87_CONVERT_H
 #define XRAY86_EMU_OPS_X87_CONVERT_H
 
-#include "emu/ops/x87.h"
+#include "emu/ops/x87_quick.h"
 
 /* -- to 80-bit reals: normal reals and zeroes, all integers -- */
 

@@ -181,8 +181,7 @@ static void test_own_accesses(void **state)
 	assert_int_equal(privileged_read(cpu, BASE + 0x1000, 8, 0), 7);
 	cpu->eflags = 0;
 	PAGE_FAULTS(BASE + 0x1000, PF_P, privileged_read(cpu, BASE + 0x1000, 8, 0));
-	PAGE_FAULTS(BASE + 0x2000, PF_W, system_probe_write(cpu, BASE + 0x2000, 8));
-	privileged_probe_write(cpu, BASE, 104, 0);
+	PAGE_FAULTS(BASE + 0x2000, PF_W, system_write(cpu, BASE + 0x2000, 0, 8));
 	assert_ptr_equal(cpu->current, &rig->insn);
 }
 

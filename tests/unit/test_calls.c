@@ -4,7 +4,7 @@
  */
 #include "tests/unit/rig.h"
 
-#include "emu/debug.h"
+#include "emu/breakpoint.h"
 
 enum { ALIAS = 0x40000000, FUNCTION = RIG_CODE + 0x200, RETURN_TO = 0x7fff0000, CALL_STACK = 0x18000 };
 

@@ -1,8 +1,8 @@
 /* The small devices: keyboard controller, control and debug ports, fw_cfg, ACPI. */
 #include "dev_rig.h"
 #include "emu/dev/acpi.h"
-#include "emu/dev/control.h"
-#include "emu/dev/debug.h"
+#include "emu/dev/control_ports.h"
+#include "emu/dev/debug_ports.h"
 #include "emu/dev/firmware.h"
 #include "emu/dev/fw_cfg.h"
 #include "emu/dev/hypercall.h"
@@ -116,9 +116,12 @@ static void hypercall_port(void **state)
 	struct hypercall_port port = {.opaque = &last};
 
 	(void)state;
-	assert_int_equal(hypercall_port_ops.read(&port, PORT_HYPERCALL, 4), UINT32_MAX);
+	hypercall_port_ops.write(&port, PORT_HYPERCALL, 7, 4);
+	assert_int_equal(last, 0);
 	port.call = note_call;
-	assert_int_equal(hypercall_port_ops.read(&port, PORT_HYPERCALL, 4), HYPERCALL_SIGNATURE);
+	assert_int_equal(hypercall_port_ops.read(&port, PORT_HYPERCALL, 4), UINT32_MAX);
+	hypercall_port_ops.write(&port, PORT_HYPERCALL, 7, 2);
+	assert_int_equal(last, 0);
 	hypercall_port_ops.write(&port, PORT_HYPERCALL, 7, 4);
 	assert_int_equal(last, 7);
 	port.answers = is_seven;

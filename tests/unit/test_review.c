@@ -5,7 +5,7 @@
 #include "tests/unit/rig.h"
 
 #include "emu/block.h"
-#include "emu/debug.h"
+#include "emu/breakpoint.h"
 
 /* A long-mode interrupt gate to `handler` for `vector`. */
 static void set_gate(struct rig *rig, unsigned vector, uint64_t handler)

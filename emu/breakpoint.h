@@ -1,8 +1,8 @@
 /*
  * Debug registers: breakpoints and the debug exception's status (SDM vol. 3B chapter 17.2-17.3).
  */
-#ifndef XRAY86_EMU_DEBUG_H
-#define XRAY86_EMU_DEBUG_H
+#ifndef XRAY86_EMU_BREAKPOINT_H
+#define XRAY86_EMU_BREAKPOINT_H
 
 #include "emu/exception.h"
 

@@ -3,8 +3,8 @@
  * writes go to the console, reads give E9h), 402h (the same for firmware: SeaBIOS and Bochs' BIOS log there), F1h (the output port of
  * kernels for QEMU's old test device), F4h (QEMU's isa-debug-exit: ends the run with exit status (value << 1) | 1).
  */
-#ifndef XRAY86_EMU_DEV_DEBUG_H
-#define XRAY86_EMU_DEV_DEBUG_H
+#ifndef XRAY86_EMU_DEV_DEBUG_PORTS_H
+#define XRAY86_EMU_DEV_DEBUG_PORTS_H
 
 #include "emu/dev/console.h"
 #include "emu/dev/device.h"
@@ -18,11 +18,16 @@ enum {
 	PORT_FIRMWARE_LOG = 0x402
 };
 
+/* What the guest can change. */
+struct debug_ports_state {
+	uint8_t post_code; /* the last one */
+	bool posted;       /* there was one */
+};
+
 struct debug_ports {
 	const struct console *console; /* may be NULL */
 	const struct system_control *system;
-	uint8_t post_code; /* the last one */
-	bool posted;       /* there was one */
+	EMBED(debug_ports_state, state);
 };
 
 extern const struct port_ops post_port_ops;          /* 80h and 190h; not wide */

@@ -252,7 +252,7 @@ FCMOV(fcmovnbe, 7)
 FCMOV(fcmovu, 10)
 FCMOV(fcmovnu, 11)
 
-const struct op_impl ENGINE(x87_impls)[] = {
+const struct op_impl ENGINE(x87_move_impls)[] = {
 	{OP_FLD, FORM_M, 4, 0, fld_m32},
 	{OP_FLD, FORM_M, 8, 0, fld_m64},
 	{OP_FLD, FORM_M, 10, 0, fld_m80},

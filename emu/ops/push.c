@@ -1,10 +1,10 @@
 /*
- * PUSH, POP, PUSHA, POPA, PUSHF, POPF, ENTER, LEAVE (SDM vol. 2). Segment registers' PUSH and POP are system.c's.
+ * PUSH, POP, PUSHA, POPA, PUSHF, POPF, ENTER, LEAVE (SDM vol. 2). Segment registers' PUSH and POP are transfer.c's.
  */
 #include "emu/stack.h"
 
+#include "emu/iopl.h"
 #include "emu/isa/isa.h"
-#include "emu/system.h"
 
 ALWAYS_INLINE bool push(struct cpu *cpu, const struct insn *insn, bool fast, enum form form, unsigned size)
 {
@@ -187,7 +187,7 @@ BODY(popf_any, do_popf(cpu, insn))
 #define ROW_SIZES(op, form, name) {op, form, 2, 0, name##_2}, {op, form, 4, 0, name##_4}, {op, form, 8, 0, name##_8},
 
 /* clang-format off */
-const struct op_impl ENGINE(stack_impls)[] = {
+const struct op_impl ENGINE(push_impls)[] = {
 	ROW_SIZES(OP_PUSH, FORM_R, push_r)
 	ROW_SIZES(OP_PUSH, FORM_M, push_m)
 	ROW_SIZES(OP_PUSH, FORM_I, push_i)

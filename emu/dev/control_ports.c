@@ -1,5 +1,5 @@
-/* Ports 92h and CF9h: see control.h. */
-#include "emu/dev/control.h"
+/* Ports 92h and CF9h: control_ports.h. */
+#include "emu/dev/control_ports.h"
 
 enum { PORT92_RESET = 1, PORT92_A20 = 2, CF9_RESET_CPU = 4, CF9_WRITABLE = 0xe };
 

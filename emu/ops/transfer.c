@@ -2,12 +2,13 @@
  * Segment register instructions, far transfers, interrupts and system calls: operands of what emu/{segment,far,iret,interrupt,syscall}.c do
  * (SDM vol. 1 7.3.8, 7.3.15, 7.3.16).
  */
+#include "emu/breakpoint.h"
 #include "emu/client.h"
-#include "emu/debug.h"
+#include "emu/far.h"
 #include "emu/interrupt.h"
 #include "emu/isa/isa.h"
 #include "emu/stack.h"
-#include "emu/system.h"
+#include "emu/syscall.h"
 
 /* Which segment register an operand is. */
 static enum segment_index segment_operand(uint16_t offset)
@@ -298,7 +299,7 @@ TRANSFER(sysret, do_sysret)
 TRANSFER(sysenter_op, do_sysenter)
 TRANSFER(sysexit_op, do_sysexit)
 
-const struct op_impl ENGINE(far_impls)[] = {
+const struct op_impl ENGINE(transfer_impls)[] = {
 	{OP_MOV_FROM_SREG, FORM_RR, 0, 0, mov_from_sreg_r},
 	{OP_MOV_FROM_SREG, FORM_MR, 0, 0, mov_from_sreg_m},
 	{OP_MOV_TO_SREG, FORM_RR, 0, 0, mov_to_sreg_r},

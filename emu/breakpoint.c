@@ -1,7 +1,7 @@
 /*
- * Breakpoint registers: see debug.h.
+ * Breakpoint registers: breakpoint.h.
  */
-#include "emu/debug.h"
+#include "emu/breakpoint.h"
 
 /* DR6.B bits of the enabled breakpoints of the kinds given (one bit each) that [address, address + size) touches. */
 static uint64_t breakpoints(const struct cpu *cpu, unsigned kinds, uint64_t address, unsigned size)

@@ -2,11 +2,12 @@
  * Control registers, EFER and debug registers: what may be written to them, and what follows from it (SDM vol. 3A 2.5, 4.1.2, 9.8.5;
  * vol. 3B 17.2; vol. 2B, MOV CR and MOV DR). Privilege has been checked by the caller.
  */
+#include "emu/control_registers.h"
+
+#include "emu/breakpoint.h"
 #include "emu/client.h"
 #include "emu/cpuid.h"
-#include "emu/debug.h"
 #include "emu/paging.h"
-#include "emu/system.h"
 
 #define CR0_WRITABLE (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
@@ -65,7 +66,7 @@ static void check_enter_long_mode(struct cpu *cpu)
 		refuse(cpu);
 }
 
-void control_write_cr0(struct cpu *cpu, uint64_t value)
+static void write_cr0(struct cpu *cpu, uint64_t value)
 {
 	uint64_t wanted = (value & CR0_WRITABLE) | CR0_ET, changed = wanted ^ cpu->cr0;
 	bool paging_on = changed & wanted & CR0_PG, paging_off = changed & ~wanted & CR0_PG;
@@ -166,7 +167,7 @@ void control_write(struct cpu *cpu, unsigned n, uint64_t value)
 		return;
 	switch (n) {
 	case 0:
-		control_write_cr0(cpu, value);
+		write_cr0(cpu, value);
 		break;
 	case 2:
 		cpu->cr2 = value;

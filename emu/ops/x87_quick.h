@@ -6,8 +6,8 @@
  * over to x87_any(), which is always right. Its asm leaves the host's register stack empty. Between its operation and its end nothing may
  * fault.
  */
-#ifndef XRAY86_EMU_OPS_X87_H
-#define XRAY86_EMU_OPS_X87_H
+#ifndef XRAY86_EMU_OPS_X87_QUICK_H
+#define XRAY86_EMU_OPS_X87_QUICK_H
 
 #include "emu/access.h"
 #include "emu/isa/isa.h"

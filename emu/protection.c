@@ -1,7 +1,7 @@
 /*
- * System instructions on descriptor tables, segment bases and privilege: see system.h (SDM vol. 3A 2.8, 5.10).
+ * System instructions on descriptor tables, segment bases and privilege: protection.h (SDM vol. 3A 2.8, 5.10).
  */
-#include "emu/system.h"
+#include "emu/protection.h"
 
 #include "emu/client.h"
 #include "emu/cpuid.h"

@@ -1,5 +1,5 @@
-/* Debugging ports: see debug.h. */
-#include "emu/dev/debug.h"
+/* Debugging ports: debug_ports.h. */
+#include "emu/dev/debug_ports.h"
 
 static uint32_t post_read(void *opaque, uint16_t port, unsigned size)
 {
