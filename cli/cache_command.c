@@ -28,7 +28,7 @@ struct cache_options {
 };
 
 static const struct option_spec option_specs[] = {
-	{"all", NULL, "prune: delete every file, good ones too; runs that use one go on", NULL, offsetof(struct cache_options, all)},
+	{"all", NULL, "prune: delete every file, good ones, too; runs that use one go on", NULL, offsetof(struct cache_options, all)},
 	{0},
 };
 
@@ -37,8 +37,8 @@ static void print_help(void)
 	puts("usage: xray86 cache list\n"
 	     "       xray86 cache prune [--all]\n"
 	     "\n"
-	     "Booted kernels are kept in xray86/checkpoints in the user's cache directory, so that later runs start at once.\n"
-	     "list shows them, prune deletes those that this build of xray86 has no use for.\n");
+	     "xray86 keeps booted kernels in xray86/checkpoints in your cache directory, so that later runs start at once.\n"
+	     "list shows them; prune deletes those that this build of xray86 has no use for.\n");
 	options_help(option_specs);
 }
 

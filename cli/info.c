@@ -25,12 +25,12 @@ static const struct option_spec option_specs[] = {
 	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", NULL,
 	 offsetof(struct info_options, sources.file)},
 	{"kernel-path", "DIR[:DIR...]",
-	 "where to look for vmlinuz-RELEASE, boot/vmlinuz-RELEASE and\nusr/lib/modules/RELEASE/vmlinuz, before / and xray86/kernels in "
-	 "the\n"
-	 "user's cache directory",
+	 "where to search vmlinuz-RELEASE, boot/vmlinuz-RELEASE and\nusr/lib/modules/RELEASE/vmlinuz, before / and xray86/kernels in "
+	 "your\n"
+	 "cache directory",
 	 NULL, offsetof(struct info_options, sources.path)},
-	{"json", NULL, "print JSON: addresses are strings, what is not known is null", NULL, offsetof(struct info_options, json)},
-	{"no-sandbox", NULL, "keep privileges that are not needed: for debuggers and the like", NULL,
+	{"json", NULL, "print JSON: addresses are strings, what is unknown is null", NULL, offsetof(struct info_options, json)},
+	{"no-sandbox", NULL, "keep privileges that xray86 does not need, for debuggers and the like", NULL,
 	 offsetof(struct info_options, no_sandbox)},
 	{0},
 };
@@ -39,9 +39,10 @@ static void print_help(void)
 {
 	puts("usage: xray86 info SNAPSHOT [OPTION...]\n"
 	     "\n"
-	     "Tells what SNAPSHOT, the physical memory of a machine, is: its format (raw, or ELF core as made by QEMU's\n"
-	     "dump-guest-memory and by virsh dump --memory-only), its memory, and the Linux kernel that runs in it. CPU registers\n"
-	     "are not needed. Number of CPUs, per-CPU bases and uptime need the kernel's image; the rest is told without.\n");
+	     "Tells what SNAPSHOT, the physical memory of a machine, is: its format, its memory, and the Linux kernel that runs in\n"
+	     "it. CPU registers are not needed. Number of CPUs, per-CPU bases and uptime need the kernel's image.\n"
+	     "\n"
+	     "To make a snapshot: virsh dump --memory-only, or QEMU's dump-guest-memory, for example.\n");
 	options_help(option_specs);
 	puts("\n"
 	     "Exit status:\n"
@@ -275,7 +276,7 @@ struct error *info_command(int argc, char **argv, int *ret_status)
 			err = failure;
 	}
 	if (lack)
-		fprintf(stderr, "xray86: note: no number of CPUs, per-CPU bases and uptime: %s\n", lack->message);
+		fprintf(stderr, "xray86: note: CPUs, per-CPU bases and uptime are unknown: %s\n", lack->message);
 	error_destroy(lack);
 	target_close(&target);
 	return err;

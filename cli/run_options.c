@@ -88,44 +88,43 @@ static struct error *set_trace(void *into, const char *value)
 }
 
 static const struct option_spec option_specs[] = {
-	{"as", "PID", "see what this process of the snapshot sees (its root, namespaces, rights); 1 unless told", set_as, 0},
+	{"as", "PID", "see what this process of the snapshot sees: its root, namespaces and rights (default: 1)", set_as, 0},
 	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", NULL,
 	 offsetof(struct run_options, sources.file)},
-	{"kernel-path", "DIR[:DIR...]", "where to look for it, before /boot and xray86/kernels in the user's cache directory", NULL,
+	{"kernel-path", "DIR[:DIR...]", "where to search the image, before /boot and xray86/kernels in your cache directory", NULL,
 	 offsetof(struct run_options, sources.path)},
-	{"root", "DIR", "take COMMAND from the file system unpacked there (needed for 32-bit kernels)", NULL,
-	 offsetof(struct run_options, root)},
+	{"root", "DIR", "take COMMAND from the file system in DIR; 32-bit kernels need it", NULL, offsetof(struct run_options, root)},
 	{"env", "NAME[=VALUE]",
-	 "give COMMAND this variable, with the value that it has here unless told; may be repeated. Of its own\n"
-	 "it has LANG, LC_*, TZ, TERM, PATH, HOME, COLUMNS and LINES: others could change what code it runs",
+	 "give COMMAND this variable (default: with its value here); may be repeated. COMMAND always has LANG,\n"
+	 "LC_*, TZ, TERM, PATH, HOME, COLUMNS and LINES. Others could change what code it runs",
 	 set_env, 0},
 	{"redirect", "context|tags|none",
-	 "how data accesses find the snapshot: context (unless told) and tags print the same;\n"
-	 "none: they do not, and COMMAND looks at the trusted VM itself, for comparison",
+	 "how data accesses find the snapshot (default: context). context and tags print the same; with none\n"
+	 "COMMAND looks at the trusted VM itself, for comparison",
 	 set_redirect, 0},
 	{"code", "trusted|product",
-	 "code that the trusted kernel lacks (modules): give the call up, unless told, or run the snapshot's own", set_code, 0},
+	 "for code that the trusted kernel lacks (modules): give the call up (default), or run the snapshot's own", set_code, 0},
 	{"policy", "FILE", "other rows for the policy, a line each: CALL trusted|product|refused [ERRNO]", NULL,
 	 offsetof(struct run_options, policy)},
 	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory, 0},
 	{"timeout", "SECONDS",
-	 "of this machine's clock until the run is stopped; 600 unless told. Waiting for input on a terminal\n"
-	 "does not count; waiting for whoever reads the output does",
+	 "stop the run after SECONDS of this machine's clock (default: 600). Waiting for input on a terminal\n"
+	 "does not count; waiting for a reader of the output does",
 	 set_timeout, 0},
 	{"budget", "COUNT",
-	 "instructions of the trusted VM, with a suffix K, M, G or T, until COMMAND is stopped, on any machine at the\n"
-	 "same place; 60G unless told",
+	 "stop COMMAND after COUNT instructions of the trusted VM, with a suffix K, M, G or T (default: 60G).\n"
+	 "It stops at the same place on any machine",
 	 set_budget, 0},
-	{"strict", NULL, "fail (status 125) if the answer may be incomplete, which the last line on stderr tells", NULL,
+	{"strict", NULL, "fail (status 125) if the answer may be incomplete; the last line on stderr tells", NULL,
 	 offsetof(struct run_options, strict)},
 	{"no-cache", NULL, "boot the trusted kernel anew, and keep nothing", NULL, offsetof(struct run_options, no_cache)},
-	{"raw", NULL, "on a terminal, too, write what COMMAND writes as it is: the snapshot may steer the terminal then", NULL,
+	{"raw", NULL, "write COMMAND's output to a terminal as it is; the snapshot may steer the terminal then", NULL,
 	 offsetof(struct run_options, raw)},
-	{"trace", "[=FILE]", "a line for each system call that went to the snapshot, to FILE or stderr", set_trace, 0},
-	{"no-sandbox", NULL, "keep privileges that are not needed: for debuggers and the like", NULL,
+	{"trace", "[=FILE]", "print a line for each system call that went to the snapshot, to FILE or stderr", set_trace, 0},
+	{"no-sandbox", NULL, "keep privileges that xray86 does not need, for debuggers and the like", NULL,
 	 offsetof(struct run_options, no_sandbox)},
 	{"stats", NULL, "at the end, print counters to stderr", NULL, offsetof(struct run_options, stats)},
-	{"json", NULL, "both as JSON, an object a line", NULL, offsetof(struct run_options, json)},
+	{"json", NULL, "print trace and counters as JSON, an object a line", NULL, offsetof(struct run_options, json)},
 	{0},
 };
 

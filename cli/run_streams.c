@@ -15,7 +15,7 @@ enum { WAIT_MS = 10 };
 static void note_no_input(int error)
 {
 	if (error != EBADF)
-		fprintf(stderr, "xray86: note: standard input cannot be read, the command gets an empty one: %s\n", strerror(error));
+		fprintf(stderr, "xray86: note: the command gets an empty standard input, since it cannot be read: %s\n", strerror(error));
 }
 
 /* A user at a terminal has all the time in the world. */

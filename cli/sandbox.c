@@ -168,7 +168,7 @@ void sandbox_enter_unless(bool off, enum sandbox_stage stage, int folder, bool *
 
 	if (err && !(told && *told))
 		fprintf(stderr,
-			"xray86: note: it runs with more privileges than it needs, because this system does not take them away: %s\n",
+			"xray86: note: xray86 keeps privileges that it does not need, since this system does not take them away: %s\n",
 			err->message);
 	if (told)
 		*told |= err != NULL;

@@ -40,9 +40,9 @@ static struct error *set_kernel_base(void *into, const char *value)
 }
 
 static const struct option_spec option_specs[] = {
-	{"kernel-base", "ADDRESS", "where the kernel is, if not where it was linked for: the address of its _text under KASLR",
+	{"kernel-base", "ADDRESS", "where the kernel is (default: where it was linked for): the address of its _text under KASLR",
 	 set_kernel_base, 0},
-	{"no-sandbox", NULL, "keep privileges that are not needed: for debuggers and the like", NULL,
+	{"no-sandbox", NULL, "keep privileges that xray86 does not need, for debuggers and the like", NULL,
 	 offsetof(struct symbols_options, no_sandbox)},
 	{0},
 };
@@ -51,10 +51,10 @@ static void print_help(void)
 {
 	puts("usage: xray86 symbols KERNEL [NAME|ADDRESS]... [OPTION...]\n"
 	     "\n"
-	     "Prints the symbols of KERNEL, a Linux kernel (bzImage or vmlinux), by ascending address, one a line: address, type\n"
-	     "(as nm(1) has it) and name, as the kernel's own /proc/kallsyms has them. Exported data that a kernel without\n"
-	     "CONFIG_KALLSYMS_ALL leaves out there are added, with type D. With NAMEs only the symbols called so. For an ADDRESS,\n"
-	     "which starts with 0x, the symbol that it is in, and how far.\n");
+	     "Prints the symbols of KERNEL, a Linux kernel (bzImage or vmlinux), by ascending address. Each line has address,\n"
+	     "type (as in nm(1)) and name, as the kernel's own /proc/kallsyms. A kernel without CONFIG_KALLSYMS_ALL leaves data\n"
+	     "out there; exported data are added, with type D. With NAMEs it prints only the symbols of these names. For an\n"
+	     "ADDRESS, which starts with 0x, it prints the symbol that contains the address, and the distance.\n");
 	options_help(option_specs);
 	puts("\n"
 	     "Exit status:\n"

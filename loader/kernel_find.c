@@ -165,7 +165,8 @@ static char *describe_wanted(const struct banner *banner)
 static struct error *explain(const struct search *search)
 {
 	char *wanted = describe_wanted(search->banner);
-	struct error *err = error_create("the kernel of the snapshot is not here; needed is %s", wanted ? wanted : search->banner->release);
+	struct error *err =
+		error_create("the image of the snapshot's kernel is not here; needed is %s", wanted ? wanted : search->banner->release);
 
 	free(wanted);
 	return search->passed_over ? error_prefix(err, "%s", search->passed_over->message) : err;

@@ -80,7 +80,7 @@ static struct error *arrange(struct snapshot *snapshot)
 	if (snapshot->memory_size > MEMORY_LIMIT)
 		return error_create("malformed: more than %llu TiB of memory", MEMORY_LIMIT >> 40);
 	if (!snapshot->memory_size)
-		return error_create("not one whole page of memory is in it");
+		return error_create("it has not one whole page of memory: make the snapshot again");
 	choose_main(snapshot);
 	return NULL;
 }
@@ -169,7 +169,7 @@ static struct error *find_size(struct snapshot *snapshot)
 	if (S_ISDIR(status.st_mode))
 		return error_create("%s", strerror(EISDIR));
 	if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
-		return error_create("not a file that can be read from any place: copy it into one");
+		return error_create("it cannot be read at any position, as a file can: copy it into one");
 	end = lseek(snapshot->fd, 0, SEEK_END);
 	if (end < 0)
 		return error_create("%s", strerror(errno));

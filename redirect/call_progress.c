@@ -84,8 +84,8 @@ void call_note_progress(struct calls *calls, int64_t result, const char *vain)
 	call.digest = digest_call(calls, result);
 	if (!repetition_note(&calls->repetition, &call))
 		return;
-	calls->failure = error_create("the command was stopped, for it would not end: it has made the same calls to the snapshot "
-				      "%u times in vain and put nothing out meanwhile (the last one: %s, %s%s%s); --trace shows them",
+	calls->failure = error_create("the command was stopped, since it would not end: it has made the same calls to the snapshot "
+				      "%u times in vain, without any output meanwhile (the last one: %s, %s%s%s); --trace shows them",
 				      REPETITION_LIMIT, calls->now.row->name,
 				      result < 0 ? strerrorname_np(-result) ? strerrorname_np(-result) : "an error" : "no error",
 				      vain ? ": " : "", vain ? vain : "");

@@ -158,9 +158,10 @@ static struct error *stand_in_for_init(const struct host_choice *choice, uint64_
 	uint64_t pid = choose_another(choice, init_task);
 
 	if (!pid)
-		return damage->code == ERROR_NO_PROCESS ? error_prefix(damage, "no process of the snapshot can be looked through: it was "
-									       "taken before init started, or is damaged")
-							: error_prefix(damage, "no process of the snapshot can be looked through");
+		return damage->code == ERROR_NO_PROCESS
+			       ? error_prefix(damage, "commands can look through no process of the snapshot (it was "
+						      "taken before init started, or is damaged)")
+			       : error_prefix(damage, "commands can look through no process of the snapshot");
 	note(choice->notes, "commands see what process %llu of the snapshot sees, since process 1 is damaged: %s", (unsigned long long)pid,
 	     damage->message);
 	error_destroy(damage);

@@ -218,7 +218,7 @@ static struct error *obey(struct command *command, bool *ret_done)
 static struct error *describe_stop(const struct command *command, enum machine_stop stop)
 {
 	if (stop == MACHINE_STOP_RESET || stop == MACHINE_STOP_SHUTDOWN)
-		return error_create("the trusted kernel panicked (try more --memory)");
+		return error_create("the trusted kernel panicked: try more --memory");
 	return error_create("the trusted VM stopped before the command was done (%d) at RIP %#" PRIx64, stop,
 			    command->vm.machine->cpu->rip);
 }

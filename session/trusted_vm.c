@@ -212,7 +212,7 @@ static struct error *run_to_agent(struct machine *machine, const struct courier 
 	if (cancel_wanted(&options->cancel))
 		return error_create_code(ERROR_CANCELLED, "booting the trusted kernel was stopped");
 	if (stop != MACHINE_STOP_CPU || courier->wish != COURIER_READY)
-		return error_create("the trusted kernel did not come up (stop %d at RIP %#" PRIx64 "): does it have enough --memory?", stop,
+		return error_create("the trusted kernel did not start (stop %d at RIP %#" PRIx64 "): try more --memory", stop,
 				    machine->cpu->rip);
 	return NULL;
 }

@@ -18,7 +18,7 @@ def odd_streams(test):
     """Streams that are closed, full, limited, non-blocking, or cannot be read; and small stacks."""
     rows = [
         ("standard input is closed", "$RUN cat <&-", 0, b"", b""),
-        ("standard input is a directory", "$RUN cat </", 0, b"", b"xray86: note: standard input cannot be read, the command gets an empty one: Is a directory\n"),
+        ("standard input is a directory", "$RUN cat </", 0, b"", b"xray86: note: the command gets an empty standard input, since it cannot be read: Is a directory\n"),
         ("standard output is closed", "$RUN uname -n >&-", 125, b"", b"xray86: writing the command's output: Bad file descriptor\n"),
         ("standard output is closed, and nothing is written", "$RUN true >&-", 0, b"", b""),
         ("standard output is full", "$RUN uname -n >/dev/full", 125, b"", b"xray86: writing the command's output: No space left on device\n"),
