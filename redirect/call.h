@@ -1,8 +1,8 @@
 /*
- * Flagged calls: the system call whose body is entered or runs in product context; what becomes of it, and of those before it.
+ * Flagged calls: the system call whose body begins or runs in product context, how it ends, and what is known of the calls before it.
  *
- * A call that goes to the product ends in one of three ways: its body returns, it is given up (its effects are taken back, and it returns
- * an errno), or it is refused before it begins. In each case it is traced, and noted as getting the command somewhere or not.
+ * A call that goes to the product ends in one of three ways: its body returns; it is given up (its effects are taken back, and it returns
+ * an errno); or it is refused before it begins. In each case the call is traced, and it is noted whether it brought the command further.
  */
 #ifndef XRAY86_REDIRECT_CALL_H
 #define XRAY86_REDIRECT_CALL_H
@@ -12,30 +12,30 @@
 #include "redirect/repetition.h"
 #include "redirect/tools.h"
 
-enum { CALL_ARGUMENTS = 6, REDIRECT_ARGUMENTS = 3 /* arguments that are told of */, CALL_PATCHES = 4 };
+enum { CALL_ARGUMENTS = 6, REDIRECT_ARGUMENTS = 3 /* arguments in the trace */, CALL_PATCHES = 4 };
 
 /* A system call that went to the snapshot, after its end. */
 struct redirect_call {
 	const char *name;
 	uint64_t argument[REDIRECT_ARGUMENTS];
-	const char *path[REDIRECT_ARGUMENTS]; /* what an argument points to if it is a path that could be read, else NULL */
+	const char *path[REDIRECT_ARGUMENTS]; /* the path that an argument points to; NULL if it is none, or cannot be read */
 	int64_t result;
 	uint64_t instructions;      /* in all */
 	struct tlb_traffic traffic; /* loads and stores that were redirected */
-	size_t pages;               /* of the snapshot's, copied for being written */
+	size_t pages;               /* pages of the snapshot that were copied because the call wrote to them */
 	const char *aborted;        /* where and at what the call was given up, or NULL */
-	unsigned causes;            /* bits of enum loss_cause: why, and what else was recorded of it */
+	unsigned causes;            /* bits of enum loss_cause: all that was recorded of the call */
 };
 
 struct redirect_stats {
-	uint64_t endless;    /* calls given up for having spent the budget */
+	uint64_t endless;    /* calls that were given up because they spent the budget */
 	uint64_t spins;      /* waits for a frozen CPU that were ended */
 	uint64_t warnings;   /* WARN()s of the kernel that product context went past */
-	uint64_t iterations; /* of REP string instructions that product context has done, beside its instructions */
+	uint64_t iterations; /* iterations of REP string instructions in product context */
 	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
 };
 
-/* 4 bytes in the tool's memory that the product is to see otherwise: a descriptor, as its own number, or a part of a path. */
+/* 4 bytes in the tool's memory that the product sees otherwise: a descriptor with the product's number, or a part of a path. */
 struct call_patch {
 	uint64_t address;
 	uint32_t original, translated;
@@ -48,15 +48,15 @@ struct call {
 	uint64_t regs;     /* trusted pt_regs */
 	uint64_t rip, rsp; /* of the tool, after its SYSCALL or INT */
 	uint64_t argument[CALL_ARGUMENTS];
-	uint64_t translated[CALL_ARGUMENTS]; /* as the product is to see them */
+	uint64_t translated[CALL_ARGUMENTS]; /* as the product sees them */
 	uint64_t started;
 	struct tlb_traffic before; /* the product's traffic at its start */
 	size_t pages;              /* copied */
 	struct call_patch patch[CALL_PATCHES];
 	unsigned patches;
 	bool opens;
-	bool shortened;  /* it reads less than it was to: call_short_reads.c */
-	bool asked_disk; /* something was to be read from a disk */
+	bool shortened;  /* it reads less than the tool asked for: call_short_reads.c */
+	bool asked_disk; /* it has asked a disk for something */
 	unsigned lost;   /* bits of enum loss_cause: what has been recorded of it */
 };
 
@@ -69,7 +69,7 @@ struct calls {
 	uint64_t budget;                                               /* instructions that a call may take */
 	void (*trace)(void *opaque, const struct redirect_call *call); /* or NULL */
 	void *trace_opaque;
-	uint64_t (*output)(void *opaque); /* bytes that the tools have put out so far; NULL: none ever */
+	uint64_t (*output)(void *opaque); /* bytes that the tools have put out so far; NULL: always 0 */
 	void *output_opaque;
 
 	/* -- its state -- */
@@ -83,64 +83,64 @@ struct calls {
 	} shorter;
 	struct call_gaps {
 		uint64_t holes, left_out, unreadable, unfinished;
-	} recorded; /* of memory.count and context: as far as they are */
+	} recorded; /* counts of memory.count and context up to which losses have been recorded */
 	struct repetition repetition;
 	struct redirect_stats stats;
-	struct error *failure; /* why introspection cannot go on: who sets it makes the CPU leave */
+	struct error *failure; /* why introspection cannot go on. Whoever sets it also makes the CPU leave */
 };
 
 /* -- call.c: the tool's pt_regs and memory -- */
 
-/* Sets calls->now, at the body's first instruction; false: its pt_regs cannot be read. */
+/* Sets calls->now, at the body's first instruction. Returns false if its pt_regs cannot be read. */
 bool call_read(struct calls *calls);
-/* The product is to see other bytes, 4, at the user address. False: there is no room for that, or no such memory. */
+/* Lets the product see 4 other bytes at the user address. Returns false if there is no room for that, or no such memory. */
 bool call_patch(struct calls *calls, uint64_t address, const void *bytes);
-/* The product sees the call's translated arguments and patches. In product context. */
+/* Puts the call's translated arguments and patches in place for the product. In product context. */
 bool call_put_translated(struct calls *calls);
-/* The trusted pt_regs get back what the policy changed in them, when the body is done or will begin anew. */
+/* Restores what the policy changed in the trusted pt_regs, when the body is done or will begin anew. */
 void call_restore_arguments(struct calls *calls);
-/* The body's effects are taken back: it is to begin anew, at its first instruction. */
+/* Takes the body's effects back. It will begin anew at its first instruction. */
 void call_undo(struct calls *calls);
 
 /* -- call_end.c -- */
 
-/* Instructions that a call may take now. */
+/* How many instructions a call may take now. */
 uint64_t call_budget(const struct calls *calls);
-/* Records what the running call, or a call of ours, loses or leaves in doubt: each cause once for each call. */
+/* Records what the running call, or a call of ours, loses or leaves in doubt. A call records each cause once. */
 void call_record_loss(struct calls *calls, enum loss_cause cause);
-/* Likewise what it read that is not there, and what calls of ours did not tell, though it went on. */
+/* Records likewise that it read memory that is not there, and that calls of ours did not come back, although it went on. */
 void call_record_gaps(struct calls *calls);
 
-/* What the body is about to return, as the tool is to get it. */
+/* The body's result, as the tool gets it. */
 int64_t call_result(const struct calls *calls);
-/* The body is at its return: its effects stay. call_finish() is to follow. */
+/* Ends the body at its return; its effects stay. Call call_finish() afterwards. */
 void call_leave(struct calls *calls, int64_t result);
-/* The call is done: it is told of. `vain`: why it got nowhere, or NULL. */
+/* Traces and notes the call, which is done. `vain` says why it was without success, or is NULL. */
 void call_finish(struct calls *calls, int64_t result, const char *vain);
 /* Ends the running call with the errno of the cause, and records it. */
 void call_abort(struct calls *calls, enum loss_cause cause, const char *reason);
-/* Likewise, for having spent its budget. */
+/* Ends the running call because it has spent its budget. */
 void call_abort_endless(struct calls *calls);
-/* The same when the CPU came back by itself, as it does where it cannot be stopped in another way. */
+/* Ends the running call after the CPU has left the run by itself, as it does where it cannot be stopped in another way. */
 void call_abort_stopped(struct calls *calls);
-/* The body cannot go on: ends the running call, or the call of a kernel function within it (worlds_call() fails). */
+/* The body cannot go on. Ends the running call, or the call of a kernel function within it (worlds_call() then fails). */
 void call_give_up(struct calls *calls, enum loss_cause cause, const char *reason);
 
 void call_deinit(struct calls *calls);
 
 /* -- call_progress.c -- */
 
-/* calls->now has ended with `result`; given up, refused or not. Ends the command (calls->failure) if it goes in circles. */
+/* Notes that calls->now has ended with `result`. Ends the command (calls->failure) if it goes in circles. */
 void call_note_progress(struct calls *calls, int64_t result, const char *vain);
 
 /* -- call_short_reads.c -- */
 
 /*
- * calls->now needs what is not in memory: it begins anew, and will read less, if it is a call that reads bytes. False: it is not, or there
- * is no less.
+ * calls->now needs data that are not in memory. If it is a call that reads bytes, makes it begin anew and read less. Returns false if it is
+ * none, or cannot read less.
  */
 bool call_read_less(struct calls *calls);
-/* calls->now is about to begin: if it is one that does so anew, it reads less. */
+/* To be called before calls->now begins: shortens it if it begins anew for that purpose. */
 void call_shorten(struct calls *calls);
 
 #endif

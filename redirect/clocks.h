@@ -1,4 +1,4 @@
-/* Clocks that product context reads stand at the product's last tick: the time that a tool is told is the snapshot's. */
+/* Clocks in product context stand at the product's last tick, so that tools see the time of the snapshot. */
 #ifndef XRAY86_REDIRECT_CLOCKS_H
 #define XRAY86_REDIRECT_CLOCKS_H
 
@@ -22,7 +22,7 @@ struct clocks {
 };
 
 struct error *clock_mark(struct clocks *clocks);
-/* The trusted VM's wall clock becomes the product's, for those who wait until a time of it. */
+/* Sets the trusted VM's wall clock to the product's, for tools that wait until a time of it. */
 void clock_set_wall(struct clocks *clocks);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Which code runs in product context: the trusted kernel's image, at the addresses that it and the product have in common. Everything else
- * of the kernel half (the product's modules, code that it generated) is not the trusted kernel's to give: by default the call is given up,
- * and recorded. `--code product` takes such code from the product, page by page, as memory of the emulated machine that nothing
- * else leads to: it runs in the emulator's sandbox like everything else, but it is what the snapshot says it is.
+ * Which code runs in product context: the trusted kernel's image, at the addresses that it and the product have in common. The trusted
+ * kernel lacks all other code of the kernel half (the product's modules, code that it generated). By default a call that needs such code is
+ * given up, and the cause is recorded. `--code product` takes the code from the product, page by page, into memory of the emulated machine
+ * that nothing else leads to. It runs in the emulator's sandbox like everything else, but it is what the snapshot says it is.
  */
 #ifndef XRAY86_REDIRECT_CODE_H
 #define XRAY86_REDIRECT_CODE_H
@@ -23,11 +23,11 @@ struct code {
 };
 
 /*
- * A fetch at privilege 0 that no TLB entry serves. True: *ret_paddr has the code. False: as the CPU would. Raises #PF where product context
- * may not go.
+ * Answers a fetch at privilege 0 that misses the TLB. Returns true if *ret_paddr has the code, false to let the CPU's own page walk decide.
+ * Raises #PF where product context may not go.
  */
 bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr);
-/* Records whose code it is for want of which the call, at its first instruction, is about to be given up. */
+/* Records whose code the call lacks, before it is given up at the first instruction of that code. */
 void code_record_missing(struct code *code, uint64_t address);
 void code_deinit(struct code *code);
 

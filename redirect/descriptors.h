@@ -1,7 +1,7 @@
 /*
- * Product descriptors as the tool sees them. For each open file of the product that a tool has, the trusted kernel has an open file
- * of /dev/null, the placeholder, under whatever numbers the tool gave it; here is which placeholder (address of its struct file in the
- * trusted kernel) stands for which descriptor of the host task. Pure bookkeeping.
+ * Product descriptors as the tool sees them. For each open file of the product that a tool has, the trusted kernel has an open file of
+ * /dev/null, the placeholder, under whatever numbers the tool gave it. This list says which placeholder (by the address of its struct file
+ * in the trusted kernel) stands for which descriptor of the host task. Pure bookkeeping.
  */
 #ifndef XRAY86_REDIRECT_DESCRIPTORS_H
 #define XRAY86_REDIRECT_DESCRIPTORS_H
@@ -20,10 +20,10 @@ struct descriptors {
 	size_t count, room;
 };
 
-/* False: out of memory. */
+/* Returns false without memory. */
 bool descriptors_add(struct descriptors *descriptors, uint64_t file, uint32_t number);
 bool descriptors_find(const struct descriptors *descriptors, uint64_t file, uint32_t *ret_number);
-/* Takes it out; false: it was not there. */
+/* Removes an entry. Returns false if there was none. */
 bool descriptors_remove(struct descriptors *descriptors, uint64_t file, uint32_t *ret_number);
 void descriptors_deinit(struct descriptors *descriptors);
 

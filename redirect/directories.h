@@ -1,7 +1,7 @@
 /*
- * Working directories, roots and umasks of the tools' processes in the product: a product fs_struct (include/linux/fs_struct.h) for each
- * trusted one that a tool has. So what shares them, and what fork() copies, is as the trusted kernel has it: `cd` in a subshell is the
- * subshell's. The tools begin where the host task is, which stays there.
+ * Working directories, roots and umasks of the tools' processes in the product. For each trusted fs_struct (include/linux/fs_struct.h) that
+ * a tool has, there is one of the product's. So sharing them, and copying them in fork(), is as in the trusted kernel: `cd` in a subshell
+ * moves the subshell alone. The tools begin where the host task is; the host task itself stays there.
  */
 #ifndef XRAY86_REDIRECT_DIRECTORIES_H
 #define XRAY86_REDIRECT_DIRECTORIES_H
@@ -20,13 +20,13 @@ struct directories {
 	size_t count, room;
 };
 
-/* When there is a host task: gives it a fs_struct of its own. */
+/* Gives the host task a fs_struct of its own. */
 bool directory_make(struct directories *directories);
-/* Before a call on the product: the host task gets the current tool's directory. */
+/* Before a call on the product: gives the host task the current tool's directory. */
 void directory_enter(struct directories *directories);
-/* After a call that may have given the host task another fs_struct: it is the current tool's. */
+/* After a call that may have given the host task another fs_struct: that becomes the current tool's. */
 void directory_keep(struct directories *directories);
-/* A new task, trusted, is where its parent is, or shares what that has. */
+/* Puts a new (trusted) task where its parent is, or lets it share what the parent has. */
 void directory_inherit(struct directories *directories, uint64_t parent, uint64_t child);
 void directory_deinit(struct directories *directories);
 

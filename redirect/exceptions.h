@@ -1,4 +1,4 @@
-/* What product context does to the machine, and what becomes of it: exceptions, fetches, and effects of privileged instructions. */
+/* What product context does to the machine, and how that is answered: exceptions, fetches, and effects of privileged instructions. */
 #ifndef XRAY86_REDIRECT_EXCEPTIONS_H
 #define XRAY86_REDIRECT_EXCEPTIONS_H
 
@@ -11,7 +11,7 @@ struct exceptions {
 	struct code *code;
 };
 
-/* The CPU's client from now on. */
+/* Makes it the CPU's client. */
 void exceptions_begin(struct exceptions *exceptions);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Which task of the snapshot is the host task: the one that the user names, else PID 1, else, if that one is damaged, another one: a torn
- * image may lack any page.
+ * Chooses the host task of the snapshot: the one that the user names, or else PID 1. If PID 1 is damaged, another one, since a torn image
+ * may lack any page.
  */
 #ifndef XRAY86_REDIRECT_HOST_CHOICE_H
 #define XRAY86_REDIRECT_HOST_CHOICE_H
@@ -13,7 +13,7 @@
 struct host_choice {
 	struct host_task *host;
 	struct directories *directories;
-	uint64_t pid; /* that the user names; 0: none */
+	uint64_t pid; /* the process that the user names; 0: none */
 	const struct notes *notes;
 	const struct cancel *cancel;
 };

@@ -1,4 +1,4 @@
-/* Deciding a system call by its row of the policy: policy.h. */
+/* Decides about a system call by its row of the policy (policy.h). */
 #ifndef XRAY86_REDIRECT_JUDGE_H
 #define XRAY86_REDIRECT_JUDGE_H
 
@@ -15,13 +15,13 @@ struct judge {
 };
 
 /*
- * Decides calls->now, translates its arguments, and orders what it needs of the host. VERDICT_REFUSED: the call is done, with the result
- * -*ret_errno.
+ * Decides about calls->now, translates its arguments, and orders what it needs of the host. VERDICT_REFUSED: the call is done, and its
+ * result is -*ret_errno.
  */
 enum verdict judge_call(struct judge *judge, int *ret_errno);
 /*
- * Shells look for a command in the directories of PATH before they execute it. The call found nothing in the product: whether the host has
- * a program of this path, to be delivered.
+ * Shells look for a command in the directories of PATH before they execute it. For a call that found nothing in the product: whether the
+ * host has a program of this path, which can be delivered.
  */
 bool judge_looked_for_program(struct judge *judge, char path[TOOL_PATH]);
 

@@ -1,9 +1,8 @@
 /*
- * What is known of a kernel: its symbols, its ABI, where the functions are that introspection calls, and where its structures have what is
- * needed of them. All addresses are this kernel's own. Nothing here is a constant of a kernel version: the kernel is asked, or its code is
- * looked at.
+ * What is known of a kernel: its symbols, its ABI, the addresses of the functions that introspection calls, and offsets in its structures.
+ * All addresses are this kernel's own. Nothing here is a constant of a kernel version: xray86 calls the kernel, or looks at its code.
  *
- * Introspection has two (worlds.h): the trusted kernel, and the product's.
+ * Introspection has two kernels (worlds.h): the trusted one, and the product's.
  */
 #ifndef XRAY86_REDIRECT_KERNEL_H
 #define XRAY86_REDIRECT_KERNEL_H
@@ -28,16 +27,16 @@ struct kernel_layout {
 
 struct kernel {
 	const struct symbols *symbols;       /* at the base that it has */
-	const struct cpu *cpu;               /* its code is where this CPU finds it, outside of product context */
+	const struct cpu *cpu;               /* outside of product context, this CPU finds its code */
 	unsigned word;                       /* bytes of a pointer: 4 or 8 */
 	uint64_t function[KERNEL_FUNCTIONS]; /* 0: there is none */
 	struct kernel_layout layout;
 };
 
-/* Finds the functions. What is handed in must outlive the kernel. */
+/* Finds the functions. The arguments must outlive the kernel. */
 void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, unsigned word);
 
-/* The address of a function or variable; 0: there is none of this name. */
+/* The address of a function or variable; 0 if there is none of this name. */
 uint64_t kernel_symbol(const struct kernel *kernel, const char *name);
 /* Calls fn for each function, until it returns an error. */
 struct error *kernel_for_each_function(const struct kernel *kernel, struct error *(*fn)(void *opaque, const struct symbol *), void *opaque);
@@ -46,16 +45,16 @@ enum { KERNEL_SYMBOL_NEAR = KSYM_NAME_LEN + 20 };
 const char *kernel_symbol_near(const struct kernel *kernel, uint64_t address, char to[KERNEL_SYMBOL_NEAR]);
 /* Whether the address is in the image, as opposed to modules and code that was generated. */
 bool kernel_in_image(const struct kernel *kernel, uint64_t address);
-/* Its code: as cpu_peek(). */
+/* Reads its code, as cpu_peek() does. */
 size_t kernel_peek(const struct kernel *kernel, uint64_t address, void *to, size_t size);
 /* Whether a pointer that a function returned is an errno (include/linux/err.h). */
 bool kernel_is_error(const struct kernel *kernel, uint64_t value);
 
 /* -- kernel_layout.c -- */
 
-/* When the kernel runs: where it keeps `current`. */
+/* Finds where the kernel keeps `current`. The kernel must run. */
 struct error *kernel_find_current(struct kernel *kernel);
-/* And where a task_struct has its members, as far as the code of functions tells; task_struct.stack is worlds_find_stack()'s. */
+/* Finds the members of task_struct, as far as the code of functions tells. worlds_find_stack() finds task_struct.stack. */
 void kernel_find_members(struct kernel *kernel);
 
 #endif

@@ -1,10 +1,9 @@
 /*
- * Losses: what a run did not find out, or not for certain, counted by cause. An answer that lacks something, and does not say so, is worse
- * than none; so whatever gives a call up, reads nothing where the snapshot should have something, or goes on past a doubt records its cause
- * here, and who runs the command tells of it at the end.
+ * Losses: what a run could not find out, or not for certain, counted by cause. An answer that lacks something and does not say so is worse
+ * than none. So whatever gives a call up, finds nothing where the snapshot should have something, or goes on in spite of a doubt, records
+ * its cause here. Whoever runs the command reports it at the end.
  *
- * Some causes are no losses: the machine itself would have given the same answer. They are counted, too, and have their reason in the
- * table.
+ * Some causes are no losses: the machine itself would have given the same answer. They are counted, too, and the table has the reason.
  */
 #ifndef XRAY86_REDIRECT_LOSSES_H
 #define XRAY86_REDIRECT_LOSSES_H

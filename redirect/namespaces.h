@@ -1,7 +1,7 @@
 /*
- * Namespaces that a process of the command moves to: setns() and unshare() are about the process that calls, its later children, and nobody
- * else. So such a process calls on the product as a task of its own: another copy of the task it was before, as fork() makes one, with a
- * struct pid of its own. /proc/self leads there, and with it /proc/net, /proc/mounts and whatever else the kernel tells of "self".
+ * Namespaces that a process of the command moves to. setns() and unshare() concern the process that calls, its later children, and nobody
+ * else. So calls of such a process run as a task of its own: another copy of its task before, as fork() makes one, with a struct pid of its
+ * own. /proc/self leads there, and with it /proc/net, /proc/mounts and all else that the kernel tells of "self".
  */
 #ifndef XRAY86_REDIRECT_NAMESPACES_H
 #define XRAY86_REDIRECT_NAMESPACES_H
@@ -21,13 +21,13 @@ struct namespaces {
 };
 
 struct error *namespace_mark(struct namespaces *namespaces);
-/* Before a call on the product: it is to run as the current tool's task. */
+/* Before a call on the product: makes it run as the current tool's task. */
 struct error *namespace_enter(struct namespaces *namespaces);
-/* Before a call that changes the current tool's namespaces, which are its own from now on. False: that cannot be done. */
+/* Before a call that changes the current tool's namespaces: gives the tool its own. Returns false if that cannot be done. */
 bool namespace_separate(struct namespaces *namespaces);
-/* A new task, trusted, is where its parent is. False: out of memory. */
+/* Puts a new (trusted) task where its parent is. Returns false without memory. */
 bool namespace_inherit(struct namespaces *namespaces, uint64_t parent, uint64_t child);
-/* Whether a tool's task, trusted, is in the same namespaces as the current one. */
+/* Whether a tool's (trusted) task is in the same namespaces as the current one. */
 bool namespace_is_shared(struct namespaces *namespaces, uint64_t task);
 void namespace_deinit(struct namespaces *namespaces);
 

@@ -1,7 +1,7 @@
 /*
- * Which world a path belongs to. All are the product's, save what xray86 delivered and what is the tool's own. Of the delivered files the
- * programs and libraries are there for the kernel, which executes them, and for the dynamic loader: who else reads /bin/ls, or
- * /etc/ld.so.preload, wants to see the product's.
+ * Which world a path belongs to. All paths are the product's, except for what xray86 has delivered and what is the tool's own. Delivered
+ * programs and libraries are there for the kernel, which executes them, and for the dynamic loader. Everybody else who reads /bin/ls, or
+ * /etc/ld.so.preload, sees the product's.
  */
 #ifndef XRAY86_REDIRECT_PATHS_H
 #define XRAY86_REDIRECT_PATHS_H
@@ -18,15 +18,15 @@ struct paths {
 };
 
 /*
- * An absolute path without empty components, "." and "..": as it would be without symbolic links; others stay as they are. What is trusted
- * is told by where a path begins, and one that climbs out again belongs to where it gets.
+ * Removes empty components, "." and ".." from an absolute path, as if there were no symbolic links. Other paths stay as they are. (The
+ * beginning of a path tells whether it is trusted, and a path that climbs out again belongs to the place where it arrives.)
  */
 void path_simplify(const char *path, char to[TOOL_PATH]);
-/* Whether the call means the trusted VM's file of this path; orders it if that is the host's to deliver. */
+/* Whether the call means the trusted VM's file of this path. Orders the file if the host has to deliver it. */
 bool path_is_trusted(struct paths *paths, const char *path);
 /*
- * The path at a user address is the product's. If it is one in /proc/PID of a tool, of what is told of the machine, the product knows no
- * such process: it sees /proc/self there, if that is the same. Else the file is not there.
+ * For a path at a user address that is the product's. If it is in /proc/PID of a tool and tells of the machine, the product, which knows no
+ * such process, sees /proc/self there instead, if that tells the same. Otherwise there is no such file for it.
  */
 void path_translate_tool_directory(struct paths *paths, uint64_t address, const char *path);
 

@@ -2,9 +2,9 @@
  * Introspection: a machine whose trusted kernel runs the bodies of flagged system calls on the product's data.
  *
  * The first instruction of each system call's body is marked (emu/engine.h). When a tool's task comes there, the policy decides which world
- * the call goes to; a call on the product runs in product context (context.h) until its own RET. Files that the product opens for the
- * tool are stood for by files of /dev/null in the trusted kernel (descriptors.h), so that numbering, duplicating, inheriting and closing
- * are the trusted kernel's own.
+ * the call goes to. A call on the product runs in product context (context.h) until its own RET. For a file that the product opens for the
+ * tool, the trusted kernel has a file of /dev/null (descriptors.h). So the trusted kernel itself numbers, duplicates, inherits and closes
+ * descriptors.
  */
 #ifndef XRAY86_REDIRECT_REDIRECT_H
 #define XRAY86_REDIRECT_REDIRECT_H
@@ -22,14 +22,14 @@ struct product_facts {
 	struct page_source memory;
 	struct paging paging;  /* by swapper_pg_dir */
 	uint64_t kernel_start; /* first address of the kernel half */
-	uint64_t percpu;       /* per-CPU base of the CPU that calls run on */
+	uint64_t percpu;       /* per-CPU base of the CPU on which calls run */
 };
 
 struct redirect;
 
 struct redirect_config {
 	struct machine *machine;
-	const struct symbols *symbols;             /* of the trusted kernel, at the base that it and the product have */
+	const struct symbols *symbols;             /* of the trusted kernel, at its base, which is the product's, too */
 	const struct runtime_constants *constants; /* of the kernel's code, as linked; NULL: none */
 	uint64_t constants_shift;                  /* by which it stands elsewhere */
 	struct product_facts product;
@@ -38,20 +38,20 @@ struct redirect_config {
 	const struct policy *policy; /* NULL: the default one */
 	unsigned host_pid;           /* --as */
 	/*
-	 * Instructions that a call may take, and WORK_ITERATIONS times as many iterations of REP string instructions; each call that
-	 * exceeds it halves it for the next ones, to a 64th.
+	 * Instructions that a call may take, and WORK_ITERATIONS times as many iterations of REP string instructions. Each call that spends
+	 * the budget halves it for the next ones, down to a 64th.
 	 */
 	uint64_t budget;
-	uint64_t (*output)(void *opaque); /* bytes that the tools have put out so far; NULL: none ever */
+	uint64_t (*output)(void *opaque); /* bytes that the tools have put out so far; NULL: always 0 */
 	void *output_opaque;
 	struct cancel cancel;            /* asked some hundred times a second */
 	bool agent;                      /* the first task that makes a system call after redirect_begin() is no tool */
-	const struct supplier *supplier; /* of what is delivered; NULL: nothing is delivered */
-	uint32_t first_pid;              /* the tools' process numbers are from here on, and the product has none such */
-	bool trusted_only;               /* nothing is redirected: tools look at the trusted VM, but for programs that are delivered */
+	const struct supplier *supplier; /* delivers files; NULL: nothing is delivered */
+	uint32_t first_pid;              /* tools have process numbers from here on; the product has none of these */
+	bool trusted_only;               /* redirect nothing: tools look at the trusted VM, and find delivered programs */
 	bool product_code;               /* code that the trusted kernel lacks is the product's own */
 	struct notes notes;
-	struct losses *losses;                                         /* what is lost is recorded there */
+	struct losses *losses;                                         /* losses are recorded here */
 	void (*trace)(void *opaque, const struct redirect_call *call); /* or NULL */
 	void *trace_opaque;
 };
@@ -60,23 +60,23 @@ struct error *redirect_create(const struct redirect_config *config, struct redir
 /* NULL is allowed. */
 void redirect_destroy(struct redirect *redirect);
 
-/* From now on tasks are tools, and their calls are looked at. Between runs only. */
+/* From now on tasks are tools, and their calls are judged. Between runs only. */
 struct error *redirect_begin(struct redirect *redirect);
 
 /*
- * Make a file, or a folder, in the trusted VM, with the folders above it. From within supplier->deliver() only. False: it could not be
- * made.
+ * Make a file, or a folder, in the trusted VM, with the folders above it. From within supplier->deliver() only. Returns false if it cannot
+ * be made.
  */
 bool redirect_deliver(struct redirect *redirect, const char *path, unsigned mode, const uint8_t *data, size_t size);
 void redirect_make_folder(struct redirect *redirect, const char *path);
 
 /*
- * machine_run(), with calls that outlive their budget ended. Iterations count towards it, too (work.h). MACHINE_STOP_LIMIT before the
- * limit: config.cancel wants it.
+ * Like machine_run(), and ends calls that spend their budget. Iterations count towards it, too (work.h). MACHINE_STOP_LIMIT before the
+ * limit means that config.cancel wants to stop.
  */
 enum machine_stop redirect_run(struct redirect *redirect, uint64_t until);
 
-/* Why redirect_run() came back with MACHINE_STOP_CPU: the caller's to destroy; NULL: not for introspection's sake. */
+/* Why redirect_run() came back with MACHINE_STOP_CPU. The caller destroys it. NULL: introspection is not the reason. */
 struct error *redirect_failure(struct redirect *redirect);
 
 const struct redirect_stats *redirect_stats(const struct redirect *redirect);

@@ -1,4 +1,4 @@
-/* Kernel functions that product context does not enter: what happens in their place. */
+/* Stand-ins: what happens in the place of kernel functions that product context never enters. */
 #ifndef XRAY86_REDIRECT_STAND_INS_H
 #define XRAY86_REDIRECT_STAND_INS_H
 

@@ -8,14 +8,14 @@ enum { TOOL_PATH = 4096 /* PATH_MAX: bytes of a path, with its end */, TOOL_EXEC
 
 struct tools {
 	struct worlds *worlds;
-	uint32_t first_pid; /* their process numbers are from here on, and the product has none such; 0: none is known */
+	uint32_t first_pid; /* tools have process numbers from here on; the product has none of these. 0: not known */
 };
 
-/* The task_struct, trusted, of the tool that has this number; 0: none has. The product may have processes of such numbers, too. */
+/* The trusted task_struct of the tool with this number; 0 if there is none. The product may have processes of such numbers, too. */
 uint64_t tool_task(struct tools *tools, uint32_t pid);
-/* Reads the path at a user address; false: it is not all there (the kernel will say EFAULT) or too long. */
+/* Reads the path at a user address. Returns false if a part of it is missing (the kernel will say EFAULT), or if it is too long. */
 bool tool_read_path(struct tools *tools, uint64_t address, char path[TOOL_PATH]);
-/* The path of the program that the calling process runs, in the trusted VM; NULL: it cannot be told, or is too long. */
+/* The path, in the trusted VM, of the program that the calling process runs. NULL if it is unknown or too long. */
 const char *tool_executable(struct tools *tools, char to[TOOL_EXECUTABLE]);
 
 #endif

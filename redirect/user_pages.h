@@ -1,6 +1,6 @@
 /*
- * Pages of the tool's own memory that a body in product context writes: as they were, so that a call that is given up leaves the tool's
- * buffers as it found them.
+ * Keeps pages of the tool's own memory as they were before a body in product context wrote to them. So a call that is given up leaves the
+ * tool's buffers as it found them.
  */
 #ifndef XRAY86_REDIRECT_USER_PAGES_H
 #define XRAY86_REDIRECT_USER_PAGES_H
@@ -17,8 +17,8 @@ struct user_pages {
 /* Forgets all: a call begins, or has ended well. */
 void user_pages_clear(struct user_pages *pages);
 /*
- * The page of this linear address is about to be written. Each is kept once; those beyond 16 MiB, or for which there is no memory, are not
- * kept.
+ * Keeps the page of this linear address, before it is written. Each page is kept once. Pages beyond 16 MiB are not kept, and neither are
+ * pages for which there is no memory.
  */
 void user_pages_keep(struct user_pages *pages, const struct cpu *cpu, uint64_t linear);
 /* Puts all of them back, and forgets them. In the trusted state. */

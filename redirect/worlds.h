@@ -1,9 +1,9 @@
 /*
  * The two worlds: a machine whose CPU runs kernel code on the trusted kernel's data or, in product context (context.h), on the product's.
- * Everything else of introspection stands on this.
+ * All else of introspection builds on this.
  *
- * Each world has its kernel. What runs in product context, or looks at the product's memory, goes by the product's kernel; what the trusted
- * kernel is called for goes by the trusted one. Today they are the same: the same build, at the same base.
+ * Each world has its kernel. Whatever runs in product context, or looks at the product's memory, uses the product's kernel; calls of the
+ * trusted kernel use the trusted one. Today they are the same: the same build, at the same base.
  */
 #ifndef XRAY86_REDIRECT_WORLDS_H
 #define XRAY86_REDIRECT_WORLDS_H
@@ -36,20 +36,21 @@ void worlds_deinit(struct worlds *worlds);
 
 struct kernel *worlds_kernel(struct worlds *worlds, enum world world);
 
-/* kernel_call() of a function of that world's kernel. */
+/* Calls a function of that world's kernel (kernel_call()). */
 bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function function, const uint64_t *argument, unsigned arguments,
 		 uint64_t *ret_value);
-/* cpu_mark() of a function of that world's kernel, if it has one of the name. The callback is for whatever comes by: it asks for the phase.
+/*
+ * Marks a function of that world's kernel, if it has one of the name. The callback is called in every phase, and looks at the phase itself.
  */
 struct error *worlds_mark(struct worlds *worlds, enum world world, const char *name, mark_fn *fn, void *opaque);
-/* The function at whose first instruction the CPU stands, in either world, returns this. */
+/* The CPU is at the first instruction of a function, in either world: makes the function return value. */
 enum mark_action worlds_return(struct worlds *worlds, int64_t value);
 
-/* `current` of the trusted machine; 0: it cannot be told. */
+/* `current` of the trusted machine; 0 if it is unknown. */
 uint64_t worlds_current(const struct worlds *worlds);
-/* Makes a task, the product's, its CPU's `current`. False: the per-CPU area is not mapped. */
+/* Makes a task of the product `current` of the product's CPU. Returns false if the per-CPU area is not mapped. */
 bool worlds_set_current(struct worlds *worlds, uint64_t task);
-/* At a body's first instruction, with its pt_regs: where a task_struct has its stack, and how large that is. */
+/* At a body's first instruction, by its pt_regs: finds where a task_struct has its stack, and how large that is. */
 struct error *worlds_find_stack(struct worlds *worlds, uint64_t regs);
 
 #endif
