@@ -271,7 +271,7 @@ static uint32_t coprocessor_bits(const struct cpu *cpu)
 
 void cpu_update_mode(struct cpu *cpu)
 {
-	uint32_t mode = size_bits(cpu) | coprocessor_bits(cpu) | (cpu->mode & MODE_TAGGED);
+	uint32_t mode = size_bits(cpu) | coprocessor_bits(cpu) | (cpu->mode & (MODE_TAGGED | MODE_CODE_BANK));
 	bool code64 = (mode >> MODE_CODE_SHIFT & 3) == 3;
 
 	mode |= code64 ? MODE_FLAT | MODE_FS_UNCHECKED | MODE_GS_UNCHECKED : segment_bits(cpu);
@@ -292,6 +292,19 @@ void cpu_set_supervisor_banks(struct cpu *cpu, struct tlb *untagged, struct tlb 
 	cpu->supervisor_bank[1] = stack;
 	flush_supervisor_banks(cpu);
 	select_banks(cpu);
+}
+
+void cpu_set_code_bank(struct cpu *cpu, struct tlb *bank)
+{
+	cpu->code_bank = bank;
+	if (bank)
+		tlb_flush(bank);
+}
+
+void cpu_use_code_bank(struct cpu *cpu, bool use)
+{
+	cpu->mode = use ? cpu->mode | MODE_CODE_BANK : cpu->mode & ~(uint32_t)MODE_CODE_BANK;
+	cpu_update_mode(cpu);
 }
 
 void cpu_set_tagged(struct cpu *cpu, bool tagged)

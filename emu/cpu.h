@@ -109,6 +109,7 @@ enum {
 	MODE_CS_LIMITED = 1 << 10, /* CS has a limit or base that matter: blocks are checked at each entry and never chained */
 	MODE_TAGGED = 1 << 11,     /* tagged execution */
 	MODE_USER = 1 << 12,       /* CPL 3. Outside of the block's key: it says which translations jumps may use */
+	MODE_CODE_BANK = 1 << 13,  /* a client's bank finds code at CPL 0-2. Outside of the block's key likewise */
 	MODE_KEY = MODE_USER - 1,
 };
 
@@ -296,6 +297,7 @@ struct cpu {
 	struct physmem *mem;
 	struct tlb *banks;              /* BANK_COUNT of them */
 	struct tlb *supervisor_bank[2]; /* a client's banks for CPL 0-2, by TAG_STACK of the address; NULL: the CPU's own bank */
+	struct tlb *code_bank;          /* a client's bank for fetches at CPL 0-2 under MODE_CODE_BANK; or NULL */
 	uint16_t x87_host_control;      /* the control word that the host's x87 has now: emu/x87.h */
 	struct block_cache *blocks;
 	const struct isa *isa;
@@ -352,6 +354,13 @@ void cpu_set_tagged(struct cpu *cpu, bool tagged);
  * the caller and must outlive their use. Their clients see the misses. Both banks are emptied here, and again whenever the CPU's own are.
  */
 void cpu_set_supervisor_banks(struct cpu *cpu, struct tlb *untagged, struct tlb *stack);
+
+/*
+ * A client's bank for fetches at CPL 0-2, beside the CPU's own, and emptied with it. cpu_use_code_bank() chooses between the two; each
+ * keeps what it knows. A miss of either asks the client's `fetch`. The bank is the caller's and must outlive its use. NULL takes it away.
+ */
+void cpu_set_code_bank(struct cpu *cpu, struct tlb *bank);
+void cpu_use_code_bank(struct cpu *cpu, bool use);
 
 /* Derive mode bits and banks, and struct paging and its caches. To be called when the registers that these depend on have changed. */
 void cpu_update_mode(struct cpu *cpu);

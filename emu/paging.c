@@ -118,7 +118,7 @@ void cpu_walk(struct cpu *cpu, enum bank bank, uint64_t linear, enum access acce
 void cpu_translate_fetch(struct cpu *cpu, uint64_t linear, uint64_t *ret_paddr)
 {
 	enum bank bank = cpu->cpl == 3 ? BANK_USER : BANK_SUPERVISOR;
-	struct tlb *tlb = &cpu->banks[bank];
+	struct tlb *tlb = bank == BANK_SUPERVISOR && (cpu->mode & MODE_CODE_BANK) ? cpu->code_bank : &cpu->banks[bank];
 	struct walk_result walk;
 
 	if (tlb_find_fetch(tlb, linear, ret_paddr))
@@ -145,6 +145,8 @@ static void for_each_bank(struct cpu *cpu, void (*fn)(struct tlb *bank, const ui
 	for (unsigned i = 0; i < 2; i++)
 		if (cpu->supervisor_bank[i])
 			fn(cpu->supervisor_bank[i], arguments);
+	if (cpu->code_bank)
+		fn(cpu->code_bank, arguments);
 }
 
 static void flush(struct tlb *bank, const uint64_t *unused)

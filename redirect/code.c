@@ -1,8 +1,8 @@
 /*
  * Which code runs in product context: code.h.
  *
- * The trusted kernel has code of its own outside of the image, too, at addresses that mean something else in the product: what
- * the CPU knows of such code is forgotten whenever product context begins or ends.
+ * The trusted kernel has code of its own outside of the image, too, at addresses that mean something else in the product. So product
+ * context finds its code by a TLB bank of its own (cpu_set_code_bank()).
  */
 #include "redirect/code.h"
 
@@ -47,39 +47,44 @@ static bool insert_page(struct code *code, size_t at, struct code_page page)
 	return true;
 }
 
+uint64_t code_add_page(struct code *code, const uint8_t *bytes)
+{
+	uint64_t paddr = CODE_WINDOW + code->added * PAGE_SIZE;
+	struct error *err = code->added < MAX_PAGES ? physmem_add_rom(&code->worlds->machine->mem, paddr, bytes, PAGE_SIZE)
+						    : error_create("no more pages of code");
+
+	if (!err)
+		code->added++;
+	else
+		paddr = 0;
+	error_destroy(err);
+	return paddr;
+}
+
 /* The page of the product as the machine's memory; 0: it is not mapped. */
 static uint64_t mirror(struct code *code, uint64_t linear)
 {
-	struct physmem *mem = &code->worlds->machine->mem;
-	struct code_page page = {linear & PAGE_MASK, CODE_WINDOW + code->pages * PAGE_SIZE};
+	struct code_page page = {.linear = linear & PAGE_MASK};
 	size_t at = find_page(code, page.linear);
 	uint8_t bytes[PAGE_SIZE];
-	struct error *err;
-	bool added;
 
 	if (at < code->pages && code->page[at].linear == page.linear)
 		return code->page[at].paddr;
-	if (code->pages == MAX_PAGES || !product_memory_read(&code->worlds->memory, page.linear, bytes, sizeof(bytes)))
+	if (!product_memory_read(&code->worlds->memory, page.linear, bytes, sizeof(bytes)))
 		return 0;
-	err = physmem_add_rom(mem, page.paddr, bytes, sizeof(bytes));
-	added = !err && insert_page(code, at, page);
-	if (!err && !added)
-		physmem_remove(mem, page.paddr);
-	error_destroy(err);
-	return added ? page.paddr : 0;
+	page.paddr = code_add_page(code, bytes);
+	return page.paddr && insert_page(code, at, page) ? page.paddr : 0;
 }
 
 bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr)
 {
 	struct worlds *worlds = code->worlds;
-	enum world world = worlds->context.phase == CONTEXT_PRODUCT ? WORLD_PRODUCT : WORLD_TRUSTED;
 	uint64_t page;
 
-	if (linear < worlds->memory.kernel_start || kernel_in_image(worlds_kernel(worlds, world), linear))
+	if (worlds->context.phase != CONTEXT_PRODUCT || linear < worlds->memory.kernel_start)
 		return false;
-	worlds->context.fetched_outside = true;
-	if (world == WORLD_TRUSTED)
-		return false;
+	if (kernel_in_image(worlds->product, linear))
+		return switches_find(code->switches, linear, ret_paddr);
 	page = code->product ? mirror(code, linear) : 0;
 	if (!page)
 		cpu_raise_page_fault(worlds->cpu, linear, PF_I);

@@ -1,26 +1,33 @@
 /*
- * Which code runs in product context: the trusted kernel's image, at the addresses that it and the product have in common. The trusted
- * kernel lacks all other code of the kernel half (the product's modules, code that it generated). By default a call that needs such code is
- * given up, and the cause is recorded. `--code product` takes the code from the product, page by page, into memory of the emulated machine
- * that nothing else leads to. It runs in the emulator's sandbox like everything else, but it is what the snapshot says it is.
+ * Which code runs in product context: the trusted kernel's image, at the addresses that it and the product have in common, with the
+ * product's switches (switches.h). The trusted kernel lacks all other code of the kernel half (the product's modules, code that it
+ * generated). By default a call that needs such code is given up, and the cause is recorded. `--code product` takes the code from the
+ * product, page by page, into memory of the emulated machine that nothing else leads to. It runs in the emulator's sandbox like everything
+ * else, but it is what the snapshot says it is.
  */
 #ifndef XRAY86_REDIRECT_CODE_H
 #define XRAY86_REDIRECT_CODE_H
 
 #include "redirect/call.h"
+#include "redirect/switches.h"
 
 struct code {
 	/* -- filled in by the owner -- */
 	struct worlds *worlds;
 	struct calls *calls;
 	bool product; /* code that the trusted kernel lacks is the product's own */
+	struct switches *switches;
 
 	/* -- its state -- */
 	struct code_page {
 		uint64_t linear, paddr;
 	} * page; /* of the product's own code that product context has run */
 	size_t pages;
+	size_t added; /* pages of code, for whatever reason */
 };
+
+/* A page of code for the machine, which only a fetch that is led there finds: its physical address; 0: there is no room. */
+uint64_t code_add_page(struct code *code, const uint8_t *bytes);
 
 /*
  * Answers a fetch at privilege 0 that misses the TLB. Returns true if *ret_paddr has the code, false to let the CPU's own page walk decide.

@@ -82,6 +82,8 @@ struct error *context_init(struct context *context)
 	tlb_init(&context->stack_data.bank);
 	context->stack_data.bank.client = &context->stack_data.client;
 	context->memory->other_bank = &context->stack_data.bank;
+	tlb_init(&context->code_bank);
+	cpu_set_code_bank(context->cpu, &context->code_bank);
 	if (context->way == REDIRECT_CONTEXT)
 		return product_memory_open_window(context->memory, context->stack_size);
 	context->stack_data.shadow = calloc(1, context->stack_size);
@@ -96,10 +98,6 @@ static void set_phase(struct context *context, enum context_phase phase)
 	bool product = phase == CONTEXT_PRODUCT, tags = context->way == REDIRECT_TAGS;
 	struct tlb *bank = product ? &context->memory->bank : NULL;
 
-	if (context->fetched_outside && product != (context->phase == CONTEXT_PRODUCT))
-		cpu_flush_tlb(context->cpu);
-	if (product != (context->phase == CONTEXT_PRODUCT))
-		context->fetched_outside = false;
 	if (context->phase == CONTEXT_PRODUCT)
 		work_stop(&context->work, context->cpu);
 	if (product)
@@ -107,6 +105,7 @@ static void set_phase(struct context *context, enum context_phase phase)
 	context->phase = phase;
 	context->client.hold_interrupts = product;
 	cpu_set_supervisor_banks(context->cpu, bank, tags && product ? &context->stack_data.bank : bank);
+	cpu_use_code_bank(context->cpu, product);
 	cpu_set_tagged(context->cpu, tags && product);
 }
 
@@ -423,8 +422,15 @@ bool kernel_call(struct context *context, enum world world, uint64_t function, c
 	return done;
 }
 
+void context_forget_code(struct context *context)
+{
+	tlb_flush(&context->code_bank);
+	cpu_forget_jumps(context->cpu);
+}
+
 void context_deinit(struct context *context)
 {
+	cpu_set_code_bank(context->cpu, NULL);
 	drop(&context->entry);
 	drop(&context->suspended);
 	for (size_t i = 0; i < context->restarts; i++)

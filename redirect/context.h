@@ -56,7 +56,7 @@ struct context {
 
 	/* -- its state -- */
 	enum context_phase phase;
-	bool fetched_outside; /* code was fetched from outside of the kernel's image since the last change of phase */
+	struct tlb code_bank; /* where product context fetches its code */
 	unsigned nested;      /* kernel_call()s that run, one within another */
 	struct cpu_client client;
 	uint64_t trusted_rsp;            /* at entry; in the "context" way the trusted stack below it is free */
@@ -100,6 +100,9 @@ bool context_begin_user_fault(struct context *context);
 void context_end_user_fault(struct context *context);
 /* The trusted kernel schedules: rolls back a call that waits for its page fault, to begin anew. Returns false without memory. */
 bool context_schedule(struct context *context);
+
+/* Forgets where product context fetches its code. */
+void context_forget_code(struct context *context);
 
 /* The owner has filled in the first part; the rest is zero. */
 struct error *context_init(struct context *context);

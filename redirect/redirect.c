@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "redirect/clocks.h"
-#include "redirect/constants.h"
 #include "redirect/directories.h"
 #include "redirect/exceptions.h"
 #include "redirect/host_choice.h"
 #include "redirect/judge.h"
 #include "redirect/spin.h"
 #include "redirect/stand_ins.h"
+#include "redirect/text.h"
 #include "util/error.h"
 
 enum { MAX_COPIED_PAGES = 1 << 16 };
@@ -26,7 +26,7 @@ struct redirect {
 	struct code code;
 	struct exceptions exceptions;
 	struct clocks clocks;
-	struct constants constants;
+	struct text text;
 	struct host_task host;
 	struct stand_ins stand_ins;
 	struct directories directories;
@@ -175,6 +175,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 		note_namespaces(redirect);
 		return refuse(redirect, EPERM);
 	}
+	text_refresh(&redirect->text);
 	call_shorten(calls);
 	directory_enter(&redirect->directories);
 	host_task_prepare(&redirect->host);
@@ -292,7 +293,9 @@ static struct error *mark_body(void *opaque, const struct symbol *symbol)
 	struct redirect *redirect = opaque;
 	struct cpu *cpu = redirect->worlds.cpu;
 
-	if (!is_body(symbol->name) || cpu_is_marked(cpu, symbol->address)) /* bodies without arguments have two names */
+	if (!is_body(symbol->name))
+		return text_note_function(&redirect->text, symbol);
+	if (cpu_is_marked(cpu, symbol->address)) /* bodies without arguments have two names */
 		return NULL;
 	return cpu_mark(cpu, symbol->address, on_body, redirect);
 }
@@ -349,10 +352,11 @@ static void connect_parts(struct redirect *redirect)
 
 	*tools = (struct tools){worlds, redirect->config.first_pid};
 	*calls = make_calls(redirect);
-	redirect->code = (struct code){.worlds = worlds, .calls = calls, .product = redirect->config.product_code};
+	redirect->code = (struct code){
+		.worlds = worlds, .calls = calls, .product = redirect->config.product_code, .switches = &redirect->text.switches};
 	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code};
 	redirect->clocks = (struct clocks){.worlds = worlds, .calls = calls};
-	redirect->constants = (struct constants){.worlds = worlds};
+	redirect->text = (struct text){.worlds = worlds, .calls = calls, .code = &redirect->code};
 	*host = (struct host_task){.worlds = worlds, .calls = calls};
 	redirect->stand_ins = (struct stand_ins){.worlds = worlds, .calls = calls, .host = host};
 	redirect->directories = (struct directories){.worlds = worlds, .calls = calls, .host = host};
@@ -389,7 +393,7 @@ void redirect_destroy(struct redirect *redirect)
 	placeholder_deinit(&redirect->placeholders);
 	namespace_deinit(&redirect->namespaces);
 	directory_deinit(&redirect->directories);
-	constant_deinit(&redirect->constants);
+	text_deinit(&redirect->text);
 	code_deinit(&redirect->code);
 	call_deinit(&redirect->calls);
 	worlds_deinit(&redirect->worlds);
@@ -409,7 +413,7 @@ struct error *redirect_begin(struct redirect *redirect)
 	if (!err)
 		err = clock_mark(&redirect->clocks);
 	if (!err)
-		err = constant_mark(&redirect->constants, redirect->config.constants, redirect->config.constants_shift);
+		err = text_follow(&redirect->text, redirect->config.constants, redirect->config.constants_shift);
 	if (!err)
 		err = worlds_mark(&redirect->worlds, WORLD_TRUSTED, "wake_up_new_task", on_new_task, redirect);
 	if (!err)

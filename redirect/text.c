@@ -1,0 +1,208 @@
+/* The text of the kernel's image in product context: text.h. */
+#include "redirect/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "emu/peek.h"
+
+/* -- what the switches are told -- */
+
+static bool read_trusted(void *opaque, uint64_t address, void *to, size_t size)
+{
+	return kernel_peek(&((const struct text *)opaque)->worlds->trusted, address, to, size) == size;
+}
+
+static bool read_product(void *opaque, uint64_t address, void *to, size_t size)
+{
+	return product_memory_read(&((struct text *)opaque)->worlds->memory, address, to, size);
+}
+
+static const struct symbols *symbols_of(const struct text *text)
+{
+	return text->worlds->product->symbols;
+}
+
+static bool is_function(void *opaque, uint64_t address)
+{
+	struct symbol symbol;
+
+	return symbols_nearest(symbols_of(opaque), address, &symbol) && symbol.address == address && strchr("TtWw", symbol.type);
+}
+
+static const char *name_of(void *opaque, uint64_t address, char to[SWITCH_NAME])
+{
+	struct symbol symbol;
+
+	if (!symbols_nearest(symbols_of(opaque), address, &symbol))
+		return NULL;
+	snprintf(to, SWITCH_NAME, "%s", symbol.name);
+	return to;
+}
+
+static uint64_t add_page(void *opaque, const uint8_t *bytes)
+{
+	return code_add_page(((struct text *)opaque)->code, bytes);
+}
+
+/* -- sites -- */
+
+#define TRAMPOLINE "__SCT__"
+
+struct error *text_note_function(struct text *text, const struct symbol *function)
+{
+	const struct patch_site site = {.address = function->address, .kind = PATCH_TRAMPOLINE, .tail = true};
+
+	return strncmp(function->name, TRAMPOLINE, strlen(TRAMPOLINE)) == 0 ? patch_sites_add(&text->sites, &site) : NULL;
+}
+
+static struct error *add_constants(struct patch_sites *sites, const struct runtime_constants *constants, uint64_t shift)
+{
+	struct error *err = NULL;
+
+	for (unsigned i = 0; !err && constants && i < constants->count; i++) {
+		const struct patch_site site = {
+			.address = constants->constant[i].address + shift,
+			.kind = PATCH_CONSTANT,
+			.size = constants->constant[i].size,
+		};
+
+		err = patch_sites_add(sites, &site);
+	}
+	return err;
+}
+
+/* Static calls are patched in line on x86-64 only, where kernels name their data. */
+static struct error *add_tables(struct text *text)
+{
+	const struct kernel *kernel = text->worlds->product;
+	uint64_t text_end = kernel_symbol(kernel, "_etext"), calls = kernel_symbol(kernel, "__start_static_call_sites");
+	const struct patch_memory memory = {
+		.read = read_trusted,
+		.opaque = text,
+		.word = kernel->word,
+		.start = kernel->symbols->base,
+		.end = kernel->symbols->end,
+		.text_end = text_end ? text_end : kernel->symbols->end,
+	};
+	struct error *err = patch_sites_add_jump_labels(&text->sites, &memory, kernel_symbol(kernel, "__start___jump_table"),
+							kernel_symbol(kernel, "__stop___jump_table"));
+
+	if (!err && calls)
+		err = patch_sites_add_static_calls(&text->sites, &memory, calls, kernel_symbol(kernel, "__stop_static_call_sites"));
+	return err;
+}
+
+/* -- writing to text -- */
+
+/* Functions of the kernel that do, by the names that they have had: of an address, bytes, and their size; or that finish what these queued.
+ */
+static const struct text_writer {
+	const char *name;
+	bool writes;
+} writers[] = {
+	{"text_poke_bp", true},
+	{"text_poke_queue", true},
+	{"text_poke", true},
+	{"smp_text_poke_single", true},
+	{"smp_text_poke_batch_add", true},
+	{"text_poke_finish", false},
+	{"smp_text_poke_batch_finish", false},
+};
+
+enum { WRITTEN_MAX = 16, WRITERS = sizeof(writers) / sizeof(writers[0]) };
+
+/* What a pointer in a register leads to: the product's, or on the stack that the body runs on. */
+static bool read_argument(const struct text *text, enum gpr pointer, void *to, size_t size)
+{
+	const struct context *context = &text->worlds->context;
+	uint64_t address = context->cpu->gpr[pointer];
+	bool on_stack = context->way == REDIRECT_TAGS && (context->cpu->gpr_tag[pointer] & TAG_STACK) &&
+			address - context->stack < context->stack_size;
+
+	return on_stack ? cpu_peek(context->cpu, address, to, size) == size : product_memory_read(&text->worlds->memory, address, to, size);
+}
+
+static uint64_t first_argument(const struct text *text)
+{
+	return text->worlds->cpu->gpr[text->worlds->context.word == 8 ? RDI : RAX];
+}
+
+static void write_text(struct text *text)
+{
+	bool wide = text->worlds->context.word == 8;
+	uint64_t size = text->worlds->cpu->gpr[wide ? RDX : RCX];
+	uint8_t bytes[WRITTEN_MAX];
+
+	if (size > sizeof(bytes) || !read_argument(text, wide ? RSI : RDX, bytes, size) ||
+	    !product_memory_write(&text->worlds->memory, first_argument(text), bytes, size))
+		call_record_loss(text->calls, LOSS_DAMAGED);
+}
+
+static enum mark_action on_writer(void *opaque, struct cpu *cpu)
+{
+	const struct text_mark *mark = opaque;
+	struct text *text = mark->owner;
+
+	(void)cpu;
+	text->written = true;
+	if (text->worlds->context.phase != CONTEXT_PRODUCT)
+		return MARK_CONTINUE;
+	if (mark->row->writes)
+		write_text(text);
+	text->calls->stats.stand_ins++;
+	return worlds_return(text->worlds, (int64_t)first_argument(text));
+}
+
+static struct error *mark_writers(struct text *text)
+{
+	_Static_assert((int)WRITERS <= (int)TEXT_WRITERS, "room for all");
+	struct error *err = NULL;
+
+	for (unsigned i = 0; !err && i < WRITERS; i++) {
+		text->mark[i] = (struct text_mark){text, &writers[i]};
+		err = worlds_mark(text->worlds, WORLD_PRODUCT, writers[i].name, on_writer, &text->mark[i]);
+	}
+	return err;
+}
+
+/* -- the whole -- */
+
+struct error *text_follow(struct text *text, const struct runtime_constants *constants, uint64_t shift)
+{
+	const struct switches_config config = {
+		.opaque = text,
+		.read_trusted = read_trusted,
+		.read_product = read_product,
+		.is_function = is_function,
+		.name = name_of,
+		.add_page = add_page,
+		.word = text->worlds->context.word,
+		.start = symbols_of(text)->base,
+		.end = symbols_of(text)->end,
+	};
+	struct error *err = add_constants(&text->sites, constants, shift);
+
+	if (!err)
+		err = add_tables(text);
+	if (err)
+		return err;
+	patch_sites_sort(&text->sites);
+	err = switches_init(&text->switches, &config, &text->sites);
+	return err ? err : mark_writers(text);
+}
+
+void text_refresh(struct text *text)
+{
+	if (!text->written)
+		return;
+	text->written = false;
+	switches_forget(&text->switches);
+	context_forget_code(&text->worlds->context);
+}
+
+void text_deinit(struct text *text)
+{
+	switches_deinit(&text->switches);
+	patch_sites_deinit(&text->sites);
+}
