@@ -1,4 +1,4 @@
-/* Between the parts of `xray86 boot`: what was asked for, and putting an image into the machine. */
+/* What the parts of `xray86 boot` share: its options, and putting an image into the machine. */
 #ifndef XRAY86_CLI_BOOT_H
 #define XRAY86_CLI_BOOT_H
 
@@ -25,9 +25,10 @@ struct boot_options {
 	bool trusted; /* Linux: the trusted kernel's parameters before `append` */
 };
 
-/* Whether it is a Linux kernel, as far as its first bytes tell. */
+/* Whether it is a Linux kernel, by its first bytes. */
 bool boot_image_is_linux(const struct file *file);
-/* Loads options->image, whose contents `file` holds, by the kind that it is, with its initrds and command line. Starts the watch for Linux.
+/*
+ * Loads options->image, whose contents are in `file`, as its kind wants, with its initrds and command line. Starts the watch for Linux.
  */
 struct error *boot_load_image(struct machine *machine, const struct file *file, const struct boot_options *options,
 			      struct panic_watch *watch);

@@ -1,6 +1,6 @@
 /*
- * Files that are mapped and then get shorter: a checkpoint, the image of a kernel, a program that is delivered. The first access behind the
- * new end raises SIGBUS, which would end the process without a word. (A snapshot is read, not mapped.)
+ * Files that get shorter while they are mapped: a checkpoint, the image of a kernel, a delivered program. The first access behind the new
+ * end raises SIGBUS, which would end the process without a word. (A snapshot is read, not mapped.)
  */
 #ifndef XRAY86_CLI_BUS_ERROR_H
 #define XRAY86_CLI_BUS_ERROR_H

@@ -5,7 +5,7 @@
 #include "include/xray86.h"
 #include "util/error.h"
 
-/* Exit statuses that are ours. Everything else is the guest's. */
+/* Exit statuses of xray86 itself. All others are the guest's. */
 enum {
 	EXIT_LIMIT = 124, /* --max-instructions, as timeout(1) */
 	EXIT_XRAY86 = 125,

@@ -1,8 +1,8 @@
 /*
- * The end of a run by the host's clock (--timeout). What a run does in many steps asks between them whether to stop (struct cancel); what
- * cannot ask (it waits for another process, or for a disk) has a second more, and then the process ends where it is.
+ * The end of a run by the host's clock (--timeout). Work in many steps asks between them whether to stop (struct cancel). Work that cannot
+ * ask (it waits for another process, or for a disk) has a second more; then the process ends where it is.
  *
- * Time in which nothing but a terminal's input can make the command go on does not count.
+ * Time in which only a terminal's input can make the command go on does not count.
  */
 #ifndef XRAY86_CLI_DEADLINE_H
 #define XRAY86_CLI_DEADLINE_H
@@ -24,18 +24,18 @@ struct deadline {
 	char message[80];
 };
 
-/* From now on. Uses SIGALRM. The deadline must not move until deadline_stop(). */
+/* Starts the clock. Uses SIGALRM. The deadline must not move in memory until deadline_stop(). */
 struct error *deadline_start(struct deadline *deadline, unsigned seconds);
 /* A zeroed one is allowed. */
 void deadline_stop(struct deadline *deadline);
 
-/* What asks for it: cheap. */
+/* Asks whether it has passed. Asking is cheap. */
 struct cancel deadline_cancel(struct deadline *deadline);
 bool deadline_passed(const struct deadline *deadline);
-/* Says so on stderr, if there is room: nobody may read that, either. */
+/* Says on stderr that it has passed, if there is room: maybe nobody reads stderr, either. */
 void deadline_tell(const struct deadline *deadline);
 
-/* Between what these return lies time that does not count: deadline_add(deadline, deadline_now() - before). */
+/* For time that does not count: deadline_add(deadline, deadline_now() - before). */
 int64_t deadline_now(void);
 void deadline_add(struct deadline *deadline, int64_t ns);
 

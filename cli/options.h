@@ -1,5 +1,5 @@
 /*
- * Command-line options as tables: what they are called, what they take, what --help says about them, and where they go.
+ * Command-line options as tables: their names, their arguments, what --help says about them, and where their values go.
  */
 #ifndef XRAY86_CLI_OPTIONS_H
 #define XRAY86_CLI_OPTIONS_H
@@ -11,19 +11,19 @@
 
 struct option_spec {
 	const char *name;     /* without the dashes; NULL ends a table */
-	const char *argument; /* what it takes, for --help; NULL: nothing; [=...]: may be left out, and is then NULL */
+	const char *argument; /* its argument, for --help; NULL: it takes none; [=...]: it may be left out, and is NULL then */
 	const char *help;     /* may have several lines */
 	struct error *(*set)(void *into, const char *value);
 	/*
-	 * Where in `into` the value goes, if set is NULL: a bool that becomes true, of an option that takes nothing, or else a const char
-	 * *, of argv.
+	 * If set is NULL: the offset in `into` where the value goes. It is a bool that becomes true, for an option without an argument, or
+	 * a const char *, of argv.
 	 */
 	size_t place;
 };
 
 /*
- * Reads argv[1..argc). Options and others may be mixed; the others are left in argv[1..], their number in *ret_others. "--" ends options.
- * --help sets *ret_help and stops.
+ * Reads argv[1..argc). Options and other words may be mixed; "--" ends options. The other words are in argv[1..] afterwards, and their
+ * number is in *ret_others. --help sets *ret_help and stops.
  */
 struct error *options_parse(const struct option_spec *spec, void *into, int argc, char **argv, int *ret_others, int *ret_help);
 /*
@@ -36,13 +36,13 @@ struct error *options_parse_command(const struct option_spec *spec, void *into, 
 /* Prints the table to stdout. */
 void options_help(const struct option_spec *spec);
 
-/* One of two words, for option `name`: *ret is whether it is the second. */
+/* Reads one of two words, for option `name`. *ret is true for the second. */
 struct error *parse_switch(const char *name, const char *value, const char *first, const char *second, bool *ret);
-/* A number in decimal or 0x..., for option `name`. */
+/* Reads a number in decimal or 0x..., for option `name`. */
 struct error *parse_number(const char *name, const char *value, unsigned long long *ret);
-/* A number that may have a decimal suffix K, M, G or T. */
+/* Reads a number that may have a decimal suffix K, M, G or T. */
 struct error *parse_count(const char *name, const char *value, unsigned long long *ret);
-/* A size in bytes: a number of MiB, or with a suffix K, M, G. */
+/* Reads a size, a number of MiB or one with a suffix K, M, G, and returns it in bytes. */
 struct error *parse_size(const char *name, const char *value, unsigned long long *ret);
 
 #endif

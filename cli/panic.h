@@ -1,8 +1,8 @@
 /*
- * Noticing that the guest's kernel panicked, by the one sign that is certain: it entered panic(). A text on the console may be a
- * user's, and a kernel that gave up looks like one that reboots (panic=-1) or computes (it waits in a loop for ever).
+ * Notices a panic of the guest's kernel, by the one certain sign: the kernel enters panic(). A text on the console may be a user's, and a
+ * kernel that gave up looks like one that reboots (panic=-1) or computes (it waits in a loop for ever).
  *
- * The function is found by the kernel's own symbol table; a kernel without one (CONFIG_KALLSYMS=n) is not watched.
+ * The kernel's own symbol table tells where the function is. A kernel without one (CONFIG_KALLSYMS=n) cannot be watched.
  */
 #ifndef XRAY86_CLI_PANIC_H
 #define XRAY86_CLI_PANIC_H
@@ -16,12 +16,12 @@
 
 struct panic_watch {
 	bool panicked;
-	uint64_t words; /* bytes that it printed since */
+	uint64_t words; /* bytes that it has printed since */
 };
 
 /* Call before the machine runs. The watch must outlive it. */
 struct error *panic_watch_start(struct panic_watch *watch, struct machine *machine, const struct kernel_image *kernel);
-/* machine_run() that also ends after a panic, as soon as the kernel has said what it has to say, with MACHINE_STOP_LIMIT. */
+/* Like machine_run(), but ends after a panic, when the kernel has printed all that it has to say, with MACHINE_STOP_LIMIT. */
 enum machine_stop panic_watch_run(struct panic_watch *watch, struct machine *machine, const struct terminal *terminal, uint64_t limit);
 
 #endif

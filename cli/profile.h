@@ -1,6 +1,6 @@
 /*
- * Where a guest's instructions go: samples of RIP at fixed distances of instructions, idle time left out, counted by the kernel's symbols.
- * Like all else it does not depend on the host: the same run gives the same table.
+ * Shows where a guest's instructions go: samples of RIP at fixed distances of instructions, without idle time, counted by the kernel's
+ * symbols. It is independent of the host: the same run gives the same table.
  */
 #ifndef XRAY86_CLI_PROFILE_H
 #define XRAY86_CLI_PROFILE_H
@@ -17,7 +17,7 @@ struct profile {
 	uint64_t user; /* samples outside of privilege 0: these have no symbols */
 };
 
-/* Notes where the CPU is. False: out of memory. */
+/* Notes where the CPU is. Returns false without memory. */
 bool profile_sample(struct profile *profile, const struct machine *machine);
 /* Prints the functions with the most samples to stderr. The kernel is where it runs. */
 struct error *profile_print(struct profile *profile, const struct kernel_image *kernel);

@@ -24,10 +24,10 @@ struct run_options {
 	bool raw;    /* output is not escaped on a terminal */
 };
 
-/* *ret_help: help is wanted, and nothing else is sure to be set. The strings are those of argv. */
+/* *ret_help: the user wants help; other results may be unset then. The strings are those of argv. */
 struct error *run_parse_arguments(int argc, char **argv, struct run_options *options, bool *ret_help);
 void run_print_help(void);
-/* Also after an error. */
+/* To be called in any case, also after an error. */
 void run_options_deinit(struct run_options *options);
 
 #endif

@@ -10,19 +10,19 @@
 #include "util/note.h"
 
 struct run_streams {
-	struct deadline *deadline; /* time in which a user at a terminal is waited for does not count */
+	struct deadline *deadline; /* it does not count time in which a user at a terminal is waited for */
 	struct output out, err;    /* the command's */
 	struct progress progress;
 };
 
-/* raw: what goes to a terminal is not escaped. */
+/* raw: output to a terminal is not escaped. */
 void run_streams_open(struct run_streams *streams, struct deadline *deadline, bool raw);
-/* The command has ended: writes what was kept back of incomplete characters. */
+/* After the command has ended: writes incomplete characters that were kept back. */
 struct error *run_streams_finish(struct run_streams *streams);
 
 struct courier_streams run_streams_command(struct run_streams *streams);
 struct progress_watcher run_streams_progress(struct run_streams *streams);
-/* Lines on stderr, from now on. */
+/* Notes become lines on stderr. */
 struct notes run_streams_notes(void);
 
 #endif

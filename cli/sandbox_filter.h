@@ -13,7 +13,7 @@ struct sandbox_filter {
 	struct sock_filter code[SANDBOX_FILTER_MAX];
 };
 
-/* What the filter does not allow raises SIGSYS. */
+/* All that the filter forbids raises SIGSYS. */
 void sandbox_filter_build(enum sandbox_stage stage, struct sandbox_filter *ret);
 
 #endif

@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* Calls fn: on the process's stack if its limit is 1 MiB or more, else on one of its own. false: no memory for that; fn was not called. */
+/* Calls fn, on the process's stack if its limit is 1 MiB or more, or else on a new one. Returns false, without the call, if it has no
+ * memory. */
 bool stack_call(void (*fn)(void *opaque), void *opaque);
 
 #endif

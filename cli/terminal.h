@@ -1,10 +1,10 @@
 /*
  * The guest's console on the host's stdin and stdout.
  *
- * If stdin is a terminal it is put into raw mode, so that every key but Ctrl-A goes to the guest, and restored by terminal_close(); and an
- * idle guest waits there in real time, since it would burn the host's CPU to get to the next key faster. From a pipe or file, idle time is
- * skipped. Signals that would end the program (INT, TERM, HUP) are taken through a file descriptor meanwhile: they end the machine in
- * order. Output is gathered and written when the machine polls for input.
+ * A terminal on stdin is put into raw mode, so that every key but Ctrl-A goes to the guest; terminal_close() restores it. An idle guest
+ * waits there in real time, since it would burn the host's CPU to get to the next key faster. With a pipe or file, idle time is skipped.
+ * Meanwhile signals that would end the program (INT, TERM, HUP) come through a file descriptor, and end the machine in order. Output is
+ * gathered, and written when the machine polls for input.
  */
 #ifndef XRAY86_CLI_TERMINAL_H
 #define XRAY86_CLI_TERMINAL_H
@@ -28,7 +28,7 @@ struct terminal {
 	struct termios saved;
 	sigset_t saved_signals;
 	int signal_fd;
-	int signal;  /* one that came, or 0; SIGPIPE: nobody reads stdout any more */
+	int signal;  /* the signal that came, or 0; SIGPIPE: nobody reads stdout any more */
 	int error;   /* errno of writing to stdout, other than EPIPE, or 0 */
 	bool quit;   /* Ctrl-A x, a signal, or stdout cannot be written */
 	bool eof;    /* stdin is at its end */

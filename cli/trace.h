@@ -1,6 +1,6 @@
 /*
- * What `xray86 run` tells about its work: a line for each system call that went to the snapshot (--trace), counters at the end (--stats),
- * both as text or as JSON objects, one a line (--json).
+ * What `xray86 run` prints about its work: a line for each system call that went to the snapshot (--trace), and counters at the end
+ * (--stats). Both are text, or JSON objects, one a line (--json).
  */
 #ifndef XRAY86_CLI_TRACE_H
 #define XRAY86_CLI_TRACE_H
@@ -17,7 +17,7 @@ struct trace {
 	const char *path; /* of the file; NULL: it is stderr */
 };
 
-/* wanted: there is to be one. path: the file that it goes to; NULL: stderr. */
+/* wanted: whether there shall be a trace. path: its file; NULL: stderr. */
 struct error *trace_open(struct trace *trace, bool wanted, const char *path, bool json);
 /* A zeroed one is allowed. The error is that of the first write that failed. */
 struct error *trace_close(struct trace *trace);
@@ -25,7 +25,7 @@ struct error *trace_close(struct trace *trace);
 /* redirect_config.trace; opaque: a struct trace. */
 void trace_call(void *opaque, const struct redirect_call *call);
 
-/* The counters, to stderr, with those of the losses. instructions: of the whole run. */
+/* Prints the counters, also those of losses, to stderr. `instructions` is the count of the whole run. */
 void trace_stats(const struct redirect_stats *stats, const struct losses *losses, uint64_t instructions, bool json);
 
 #endif

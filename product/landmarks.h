@@ -1,6 +1,6 @@
 /*
- * Landmarks of a kernel image: the few addresses by which the kernel is found and understood in a snapshot. They are plain data, so that
- * they can be kept: a later run need not decompress the image.
+ * Landmarks of a kernel image: the few addresses that help to find the kernel in a snapshot and to understand it. They are plain data, so
+ * they can be kept, and a later run does not have to decompress the image.
  */
 #ifndef XRAY86_PRODUCT_LANDMARKS_H
 #define XRAY86_PRODUCT_LANDMARKS_H
@@ -9,17 +9,17 @@
 #include "loader/kernel_image.h"
 #include "loader/runtime_constants.h"
 
-/* Addresses are virtual, as linked; 0: not known, of those that only kallsyms has (on i386 it has no data). */
+/* Addresses are virtual, as linked. One that only kallsyms has may be 0: unknown. (On i386 kallsyms has no data.) */
 struct landmarks {
 	struct banner banner;
 	bool x86_64;
 	uint64_t link_base, link_paddr; /* of the image's first byte (_text) */
 	uint64_t size;                  /* of the image in memory */
-	uint64_t alignment;             /* CONFIG_PHYSICAL_ALIGN: what KASLR's choices are multiples of */
+	uint64_t alignment;             /* CONFIG_PHYSICAL_ALIGN: KASLR chooses multiples of it */
 	uint64_t banner_at;
-	uint64_t root;            /* init_top_pgt; 0: product_find() looks for it */
+	uint64_t root;            /* init_top_pgt; 0: product_find() searches it */
 	uint64_t per_cpu_offset;  /* __per_cpu_offset[] */
-	uint64_t per_cpu_at_boot; /* what its entries are in the image: BOOT_PERCPU_OFFSET */
+	uint64_t per_cpu_at_boot; /* the value of its entries in the image: BOOT_PERCPU_OFFSET */
 	uint64_t this_cpu_off;    /* per-CPU: its own __per_cpu_offset */
 	uint64_t nr_cpu_ids;      /* unsigned: how many entries of __per_cpu_offset[] count */
 	uint64_t online;          /* __num_online_cpus, atomic_t */

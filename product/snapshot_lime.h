@@ -1,4 +1,4 @@
-/* The header of a record of memory, as LiME writes it, and AVML after it. */
+/* The header of a record of memory, as LiME writes it, and AVML as LiME does. */
 #ifndef XRAY86_PRODUCT_SNAPSHOT_LIME_H
 #define XRAY86_PRODUCT_SNAPSHOT_LIME_H
 
@@ -13,7 +13,7 @@ struct lime_header {
 
 enum { LIME_MAX_RECORDS = 1 << 20 };
 
-/* Whether it is one of this magic and version, of memory that can be. */
+/* Whether the header has this magic and version, and names memory that can exist. */
 bool lime_header_is_valid(const struct lime_header *header, const char *magic, uint32_t version);
 bool lime_head_is(const uint8_t *head, size_t size, const char *magic);
 

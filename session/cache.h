@@ -1,4 +1,4 @@
-/* The user's cache directory (XDG Base Directory Specification), where checkpoints are. */
+/* The folder of checkpoints in the user's cache directory (XDG Base Directory Specification). */
 #ifndef XRAY86_SESSION_CACHE_H
 #define XRAY86_SESSION_CACHE_H
 
@@ -12,25 +12,25 @@ struct cache {
 };
 
 /*
- * Opens the directory (NULL: the user's own), and makes it if it is not there. The error says why there can be none; *ret is then an empty
- * cache.
+ * Opens the directory (NULL: the user's own), and makes it if it is missing. The error says why there can be none; *ret is an empty cache
+ * then.
  */
 struct error *cache_open(const char *path, struct cache *ret);
 /* An empty one is allowed. */
 void cache_close(struct cache *cache);
 
-/* The name, in the directory, of the file for a key. To be freed; NULL: out of memory. */
+/* The name of the file for a key, in the directory. The caller frees it. NULL: out of memory. */
 char *cache_file(const char *key);
 
-/* This very build of xray86, as keys begin. */
+/* Names this very build of xray86. Keys begin with it. */
 enum { CACHE_PROGRAM_MAX = 96 };
 void cache_program(char ret[CACHE_PROGRAM_MAX]);
 
-/* Whether a file of that name is a checkpoint, and finished. */
+/* Whether a file of that name is a finished checkpoint. */
 bool cache_has_suffix(const char *name);
 
 /*
- * Calls fn with the names of all checkpoints in the directory, unfinished ones too, until it returns an error or says that it has seen
+ * Calls fn with the names of all checkpoints in the directory, also unfinished ones, until fn returns an error or says that it has seen
  * enough.
  */
 struct error *cache_for_each(const struct cache *cache, struct error *(*fn)(void *opaque, const char *name, bool *ret_enough),

@@ -1,4 +1,4 @@
-/* A command of this machine, run in a session as if its process were in the snapshot. */
+/* A command of this machine that runs in a session as if its process were in the snapshot. */
 #ifndef XRAY86_SESSION_COMMAND_H
 #define XRAY86_SESSION_COMMAND_H
 
@@ -8,28 +8,30 @@
 
 #define COMMAND_DEFAULT_BUDGET 60000000000ull /* instructions */
 
-/* All strings must stay. */
+/* All strings must outlive the command. */
 struct command_options {
-	char *const *words;       /* the first is looked for in PATH unless it has a slash; ended by NULL */
+	char *const *words;       /* the first is searched in PATH unless it has a slash; ended by NULL */
 	char *const *environment; /* NAME=VALUE, ended by NULL */
-	const char *root;         /* folder of the file system that it is from; "": this machine's */
+	const char *root;         /* folder of the file system with the command; "": this machine's */
 	const char *policy;       /* a policy file; NULL: the default policy */
-	unsigned host_pid;        /* the process of the snapshot whose view is taken; 0: PID 1 */
+	unsigned host_pid;        /* the process of the snapshot whose view the command has; 0: PID 1 */
 	enum redirect_way way;
-	bool no_redirect;  /* it looks at the trusted VM itself */
+	bool no_redirect;  /* the command looks at the trusted VM itself */
 	bool product_code; /* code that the trusted kernel lacks is the snapshot's own */
-	uint64_t budget;   /* instructions of the trusted VM that it may take */
+	uint64_t budget;   /* instructions of the trusted VM that the command may take */
 	struct courier_streams streams;
-	void (*trace)(void *opaque, const struct redirect_call *call); /* of calls that went to the snapshot; or NULL */
+	void (*trace)(void *opaque, const struct redirect_call *call); /* gets each call that went to the snapshot; or NULL */
 	void *trace_opaque;
 };
 
 struct command;
 
 /*
- * The three steps of a command. Each may fail, and what is told of the command below is then told of what has been done. options must stay.
+ * The three steps of a command. Each may fail; the functions below then tell of what has been done so far. options must outlive the
+ * command.
  *
- * Making it reads the policy and looks the command up on this machine; that nobody could run it is known before anything is looked into.
+ * Making it reads the policy and looks the command up on this machine. So a command that cannot run is known before anything else is looked
+ * into.
  */
 struct error *command_create(struct session *session, const struct command_options *options, struct command **ret);
 /* Collects what the command needs, and has the session boot. */
@@ -41,9 +43,9 @@ void command_destroy(struct command *command);
 /* As wait4() tells it. */
 int command_status(const struct command *command);
 const struct losses *command_losses(const struct command *command);
-/* NULL: it has not begun to run. */
+/* NULL before the command begins to run. */
 const struct redirect_stats *command_stats(const struct command *command);
-/* Of the trusted VM since it was ready, without what it idled away. */
+/* Instructions that the trusted VM has run since it was ready, idle time excluded. */
 uint64_t command_instructions(const struct command *command);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The host's end of what the agent asks for (guest/protocol.h): hands out the command's files, arguments and environment, takes its output,
- * and learns its exit status.
+ * The host's end of the agent's protocol (guest/protocol.h). The courier hands out the command's files, arguments and environment, takes
+ * its output, and learns its exit status.
  */
 #ifndef XRAY86_SESSION_COURIER_H
 #define XRAY86_SESSION_COURIER_H
@@ -15,14 +15,14 @@
 enum courier_wish {
 	COURIER_NONE,
 	COURIER_READY, /* the agent waits for a command */
-	COURIER_BEGIN, /* introspection is to begin */
+	COURIER_BEGIN, /* introspection shall begin */
 	COURIER_EXIT,  /* the command ended: courier->status */
 };
 
 /* The command's standard streams. */
 struct courier_streams {
 	/*
-	 * Copies at most `size` bytes of input to `to` and returns how many; 0: the end; -1: nothing yet. idle: nothing but input can make
+	 * Copies at most `size` bytes of input to `to` and returns how many. 0 is the end; -1 means nothing yet. idle: only input can make
 	 * the command go on, so the function may wait some milliseconds for it.
 	 */
 	ssize_t (*input)(void *opaque, void *to, size_t size, bool idle);
@@ -37,12 +37,12 @@ struct courier {
 	char *const *argument;    /* ended by NULL */
 	char *const *environment; /* ended by NULL */
 	const char *directory;
-	const char *folders[2]; /* in PATH's form: to be made, for programs and libraries that are delivered later */
+	const char *folders[2]; /* in PATH's form: folders to make for programs and libraries that are delivered later */
 	struct courier_streams streams;
 	uint32_t first_pid;
 	uint64_t uptime; /* of the snapshot, seconds */
 
-	enum courier_wish wish; /* why machine_run() came back with CPU_EXIT_CLIENT; for the caller to clear */
+	enum courier_wish wish; /* why machine_run() came back with CPU_EXIT_CLIENT; the caller clears it */
 	uint64_t output;        /* bytes that the command has put out */
 	int status;             /* as wait4() tells it */
 	struct error *failure;  /* a file that cannot be read, output that cannot be written, or what the agent cannot do */

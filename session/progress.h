@@ -1,4 +1,4 @@
-/* Progress: what a function tells of while it takes long, a few times a second. */
+/* Progress of functions that take long. They tell it a few times a second. */
 #ifndef XRAY86_SESSION_PROGRESS_H
 #define XRAY86_SESSION_PROGRESS_H
 

@@ -1,8 +1,8 @@
 /*
- * A session: an open snapshot, and the trusted VM that commands (command.h) are run in.
+ * A session: an open snapshot, and the trusted VM in which commands (command.h) run.
  *
- * Opening it has three steps, for the caller who gives up privileges between them: the cache is what is written to, the snapshot is what
- * strangers have made, and after booting nothing is written any more.
+ * Opening has three steps, so that the caller can give up privileges between them: the cache is written to; the snapshot comes from
+ * strangers; after booting, nothing is written any more.
  */
 #ifndef XRAY86_SESSION_SESSION_H
 #define XRAY86_SESSION_SESSION_H
@@ -11,14 +11,14 @@
 #include "util/cancel.h"
 #include "util/note.h"
 
-/* All strings must stay. */
+/* All strings must outlive the session. */
 struct session_config {
 	const char *snapshot;
 	struct kernel_sources sources; /* of the kernel's image */
 	uint64_t memory;               /* of the trusted VM, bytes; 0: as the kernel needs */
 	const char *cache;             /* folder of checkpoints; NULL: the user's own */
 	bool no_cache;
-	bool once; /* there will be one command: nothing need be kept for more */
+	bool once; /* there will be one command, so nothing has to be kept for more */
 	struct cancel cancel;
 	struct notes notes;
 	struct progress_watcher progress;
@@ -32,18 +32,18 @@ struct session {
 	bool booted;
 };
 
-/* session_close() in any case. */
+/* Call session_close() in any case. */
 void session_init(struct session *session, const struct session_config *config);
 /*
- * Opens the cache's folder. Without one each session boots its trusted kernel, which is slow but right: that is a note. Returns the folder;
- * -1: nothing will be written anywhere.
+ * Opens the cache's folder and returns it, or -1 if nothing will be written anywhere. Without a folder each session boots its trusted
+ * kernel, which is slow but right, so a note tells of it.
  */
 int session_open_cache(struct session *session);
 /* Opens the snapshot's file. */
 struct error *session_open_snapshot(struct session *session);
 /*
- * Finds the snapshot's kernel and boots its trusted twin, if that has not been done yet. `identified` is asked in any case, as soon as the
- * kernel is known: an error ends it.
+ * Finds the snapshot's kernel and boots its trusted twin, if that has not been done yet. In any case it calls `identified` as soon as the
+ * kernel is known; an error ends it.
  */
 struct error *session_boot(struct session *session, struct error *(*identified)(void *opaque, const struct product *product), void *opaque);
 void session_close(struct session *session);

@@ -1,5 +1,5 @@
 /*
- * Bringing files of this machine into the trusted VM while the command runs: programs that it starts, and modules of interpreters
+ * Brings files of this machine into the trusted VM while the command runs: programs that it starts, and modules of interpreters
  * (redirect/delivery.h).
  */
 #ifndef XRAY86_SESSION_SUPPLY_H
@@ -13,12 +13,12 @@ struct supply {
 	const char *root;        /* as program_collect() takes it */
 	const char *search_path; /* likewise */
 	enum kernel_arch arch;
-	struct notes notes; /* of what could not be delivered */
+	struct notes notes; /* get what could not be delivered */
 	char **brought;     /* folders of modules, and files that are in none */
 	size_t count;
 };
 
-/* What redirect/ asks, and has delivered. The supply, filled in but for what has been brought, must stay. */
+/* The interface for redirect/. The supply is filled in, apart from what has been brought, and must outlive the supplier. */
 struct supplier supply_supplier(struct supply *supply);
 void supply_deinit(struct supply *supply);
 

@@ -1,4 +1,4 @@
-/* What commands that take a SNAPSHOT look at: the snapshot, the kernel in it, and that kernel's image. */
+/* The target of a command that takes a SNAPSHOT: the snapshot, the kernel in it, and that kernel's image. */
 #ifndef XRAY86_SESSION_TARGET_H
 #define XRAY86_SESSION_TARGET_H
 
@@ -19,20 +19,20 @@ struct target {
 };
 
 /*
- * Opening has two steps, and nobody but these functions fills in a target. All of them leave in the target what was reached before an
- * error; target_close() in any case.
+ * Opening has two steps. Only these functions fill in a target. After an error the target has what was reached before; call target_close()
+ * in any case.
  */
 
-/* The snapshot. */
+/* Opens the snapshot. */
 struct error *target_open(struct target *target, const char *snapshot);
 /*
- * The kernel in it: by the image that `sources` names, or as the memory shows it; with its image, if that is to be had. *ret_lack says why
- * there is no image although nobody asked for a certain one (else NULL).
+ * Finds the kernel in it, by the image that `sources` names, or by the memory alone; and its image, if there is one. If there is none, and
+ * nobody asked for a certain one, *ret_lack says why; otherwise it is NULL.
  */
 struct error *target_identify(struct target *target, const struct kernel_sources *sources, struct error **ret_lack);
-/* The same for a kernel of which the landmarks are known, and no image is needed. Whether it is the one in the snapshot. */
+/* The same for a kernel with known landmarks, without an image. Returns whether it is the one in the snapshot. */
 bool target_recognise(struct target *target, const struct landmarks *landmarks);
-/* Takes back that the kernel was found. */
+/* Forgets the kernel. */
 void target_forget(struct target *target);
 /* A zeroed target is allowed. */
 void target_close(struct target *target);

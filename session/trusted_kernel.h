@@ -1,5 +1,7 @@
-/* All about the trusted VM's kernel that is needed once it runs: plain data, kept in the checkpoint, so that the image need not be opened
- * again. */
+/*
+ * What is needed of the trusted VM's kernel once it runs. It is plain data and kept in the checkpoint, so that nobody has to open the image
+ * again.
+ */
 #ifndef XRAY86_SESSION_TRUSTED_KERNEL_H
 #define XRAY86_SESSION_TRUSTED_KERNEL_H
 
@@ -19,13 +21,13 @@ struct trusted_kernel {
 	struct export_ranges exports; /* at that base */
 };
 
-/* The key of a checkpoint: all that it depends on. To be freed; NULL: out of memory. */
+/* The key of a checkpoint: all on which it depends. The caller frees it. NULL: out of memory. */
 char *trusted_kernel_key(const struct trusted_kernel *kernel);
 
-/* Reads what is kept in a checkpoint. False: it is none that this program saves (counts, texts, values); *ret must not be looked at. */
+/* Reads it from a checkpoint. Returns false if this program would not save such counts, texts and values; *ret is undefined then. */
 bool trusted_kernel_read(const struct checkpoint *checkpoint, struct trusted_kernel *ret);
 
-/* Its symbols, out of the memory of the machine that it runs in. The error says what does not fit the memory. */
+/* Reads its symbols from the memory of the machine in which it runs. The error says what does not fit the memory. */
 struct error *trusted_kernel_symbols(const struct trusted_kernel *kernel, const struct machine *machine, struct symbols *ret);
 
 #endif
