@@ -1,13 +1,13 @@
 /*
- * Patch sites: places in the kernel's code that it rewrites while it runs, because of its configuration and its load, not of its CPU.
+ * Patch sites: places in its code that a kernel rewrites while it runs, because of its configuration and its load.
  *
  * Jump labels (static keys): a no-op of 2 or 5 bytes or a jump to the entry's target; listed in __jump_table (include/linux/jump_label.h).
  * Static calls: a CALL or JMP to the function that is chosen, or a no-op (include/linux/static_call_types.h); listed in .static_call_sites
- * where calls are patched in line, and each with a trampoline, a function whose name begins with __SCT__. Alternatives, which follow from
- * the CPU, and the sites of tracing are not meant.
+ * where calls are patched in line, and each with a trampoline, a function whose name begins with __SCT__. Alternatives, which depend on the
+ * CPU, and the sites of tracing are no patch sites in this sense.
  *
- * The formats are told by what fits the code, not by the kernel's version: entries are relative to themselves or absolute, and a table
- * whose bounds no symbol tells (i386) is the longest row of words that fit.
+ * The code tells the format, instead of the kernel's version: entries are relative to themselves or absolute, whichever fits the code. If
+ * no symbol tells the bounds of a table (i386), it is the longest row of words that fit.
  */
 #ifndef XRAY86_LOADER_PATCH_SITES_H
 #define XRAY86_LOADER_PATCH_SITES_H
@@ -41,7 +41,7 @@ struct patch_sites {
 	size_t count, room;
 };
 
-/* The memory in which the tables are, and which they are about. */
+/* The memory with the tables and with the code that they describe. */
 struct patch_memory {
 	bool (*read)(void *opaque, uint64_t address, void *to, size_t size); /* all or nothing */
 	void *opaque;
@@ -50,12 +50,12 @@ struct patch_memory {
 	uint64_t text_end;   /* no code is from here on */
 };
 
-/* The row from `start` to `end`; both 0: it is looked for. What fits no format is passed over. The error is about memory. */
+/* Add the entries of the table from `start` to `end`; if both are 0, they search it. They ignore what fits no format. Error: no memory. */
 struct error *patch_sites_add_jump_labels(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end);
 struct error *patch_sites_add_static_calls(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end);
 struct error *patch_sites_add(struct patch_sites *sites, const struct patch_site *site);
 void patch_sites_sort(struct patch_sites *sites);
-/* The first site that ends behind `address`; count if there is none. */
+/* The number of the first site that ends behind `address`; count if there is none. */
 size_t patch_sites_from(const struct patch_sites *sites, uint64_t address);
 /* A zeroed one is allowed. */
 void patch_sites_deinit(struct patch_sites *sites);

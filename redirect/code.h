@@ -23,10 +23,10 @@ struct code {
 		uint64_t linear, paddr;
 	} * page; /* of the product's own code that product context has run */
 	size_t pages;
-	size_t added; /* pages of code, for whatever reason */
+	size_t added; /* pages of code in all */
 };
 
-/* A page of code for the machine, which only a fetch that is led there finds: its physical address; 0: there is no room. */
+/* Makes a page of code for the machine, which only a fetch that is led there finds. Returns its physical address; 0: there is no room. */
 uint64_t code_add_page(struct code *code, const uint8_t *bytes);
 
 /*

@@ -1,9 +1,9 @@
 /*
- * The text of the kernel's image in product context: collects its patch sites (switches.h), and stands in for the functions that write to
- * it.
+ * The text of the kernel's image in product context: collects its patch sites (switches.h), and has stand-ins for the functions that write
+ * to it.
  *
- * A call may turn a switch (a sysctl does): the kernel then writes to its text by way of a user address of its own, which would be the
- * tool's memory. Product context writes to the text in the overlay instead, and the switch is followed from the next call on.
+ * A call may turn a switch, as a sysctl does. The kernel then writes to its text through a user address of its own, which would be the
+ * tool's memory here. Product context writes to the text in the overlay instead, and the switch counts from the next call on.
  */
 #ifndef XRAY86_REDIRECT_TEXT_H
 #define XRAY86_REDIRECT_TEXT_H
@@ -26,15 +26,17 @@ struct text {
 		struct text *owner;
 		const struct text_writer *row; /* of the table */
 	} mark[TEXT_WRITERS];
-	bool written; /* text of either kernel, since the last call */
+	bool written; /* text of either kernel was written since the last call */
 };
 
-/* Notes what the switches need of a function of the kernel. To be called with each, before text_follow(). */
+/* Notes what the switches need of a function of the kernel. To be called with each function, before text_follow(). */
 struct error *text_note_function(struct text *text, const struct symbol *function);
-/* From now on the product's switches are followed. Runtime constants: as linked (NULL: none), for a kernel that stands `shift` elsewhere.
+/*
+ * Follows the product's switches from now on. `constants` are the runtime constants as linked (NULL: none); the kernel is `shift` above
+ * that.
  */
 struct error *text_follow(struct text *text, const struct runtime_constants *constants, uint64_t shift);
-/* Before a call on the product: what was written to text since the last one counts from now on. */
+/* Before a call on the product: takes notice of what the last one has written to text. */
 void text_refresh(struct text *text);
 void text_deinit(struct text *text);
 
