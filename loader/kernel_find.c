@@ -8,7 +8,6 @@
 
 #include "loader/file.h"
 #include "loader/kernel_image.h"
-#include "util/cache_path.h"
 #include "util/quote.h"
 
 enum verdict { NOT_THERE, UNREADABLE, OTHER_BUILD, RIGHT };
@@ -118,13 +117,23 @@ static bool try_path(struct search *search, const char *path)
 	return false;
 }
 
+/* XDG Base Directory Specification: $XDG_CACHE_HOME, if absolute, else ~/.cache. */
 static bool try_cache(struct search *search)
 {
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	char *directory;
-	struct error *err = cache_path("kernels", &directory, NULL); /* without one, there is nothing in it */
-	bool found = !err && try_directory(search, directory, strlen(directory));
+	int length;
+	bool found;
 
-	error_destroy(err);
+	if (cache && cache[0] == '/')
+		length = asprintf(&directory, "%s/xray86/kernels", cache);
+	else if (home)
+		length = asprintf(&directory, "%s/.cache/xray86/kernels", home);
+	else
+		return false;
+	if (length < 0)
+		return false;
+	found = try_directory(search, directory, length);
 	free(directory);
 	return found;
 }
@@ -156,8 +165,8 @@ static char *describe_wanted(const struct banner *banner)
 static struct error *explain(const struct search *search)
 {
 	char *wanted = describe_wanted(search->banner);
-	struct error *err =
-		error_create("the image of the snapshot's kernel is not here; needed is %s", wanted ? wanted : search->banner->release);
+	struct error *err = error_create_code(ERROR_NO_KERNEL, "the image of the snapshot's kernel is not here; needed is %s",
+					      wanted ? wanted : search->banner->release);
 
 	free(wanted);
 	return search->passed_over ? error_prefix(err, "%s", search->passed_over->message) : err;
@@ -178,7 +187,8 @@ static struct error *check_file(const char *path, const struct banner *banner, c
 	}
 	file_close(&file);
 	wanted = describe_wanted(banner);
-	err = error_create("%s is not the kernel of the snapshot; needed is %s", path, wanted ? wanted : banner->release);
+	err = error_create_code(ERROR_NO_KERNEL, "%s is not the kernel of the snapshot; needed is %s", path,
+				wanted ? wanted : banner->release);
 	free(wanted);
 	return err;
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/array.h"
 #include "util/error.h"
 
 enum { FIRST_BUCKETS = 256, LOAD = 2 /* entries a bucket before the table grows */ };
@@ -89,11 +88,27 @@ static uint8_t *buffer_get(struct overlay *overlay)
 	return overlay->spare_count ? overlay->spare[--overlay->spare_count] : aligned_alloc(64, buffer_size(overlay));
 }
 
+/* Makes room for one more pointer in an array. */
+static bool reserve(void **array, size_t count, size_t *room)
+{
+	size_t more = *room ? 2 * *room : 64;
+	void *larger;
+
+	if (count < *room)
+		return true;
+	larger = realloc(*array, more * sizeof(void *));
+	if (!larger)
+		return false;
+	*array = larger;
+	*room = more;
+	return true;
+}
+
 static void buffer_put(struct overlay *overlay, uint8_t *bytes)
 {
 	if (!bytes)
 		return;
-	if (array_reserve(&overlay->spare, overlay->spare_count, &overlay->spare_room, sizeof(*overlay->spare)))
+	if (reserve((void **)&overlay->spare, overlay->spare_count, &overlay->spare_room))
 		overlay->spare[overlay->spare_count++] = bytes;
 	else
 		free(bytes);
@@ -181,7 +196,7 @@ static struct entry *copy_page(struct overlay *overlay, uint64_t number, const u
 /* Notes that entry is written in the running transaction, of which this is the first write to it. False: out of memory. */
 static bool join_transaction(struct overlay *overlay, struct entry *entry, bool fresh)
 {
-	if (!array_reserve(&overlay->written, overlay->written_count, &overlay->written_room, sizeof(*overlay->written)))
+	if (!reserve((void **)&overlay->written, overlay->written_count, &overlay->written_room))
 		return false;
 	if (!fresh) {
 		entry->saved = buffer_get(overlay);
@@ -285,6 +300,30 @@ bool overlay_write(struct overlay *overlay, uint64_t paddr, const void *from, si
 }
 
 /* -- transactions -- */
+
+bool overlay_for_each(const struct overlay *overlay, bool (*fn)(void *opaque, uint64_t paddr, const uint8_t *page), void *opaque)
+{
+	for (size_t i = 0; i < overlay->buckets; i++) {
+		for (const struct entry *entry = overlay->bucket[i]; entry; entry = entry->hash_next) {
+			if (!fn(opaque, entry->number << PAGE_SHIFT, entry->copy))
+				return false;
+		}
+	}
+	return true;
+}
+
+static const uint8_t *page_of(void *opaque, uint64_t paddr, enum page_lack *ret_lack)
+{
+	const struct overlay *overlay = opaque;
+	const struct entry *entry = find(overlay, paddr >> PAGE_SHIFT);
+
+	return entry ? entry->copy : overlay->config.source.page(overlay->config.source.opaque, paddr, ret_lack);
+}
+
+struct page_source overlay_source(struct overlay *overlay)
+{
+	return (struct page_source){overlay, page_of};
+}
 
 void overlay_begin(struct overlay *overlay)
 {

@@ -173,19 +173,22 @@ static struct error *not_found(const struct search *search)
 	char quoted[QUOTE_LINE], end[128] = "";
 
 	if (is_stopped(search))
-		return error_create("the search for its kernel was stopped");
+		return error_create_code(ERROR_CANCELLED, "the search for its kernel was stopped");
 	if (is_spent(search))
 		snprintf(end, sizeof(end), " where it was searched, up to %u banners and %u pages like page tables: damaged, or forged?",
 			 search->candidates, MAX_TABLES - search->budget);
 	if (search->landmarks)
-		return error_create("no running kernel of this build is in it%s: %s", end,
-				    quote_string(quoted, sizeof(quoted), search->landmarks->banner.text));
+		return error_create_code(ERROR_NO_KERNEL, "no running kernel of this build is in it%s: %s", end,
+					 quote_string(quoted, sizeof(quoted), search->landmarks->banner.text));
 	if (*end)
-		return error_create("no running Linux kernel is in it%s (--kernel FILE searches for one build only)", end);
+		return error_create_code(ERROR_NO_KERNEL, "no running Linux kernel is in it%s (--kernel FILE searches for one build only)",
+					 end);
 	if (!search->candidates)
-		return error_create("no Linux kernel is in it: give the physical memory of a machine that runs Linux");
-	return error_create("no running Linux kernel is in it, although %u banners are: was the snapshot made in early boot?",
-			    search->candidates);
+		return error_create_code(ERROR_NO_KERNEL,
+					 "no Linux kernel is in it: give the physical memory of a machine that runs Linux");
+	return error_create_code(ERROR_NO_KERNEL,
+				 "no running Linux kernel is in it, although %u banners are: was the snapshot made in early boot?",
+				 search->candidates);
 }
 
 struct error *product_find(struct snapshot *snapshot, const struct landmarks *landmarks, struct product *ret)

@@ -10,6 +10,7 @@
 #include "redirect/exceptions.h"
 #include "redirect/host_choice.h"
 #include "redirect/judge.h"
+#include "redirect/process_memory.h"
 #include "redirect/spin.h"
 #include "redirect/stand_ins.h"
 #include "redirect/text.h"
@@ -35,6 +36,7 @@ struct redirect {
 	struct deliveries deliveries;
 	struct paths paths;
 	struct judge judge;
+	struct process_memory process_memory;
 
 	bool active, ready;    /* tools run; the product is set up */
 	bool namespaces_noted; /* that they cannot be changed */
@@ -95,7 +97,7 @@ static enum mark_action refuse(struct redirect *redirect, int error)
 
 /* -- its beginning -- */
 
-/* Only now is it known where the body will return to. A kernel has a few such places. */
+/* Where the body will come back to is known only now; there are a few such places in a kernel. */
 static bool mark_return(struct redirect *redirect)
 {
 	struct cpu *cpu = redirect->worlds.cpu;
@@ -107,7 +109,7 @@ static bool mark_return(struct redirect *redirect)
 	return marked;
 }
 
-/* The processes of a command have namespaces of their own. A call must not change them for all of them in silence. */
+/* The processes of a command have their own namespaces; a call that would change them for all, without a word, is none. */
 static void note_namespaces(struct redirect *redirect)
 {
 	if (redirect->namespaces_noted)
@@ -203,7 +205,7 @@ static bool meet_first_task(struct redirect *redirect)
 	return true;
 }
 
-/* Without redirection: delivers programs and modules that the host has and the trusted VM lacks, before anybody notices. */
+/* Without redirection: programs and modules that the trusted VM lacks and the host has are there before anyone finds that out. */
 static void deliver_what_is_looked_for(struct redirect *redirect)
 {
 	enum policy_rule rule = redirect->calls.now.row->rule;
@@ -216,6 +218,16 @@ static void deliver_what_is_looked_for(struct redirect *redirect)
 		judge_call(&redirect->judge, &ignored);
 		delivery_run_orders(&redirect->deliveries);
 	}
+}
+
+/* The machine goes no further: what is read of the product is read from here. */
+static enum mark_action park(struct redirect *redirect)
+{
+	if (!redirect->ready)
+		redirect->calls.failure = set_up_product(redirect);
+	if (!redirect->calls.failure)
+		host_task_prepare(&redirect->host);
+	return MARK_EXIT;
 }
 
 static enum mark_action on_body(void *opaque, struct cpu *cpu)
@@ -231,6 +243,8 @@ static enum mark_action on_body(void *opaque, struct cpu *cpu)
 	if (!redirect->active || context->phase != CONTEXT_TRUSTED || context->nested ||
 	    worlds_current(&redirect->worlds) == redirect->agent || !call_read(calls))
 		return MARK_CONTINUE;
+	if (redirect->config.park)
+		return park(redirect);
 	if (redirect->config.trusted_only) {
 		deliver_what_is_looked_for(redirect);
 		return MARK_CONTINUE;
@@ -364,6 +378,7 @@ static void connect_parts(struct redirect *redirect)
 	redirect->placeholders = (struct placeholders){.worlds = worlds, .calls = calls, .host = host};
 	*deliveries = (struct deliveries){.worlds = worlds, .calls = calls, .supplier = redirect->config.supplier, .redirect = redirect};
 	redirect->paths = (struct paths){worlds, calls, tools, deliveries, &redirect->namespaces};
+	redirect->process_memory = (struct process_memory){.worlds = worlds, .calls = calls, .host = host};
 	redirect->judge = (struct judge){worlds, calls, tools, &redirect->placeholders, deliveries, &redirect->paths};
 }
 
@@ -445,7 +460,7 @@ static uint64_t call_deadline(const struct redirect *redirect)
 	return context->phase == CONTEXT_PRODUCT ? context->started + call_budget(&redirect->calls) : UINT64_MAX;
 }
 
-/* Looks after the running call: gives it up if it has spent its budget, or waits for something that will not come. */
+/* Looks after the call that runs: gives it up if it has spent its budget, or waits for what will not come. */
 static void look_after_call(struct redirect *redirect)
 {
 	bool spins;
@@ -458,7 +473,7 @@ static void look_after_call(struct redirect *redirect)
 		call_abort(&redirect->calls, LOSS_LOCK, "wait for a frozen CPU");
 }
 
-/* Whether the machine has stopped because of a call; then takes care of that. */
+/* Whether the machine has stopped in a call for the call's sake; then it is seen to. */
 static bool see_to_call(struct redirect *redirect, enum machine_stop stop)
 {
 	struct worlds *worlds = &redirect->worlds;
@@ -515,4 +530,14 @@ struct error *redirect_failure(struct redirect *redirect)
 const struct redirect_stats *redirect_stats(const struct redirect *redirect)
 {
 	return &redirect->calls.stats;
+}
+
+struct error *redirect_read_process(struct redirect *redirect, unsigned pid, uint64_t address, void *to, size_t size)
+{
+	return process_memory_read(&redirect->process_memory, pid, address, to, size);
+}
+
+bool redirect_for_each_change(const struct redirect *redirect, bool (*fn)(void *opaque, uint64_t paddr, const uint8_t *page), void *opaque)
+{
+	return overlay_for_each(redirect->worlds.memory.overlay, fn, opaque);
 }

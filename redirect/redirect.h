@@ -50,6 +50,7 @@ struct redirect_config {
 	uint32_t first_pid;              /* tools have process numbers from here on; the product has none of these */
 	bool trusted_only;               /* redirect nothing: tools look at the trusted VM, and find delivered programs */
 	bool product_code;               /* code that the trusted kernel lacks is the product's own */
+	bool park;                       /* no tool is run: the machine stops at the first system call, for redirect_read_process() */
 	struct notes notes;
 	struct losses *losses;                                         /* losses are recorded here */
 	void (*trace)(void *opaque, const struct redirect_call *call); /* or NULL */
@@ -80,5 +81,14 @@ enum machine_stop redirect_run(struct redirect *redirect, uint64_t until);
 struct error *redirect_failure(struct redirect *redirect);
 
 const struct redirect_stats *redirect_stats(const struct redirect *redirect);
+
+/* With config.park, when redirect_run() has come back with MACHINE_STOP_CPU and without a failure: as process_memory_read(). */
+struct error *redirect_read_process(struct redirect *redirect, unsigned pid, uint64_t address, void *to, size_t size);
+
+/*
+ * Calls fn with each page of the product's physical memory that calls have written, as it is now, until it says false; then it returns
+ * false. Between runs, when no call runs.
+ */
+bool redirect_for_each_change(const struct redirect *redirect, bool (*fn)(void *opaque, uint64_t paddr, const uint8_t *page), void *opaque);
 
 #endif

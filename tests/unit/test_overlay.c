@@ -233,12 +233,53 @@ static void test_model(void **state)
 	unmake(rig);
 }
 
+static bool collect(void *opaque, uint64_t paddr, const uint8_t *page)
+{
+	return overlay_write(opaque, paddr, page, PAGE_SIZE);
+}
+
+static bool stop(void *opaque, uint64_t paddr, const uint8_t *page)
+{
+	(void)paddr, (void)page;
+	return ++*(unsigned *)opaque < 2;
+}
+
+/* One over another sees what that has, and leaves it; its pages can be moved there. */
+static void test_stack(void **state)
+{
+	struct rig *rig = make(false, PAGES);
+	const struct overlay_config config = {overlay_source(rig->overlay), true, 2, PAGES};
+	struct overlay *upper;
+	uint8_t byte;
+	unsigned seen = 0;
+
+	(void)state;
+	assert_null(overlay_create(&config, &upper));
+	put(rig, 10, 77);
+	assert_true(overlay_read(upper, 10, &byte, 1) && byte == 77);
+	assert_false(overlay_read(upper, (uint64_t)HOLE * PAGE_SIZE, &byte, 1));
+	for (unsigned page = 0; page < 4; page++) {
+		byte = 100 + page;
+		assert_true(overlay_write(upper, page * PAGE_SIZE + 11, &byte, 1));
+	}
+	assert_true(overlay_read(rig->overlay, 11, &byte, 1) && byte == rig->below[0][11]);
+	assert_false(overlay_for_each(upper, stop, &seen));
+	assert_int_equal(seen, 2);
+	assert_true(overlay_for_each(upper, collect, rig->overlay));
+	overlay_destroy(upper);
+	assert_int_equal(overlay_pages(rig->overlay), 4);
+	for (unsigned page = 0; page < 4; page++)
+		assert_true(overlay_read(rig->overlay, page * PAGE_SIZE + 11, &byte, 1) && byte == 100 + page);
+	assert_true(overlay_read(rig->overlay, 10, &byte, 1) && byte == 77);
+	unmake(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_copy_on_write), cmocka_unit_test(test_holes),   cmocka_unit_test(test_crossing_pages),
 		cmocka_unit_test(test_rollback),      cmocka_unit_test(test_shadows), cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_model),         cmocka_unit_test(test_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
