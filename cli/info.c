@@ -1,6 +1,5 @@
 /* xray86 info: what a snapshot is, and which kernel is in it. */
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,8 +9,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/sandbox.h"
-#include "session/target.h"
-#include "util/json_text.h"
+#include "session/info.h"
 
 struct info_options {
 	const char *snapshot;
@@ -70,26 +68,6 @@ static struct error *parse_arguments(int argc, char **argv, struct info_options 
 
 /* -- in words -- */
 
-static const char *architecture(const struct product *product)
-{
-	return product->x86_64 ? "x86_64" : "i386";
-}
-
-static const char *paging_name(enum paging_mode mode)
-{
-	static const char *const names[] = {
-		[PAGING_OFF] = "off",        [PAGING_32BIT] = "32-bit",   [PAGING_PAE] = "PAE",
-		[PAGING_4LEVEL] = "4-level", [PAGING_5LEVEL] = "5-level",
-	};
-
-	return names[mode];
-}
-
-static uint64_t kaslr_offset(const struct target *target)
-{
-	return target->product.vbase - target->landmarks.link_base;
-}
-
 static void print_size(uint64_t bytes)
 {
 	static const char units[] = "KMGT";
@@ -142,7 +120,7 @@ static void print_base(const struct target *target)
 		return;
 	printf(LABEL "%#" PRIx64, "virtual base:", product->vbase);
 	if (target->kernel_path)
-		printf(" (KASLR offset %#" PRIx64 ")", kaslr_offset(target));
+		printf(" (KASLR offset %#" PRIx64 ")", info_kaslr_offset(target));
 	printf("\n" LABEL "%#" PRIx64 "\n", "physical base:", product->pbase);
 }
 
@@ -169,8 +147,8 @@ static void print_text(const struct target *target)
 		return;
 	printf(LABEL "%s\n", "banner:", product->banner.text);
 	printf(LABEL "%s\n", "release:", product->banner.release);
-	printf(LABEL "%s\n", "architecture:", architecture(product));
-	printf(LABEL "%s, root %#" PRIx64 "\n", "paging:", paging_name(product->paging.mode), product->paging.root);
+	printf(LABEL "%s\n", "architecture:", info_architecture(&target->product));
+	printf(LABEL "%s, root %#" PRIx64 "\n", "paging:", info_paging(product->paging.mode), product->paging.root);
 	print_base(target);
 	if (product->cpus)
 		print_completed(target);
@@ -178,63 +156,14 @@ static void print_text(const struct target *target)
 
 /* -- as JSON -- */
 
-/* Integers of JSON are doubles to many readers: addresses go as text. */
-static json_t *json_hex(uint64_t value)
-{
-	return json_sprintf("%#" PRIx64, value);
-}
-
-static json_t *json_memory(const struct snapshot *snapshot)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < snapshot->ram.count; i++) {
-		json_array_append_new(list, json_pack("{s:o, s:I}", "start", json_hex(snapshot->ram.extent[i].paddr), "size",
-						      (json_int_t)snapshot->ram.extent[i].size));
-	}
-	return list;
-}
-
-static json_t *json_per_cpu_bases(const struct product *product)
-{
-	json_t *list = json_array();
-
-	for (unsigned i = 0; i < product->cpus; i++)
-		json_array_append_new(list, json_hex(product->per_cpu_base[i]));
-	return list;
-}
-
-static json_t *json_kernel(const struct target *target)
-{
-	const struct product *product = &target->product;
-
-	if (!target->found)
-		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*, s:o*, s:o*, s:o}", "banner", product->banner.text, "release",
-			 product->banner.release, "version", product->banner.version, "architecture", architecture(product), "paging",
-			 paging_name(product->paging.mode), "page_table_root", json_hex(product->paging.root), "virtual_base",
-			 product->based ? json_hex(product->vbase) : json_null(), "physical_base",
-			 product->based ? json_hex(product->pbase) : json_null(), "kaslr_offset",
-			 target->kernel_path ? json_hex(kaslr_offset(target)) : json_null(), "image",
-			 target->kernel_path ? json_text(target->kernel_path) : json_null());
-}
-
 static struct error *print_json(const struct target *target)
 {
-	const struct product *product = &target->product;
-	bool complete = target->found && product->cpus;
-	json_t *json = json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "format", snapshot_format_name(target->snapshot), "memory",
-				 json_memory(target->snapshot), "cpus_with_registers", (json_int_t)target->snapshot->cpus, "kernel",
-				 json_kernel(target), "cpus", complete ? json_integer(product->online) : json_null(), "cpus_possible",
-				 complete ? json_integer(product->cpus) : json_null(), "per_cpu_base",
-				 complete ? json_per_cpu_bases(product) : json_null(), "uptime_seconds",
-				 complete ? json_real(product->uptime_ms / 1000.0) : json_null());
-	bool printed = json && json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12) | JSON_ENSURE_ASCII) == 0;
+	char *text = info_json(target);
 
-	json_decref(json);
-	if (!printed)
+	if (!text)
 		return error_create("out of memory");
-	putchar('\n');
+	puts(text);
+	free(text);
 	return NULL;
 }
 

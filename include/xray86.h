@@ -40,7 +40,16 @@ extern "C" {
 
 /* A struct of the type with its size set: struct xray86_run_options options = XRAY86_INIT(struct xray86_run_options); */
 #ifdef __cplusplus
-#define XRAY86_INIT(type) (type{sizeof(type)})
+#define XRAY86_INIT(type) (xray86_init<type>())
+extern "C++" {
+template <typename type> inline type xray86_init()
+{
+	type value = type();
+
+	value.size = sizeof(value);
+	return value;
+}
+}
 #else
 #define XRAY86_INIT(type) ((type){.size = sizeof(type)})
 #endif
@@ -94,22 +103,25 @@ struct xray86_open_options {
 	const char *worker;             /* the xray86 program for XRAY86_ISOLATE; NULL: the one that was installed with the library */
 	/* What a user should be told though nothing failed: one line, without a newline. May be NULL, as the next. */
 	void (*note)(void *opaque, const char *text);
-	/* Called a few times a second while something takes long (booting): what, and how many instructions it has taken. */
+	/*
+	 * Called a few times a second while something takes long (booting): what, and how many instructions it has taken. what is NULL at
+	 * its end.
+	 */
 	void (*progress)(void *opaque, const char *what, uint64_t instructions);
 	void *opaque; /* for these two */
 };
 
 /*
- * Opens a snapshot and finds the kernel in it. options may be NULL. Booting the trusted kernel (seconds, or milliseconds if the cache has
- * it) waits for the first xray86_run(). A kernel whose image is not found is an error of xray86_run(), not of this: facts and memory are
- * there without.
+ * Opens a snapshot. options may be NULL. The kernel in it is looked for when it is first needed; booting its trusted twin (seconds, or
+ * milliseconds if the cache has it) waits for the first xray86_run(). A kernel whose image is not found is an error of xray86_run(), not of
+ * this: facts and memory are there without.
  */
 XRAY86_API xray86_error *xray86_open(const char *snapshot, const struct xray86_open_options *options, xray86_session **ret);
 XRAY86_API void xray86_close(xray86_session *session);
 
 /*
- * Ends what the session is doing, soon: xray86_run() returns XRAY86_CANCELLED. If it does nothing, its next call is ended.
- * Async-signal-safe.
+ * Ends what the session is doing, soon: the call returns XRAY86_CANCELLED. If it does nothing, or is done already, its next call is ended.
+ * Async-signal-safe. The session can be used again.
  */
 XRAY86_API void xray86_cancel(xray86_session *session);
 
@@ -127,7 +139,9 @@ struct xray86_facts {
 	unsigned cpus;
 };
 
-/* Fills in *ret, whose size the caller has set. The texts are the session's. */
+/*
+ * Fills in *ret, whose size the caller has set. The texts are the session's. A kernel that is not found is no error: options.note says why.
+ */
 XRAY86_API xray86_error *xray86_get_facts(xray86_session *session, struct xray86_facts *ret);
 /* All that is known, as `xray86 info --json` prints it: the session's, until the next call of this. */
 XRAY86_API xray86_error *xray86_get_info(xray86_session *session, const char **ret_json);
@@ -141,7 +155,10 @@ XRAY86_API xray86_error *xray86_get_info(xray86_session *session, const char **r
 XRAY86_API xray86_error *xray86_read_physical(xray86_session *session, uint64_t paddr, void *to, size_t size);
 /* By the kernel's page tables. */
 XRAY86_API xray86_error *xray86_read_kernel(xray86_session *session, uint64_t vaddr, void *to, size_t size);
-/* By the page tables of a process, by its number in the initial PID namespace. Needs the kernel's image, as xray86_run() does. */
+/*
+ * The memory of a process, by its number in the initial PID namespace, as the kernel finds it: what the process itself could read. Needs
+ * the kernel's image, as xray86_run() does, and boots as that does.
+ */
 XRAY86_API xray86_error *xray86_read_process(xray86_session *session, unsigned pid, uint64_t vaddr, void *to, size_t size);
 
 /* -- commands -- */
@@ -153,7 +170,8 @@ enum xray86_stream { XRAY86_STDOUT = 1, XRAY86_STDERR = 2 };
 enum xray86_run_flag {
 	/*
 	 * Begin with the changes that the session's last command with this flag made (a process killed, a sysctl set), and leave one's own
-	 * for the next. Without it a command sees the snapshot as it was taken, and its changes are forgotten.
+	 * for the next; those of a command that ended in an error are forgotten. Without the flag a command sees the snapshot as it was
+	 * taken, and leaves it so.
 	 */
 	XRAY86_KEEP = 1,
 	XRAY86_NO_REDIRECT = 2, /* look at the trusted virtual machine itself: to measure, and to compare */
@@ -169,7 +187,7 @@ struct xray86_run_options {
 	enum xray86_run_code code;
 	const char *policy; /* a policy file; NULL: the default policy */
 	uint64_t budget;    /* instructions that the command may take; 0: no limit but the default one */
-	unsigned timeout;   /* seconds of this machine's clock; 0: none */
+	unsigned timeout;   /* seconds of this machine's clock, booting included; 0: none */
 	/*
 	 * Standard input: copies at most `size` bytes to `to` and returns how many; 0: the end; -1: nothing yet, ask again. `idle`: the
 	 * command can do nothing but wait for it, so the callback may wait some milliseconds. NULL: an empty input.

@@ -9,9 +9,7 @@
 #include "session/policy_file.h"
 #include "session/supply.h"
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-enum { CALL_BUDGET = 100000000, FIRST_PID = 30000, FIRST_PID_64 = 4100000 };
+enum { FIRST_PID = 30000, FIRST_PID_64 = 4100000 };
 
 struct command {
 	struct session *session;
@@ -112,7 +110,10 @@ static void check_file(struct command *command)
 		[SNAPSHOT_CHANGED] = LOSS_CHANGED,
 	};
 
-	losses_record(&command->losses, causes[snapshot_change(command->session->target.snapshot)]);
+	const struct snapshot *snapshot = command->session->target.snapshot;
+
+	if (snapshot)
+		losses_record(&command->losses, causes[snapshot_change(snapshot)]);
 }
 
 struct error *command_prepare(struct command *command)
@@ -126,14 +127,6 @@ struct error *command_prepare(struct command *command)
 
 /* -- running -- */
 
-/* i386: PAGE_OFFSET. */
-static uint64_t kernel_start(const struct command *command)
-{
-	const struct landmarks *landmarks = &command->session->vm.kernel.landmarks;
-
-	return is_64bit(command) ? 1ull << 63 : landmarks->link_base - landmarks->link_paddr;
-}
-
 static uint64_t output(void *opaque)
 {
 	return ((const struct command *)opaque)->courier.output;
@@ -142,40 +135,24 @@ static uint64_t output(void *opaque)
 static struct error *make_redirect(struct command *command)
 {
 	const struct command_options *options = command->options;
-	const struct session *session = command->session;
-	const struct trusted_kernel *kernel = &session->vm.kernel;
-	const struct product *product = &session->target.product;
-	const struct redirect_config config = {
-		.machine = command->vm.machine,
-		.symbols = &command->vm.symbols,
-		.constants = &kernel->landmarks.constants,
-		.constants_shift = kernel->base - kernel->landmarks.link_base,
-		.x86_64 = is_64bit(command),
-		.way = options->way,
-		.policy = options->policy ? &command->policy : NULL,
-		.host_pid = options->host_pid,
-		.budget = CALL_BUDGET,
-		.cancel = session->config.cancel,
-		.output = output,
-		.output_opaque = command,
-		.agent = true,
-		.first_pid = first_pid(command),
-		.supplier = &command->supplier,
-		.trusted_only = options->no_redirect,
-		.product_code = options->product_code,
-		.notes = session->config.notes,
-		.losses = &command->losses,
-		.trace = options->trace,
-		.trace_opaque = options->trace_opaque,
-		.product =
-			{
-				.memory = snapshot_source(session->target.snapshot),
-				.paging = product->paging,
-				.kernel_start = kernel_start(command),
-				.percpu = product->per_cpu_base[0],
-			},
-	};
+	struct redirect_config config;
 
+	session_describe(command->session, &command->vm, &config);
+	config.way = options->way;
+	config.policy = options->policy ? &command->policy : NULL;
+	config.host_pid = options->host_pid;
+	config.output = output;
+	config.output_opaque = command;
+	config.agent = true;
+	config.first_pid = first_pid(command);
+	config.supplier = &command->supplier;
+	config.trusted_only = options->no_redirect;
+	config.product_code = options->product_code;
+	config.losses = &command->losses;
+	config.trace = options->trace;
+	config.trace_opaque = options->trace_opaque;
+	if (options->keep)
+		config.product.memory = session_kept(command->session);
 	return redirect_create(&config, &command->redirect);
 }
 
@@ -214,7 +191,7 @@ static struct error *obey(struct command *command, bool *ret_done)
 	return wish == COURIER_BEGIN ? redirect_begin(command->redirect) : NULL;
 }
 
-/* Explains an unexpected stop. */
+/* How the machine stopped that ought to have gone on. */
 static struct error *describe_stop(const struct command *command, enum machine_stop stop)
 {
 	if (stop == MACHINE_STOP_RESET || stop == MACHINE_STOP_SHUTDOWN)
@@ -267,6 +244,8 @@ struct error *command_run(struct command *command)
 		command->booted = command_instructions(command);
 		err = converse(command);
 	}
+	if (!err && command->options->keep)
+		err = session_keep(command->session, command->redirect);
 	check_file(command);
 	return err;
 }

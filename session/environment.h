@@ -9,6 +9,9 @@
 
 #include "util/error.h"
 
+/* PATH, where nobody has another one. */
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* What --env adds, in order: NAME=VALUE, or NAME with its value here. The strings are argv's. */
 struct additions {
 	const char **text;

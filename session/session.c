@@ -1,6 +1,8 @@
 /* Sessions: session.h. */
 #include "session/session.h"
 
+enum { CALL_BUDGET = 100000000 /* instructions */ };
+
 void session_init(struct session *session, const struct session_config *config)
 {
 	*session = (struct session){.config = *config, .cache = {.directory = -1}};
@@ -44,15 +46,80 @@ struct error *session_boot(struct session *session, struct error *(*identified)(
 
 	if (session->booted)
 		return identified(opaque, &session->target.product);
+	if (session->failed) {
+		target_close(&session->target);
+		err = session_open_snapshot(session);
+		if (err)
+			return err;
+	}
 	err = trusted_vm_open(&session->target, &config->sources, &options, &session->vm);
 	if (err)
 		trusted_vm_close(&session->vm);
 	session->booted = !err;
+	session->failed = err;
+	return err;
+}
+
+/* i386: PAGE_OFFSET. */
+static uint64_t kernel_start(const struct session *session)
+{
+	const struct landmarks *landmarks = &session->vm.kernel.landmarks;
+
+	return landmarks->x86_64 ? 1ull << 63 : landmarks->link_base - landmarks->link_paddr;
+}
+
+void session_describe(const struct session *session, const struct trusted_machine *vm, struct redirect_config *ret)
+{
+	const struct trusted_kernel *kernel = &session->vm.kernel;
+	const struct product *product = &session->target.product;
+
+	*ret = (struct redirect_config){
+		.machine = vm->machine,
+		.symbols = &vm->symbols,
+		.constants = &kernel->landmarks.constants,
+		.constants_shift = kernel->base - kernel->landmarks.link_base,
+		.x86_64 = product->x86_64,
+		.budget = CALL_BUDGET,
+		.cancel = session->config.cancel,
+		.notes = session->config.notes,
+		.product =
+			{
+				.memory = snapshot_source(session->target.snapshot),
+				.paging = product->paging,
+				.kernel_start = kernel_start(session),
+				.percpu = product->per_cpu_base[0],
+			},
+	};
+}
+
+/* -- changes that are kept -- */
+
+struct page_source session_kept(const struct session *session)
+{
+	return session->kept ? overlay_source(session->kept) : snapshot_source(session->target.snapshot);
+}
+
+/* What is written to a device that the snapshot does not have is kept nowhere. */
+static bool keep_page(void *opaque, uint64_t paddr, const uint8_t *page)
+{
+	const struct session *session = opaque;
+
+	return overlay_write(session->kept, paddr, page, PAGE_SIZE) || !snapshot_find(session->target.snapshot, paddr);
+}
+
+struct error *session_keep(struct session *session, const struct redirect *redirect)
+{
+	const struct overlay_config config = {.source = snapshot_source(session->target.snapshot), .max_pages = SIZE_MAX};
+	struct error *err = session->kept ? NULL : overlay_create(&config, &session->kept);
+
+	if (!err && !redirect_for_each_change(redirect, keep_page, session))
+		err = error_create("keeping the command's changes: out of memory");
 	return err;
 }
 
 void session_close(struct session *session)
 {
+	overlay_destroy(session->kept);
 	trusted_vm_close(&session->vm);
 	cache_close(&session->cache);
 	target_close(&session->target);

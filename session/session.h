@@ -7,6 +7,7 @@
 #ifndef XRAY86_SESSION_SESSION_H
 #define XRAY86_SESSION_SESSION_H
 
+#include "redirect/redirect.h"
 #include "session/trusted_vm.h"
 #include "util/cancel.h"
 #include "util/note.h"
@@ -29,7 +30,8 @@ struct session {
 	struct cache cache;
 	struct target target;
 	struct trusted_vm vm;
-	bool booted;
+	bool booted, failed; /* the trusted VM is; booting it has ended in an error, and the target is not to be used for another one */
+	struct overlay *kept; /* what commands that keep their changes have written; NULL: nothing */
 };
 
 /* Call session_close() in any case. */
@@ -46,6 +48,15 @@ struct error *session_open_snapshot(struct session *session);
  * kernel is known; an error ends it.
  */
 struct error *session_boot(struct session *session, struct error *(*identified)(void *opaque, const struct product *product), void *opaque);
+/*
+ * What introspection has to know of the session and a machine of its trusted VM, which has been booted: the rest of the configuration is
+ * zero.
+ */
+void session_describe(const struct session *session, const struct trusted_machine *vm, struct redirect_config *ret);
+/* The snapshot as those commands have left it. */
+struct page_source session_kept(const struct session *session);
+/* Another one has ended: what it has written is kept, too. */
+struct error *session_keep(struct session *session, const struct redirect *redirect);
 void session_close(struct session *session);
 
 #endif

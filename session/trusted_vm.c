@@ -13,7 +13,6 @@
 #include "loader/initramfs.h"
 #include "loader/kernel_parameters.h"
 #include "loader/linux_boot.h"
-#include "util/align.h"
 
 enum { BOOT_STEP = 20000000 /* instructions between looks at the clock */ };
 static const uint64_t BOOT_LIMIT = 60000000000; /* instructions, idle time included: far more than any boot */
@@ -42,7 +41,7 @@ static uint64_t memory_size(const struct landmarks *landmarks, uint64_t base, ui
 		return wanted;
 	if (!landmarks->x86_64)
 		end = base - (landmarks->link_base - landmarks->link_paddr) + landmarks->size;
-	return align_up(end + 256 * mib, mib);
+	return (end + 256 * mib + mib - 1) & ~(mib - 1);
 }
 
 /* -- from a checkpoint -- */
@@ -135,7 +134,7 @@ static bool find_checkpoint(struct target *target, const struct kernel_sources *
 
 static struct error *lacks_kernel(struct error *lack)
 {
-	return lack ? lack : error_create("the snapshot's kernel was not identified");
+	return lack ? lack : error_create_code(ERROR_NO_KERNEL, "the snapshot's kernel was not identified");
 }
 
 static struct error *open_kernel(struct target *target, const struct kernel_sources *sources)
