@@ -1,23 +1,18 @@
 # xray86: see README.md. `make` builds build/xray86; `make help` lists the other targets.
 
-# -- flags: CC, CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are the user's; V=1 shows the commands; DEVELOPER=1 makes errors of warnings --
-
 BUILD ?= build
 CFLAGS ?= -O2 -g
-V ?= 0
-Q = $(if $(filter 1,$(V)),,@)
-DEVELOPER ?=
-WARNINGS = -Wall -Wextra $(if $(DEVELOPER),-Werror)
-ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize $(DIALECT) -I. -MMD -MP $(HARDENING) $(CPPFLAGS) $(CFLAGS)
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize $(DIALECT) -I. -MMD -MP $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 # Structs embedded in others by their names: util/embed.h. Clang says of each that it is no standard C.
 DIALECT = -fms-extensions -Wno-microsoft-anon-tag
 # Against faults of our own that a hostile input finds. Without optimisation there are no checked forms of string functions, and sanitizers
 # bring better ones.
 FORTIFIED = $(if $(filter -O1 -O2 -O3 -Os -Ofast,$(CFLAGS)),$(if $(findstring -fsanitize,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
-HARDENING = -fPIE -fstack-protector-strong $(FORTIFIED)
+# The objects are the library's, too: code of any address, of which nothing but what the header names is to be seen.
+HARDENING = -fPIC -fvisibility=hidden -fstack-protector-strong $(FORTIFIED)
 HARDENING_LD = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 LINK = $(CC) $(HARDENING) $(CFLAGS) $(HARDENING_LD) $(LDFLAGS)
-LDLIBS += -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -lsnappy -ljansson -larchive
+LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -lsnappy -ljansson -larchive
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -26,7 +21,6 @@ LIB_SOURCES = $(wildcard util/*.c mmu/*.c emu/*.c emu/isa/*.c emu/dev/*.c loader
 OPS_SOURCES = $(wildcard emu/ops/*.c)
 CLI_SOURCES = $(wildcard cli/*.c)
 UNIT_TESTS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-T ?= $(UNIT_TESTS)
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 LIB_OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(OPS_SOURCES:%.c=$(BUILD)/%.plain.o) $(OPS_SOURCES:%.c=$(BUILD)/%.tagged.o)
@@ -38,8 +32,8 @@ help:
 	@echo 'make               build $(BUILD)/xray86'
 	@echo 'make demo          build, freeze a virtual machine and look into its memory'
 	@echo 'make test          everything that CI runs: unit, metal, decoder and differential tests, sanitizers, fuzzing (installs what it needs)'
-	@echo 'make test-unit     the unit tests, or those in T: make test-unit T=test_tags'
-	@echo 'make test-metal    the bare-metal programs'
+	@echo 'make library       the public libraries, in $(BUILD)/lib; make test-library: as they are installed'
+	@echo 'make test-unit     the unit tests alone; make test-metal: the bare-metal programs'
 	@echo 'make test-slices   runs cut into pieces are the same runs; make test-cli: the command line'
 	@echo 'make differential  random instructions against the host CPU (CASES=, SEED=)'
 	@echo 'make decoder-sweep the decoder against Capstone (SWEEP_SAMPLES=)'
@@ -53,75 +47,117 @@ help:
 	@echo 'make bench-cpu     speed beside QEMU TCG and Bochs'
 	@echo 'make bench-boot    booting kernels beside QEMU TCG'
 	@echo 'make bench-run     xray86 run: start-up, and what redirection costs'
-	@echo 'make dist          a tarball of the sources, the same bytes each time; make test-dist'
-	@echo 'make lint          warnings are errors; clang-format, clang-tidy, and that handlers make tail calls'
+	@echo 'make lint          clang-format, clang-tidy, and that handlers make tail calls'
 	@echo 'make deps          install the Debian packages that all this needs'
 	@echo 'make install       into PREFIX ($(PREFIX)); make clean'
-	@echo
-	@echo 'CC, CPPFLAGS, CFLAGS and LDFLAGS are added to what the build needs. V=1 shows commands, DEVELOPER=1 makes errors of warnings.'
-	@echo 'Any targets can be made at once, and with any -j.'
 
-# -- building: objects, the library of all but the command line, the program --
+# -- building --
 
 $(BUILD)/%.plain.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=0 -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=0 -c -o $@ $<
 
 $(BUILD)/%.tagged.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=1 -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=1 -c -o $@ $<
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/%.o: %.S
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-$(BUILD)/libxray86.a: $(LIB_OBJECTS)
-	$(Q)rm -f $@
-	$(Q)$(AR) rcs $@ $^
+$(BUILD)/libinternal.a: $(LIB_OBJECTS)
+	@rm -f $@
+	@$(AR) rcs $@ $^
 
 # The command line without main(), for fuzz targets.
 $(BUILD)/libcli.a: $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJECTS))
-	$(Q)rm -f $@
-	$(Q)$(AR) rcs $@ $^
+	@rm -f $@
+	@$(AR) rcs $@ $^
 
 # Parts of the command line that unit tests are about.
 $(BUILD)/tests/unit/test_sandbox: $(BUILD)/cli/sandbox.o $(BUILD)/cli/sandbox_filter.o
-$(BUILD)/tests/unit/test_sandbox: LDLIBS := $(BUILD)/libxray86.a $(LDLIBS)
+$(BUILD)/tests/unit/test_sandbox: LDLIBS := $(BUILD)/libinternal.a $(LDLIBS)
 
 include guest/guest.mk
 
-$(BUILD)/xray86: $(BUILD)/cli/main.o $(BUILD)/libcli.a $(BUILD)/guest/agents.o $(BUILD)/libxray86.a
-	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+$(BUILD)/xray86: $(BUILD)/cli/main.o $(BUILD)/libcli.a $(BUILD)/guest/agents.o $(BUILD)/libinternal.a
+	$(LINK) -o $@ $^ $(LDLIBS)
+
+# -- the library --
+
+# What is linked into the program and into tests, libinternal.a, has every symbol; the public libraries have those of include/xray86.h alone.
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+VERSION = $(shell sed -n 's/.*define XRAY86_VERSION "\(.*\)"/\1/p' include/xray86.h)
+PUBLIC = $(BUILD)/lib/libxray86.so.0 $(BUILD)/lib/libxray86.a $(BUILD)/lib/xray86.pc
+
+library: $(PUBLIC)
+
+$(BUILD)/lib/libxray86.so.0: $(LIB_OBJECTS) $(BUILD)/guest/agents.o session/libxray86.map
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=session/libxray86.map -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,defs \
+		$(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--as-needed $(LDLIBS)
+	@ln -sf $(@F) $(@D)/libxray86.so
+
+# One object, so that no name of ours is a linker's.
+$(BUILD)/lib/libxray86.a: $(LIB_OBJECTS) $(BUILD)/guest/agents.o
+	@mkdir -p $(@D)
+	@rm -f $@
+	@$(LD) -r -o $(@:.a=.o) $^
+	@objcopy --wildcard --keep-global-symbol='xray86_*' $(@:.a=.o)
+	@$(AR) rcs $@ $(@:.a=.o)
+
+$(BUILD)/lib/xray86.pc: include/xray86.pc.in include/xray86.h Makefile
+	@mkdir -p $(@D)
+	@sed 's,@PREFIX@,$(PREFIX),; s,@LIBDIR@,$(LIBDIR),; s,@INCLUDEDIR@,$(INCLUDEDIR),; s,@VERSION@,$(VERSION),; s,@LIBS@,$(LDLIBS),' $< >$@
+
+install-library: $(PUBLIC)
+	install -D -m 644 include/xray86.h $(DESTDIR)$(INCLUDEDIR)/xray86.h
+	install -D -m 644 $(BUILD)/lib/libxray86.so.0 $(DESTDIR)$(LIBDIR)/libxray86.so.0
+	ln -sf libxray86.so.0 $(DESTDIR)$(LIBDIR)/libxray86.so
+	install -D -m 644 $(BUILD)/lib/libxray86.a $(DESTDIR)$(LIBDIR)/libxray86.a
+	install -D -m 644 $(BUILD)/lib/xray86.pc $(DESTDIR)$(LIBDIR)/pkgconfig/xray86.pc
+
+# A program that uses the shared library as a stranger's would.
+$(BUILD)/tests/library/library: tests/library/library.c include/xray86.h $(BUILD)/lib/libxray86.so.0
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -g -Iinclude -o $@ $< -L$(BUILD)/lib -Wl,-rpath,$(abspath $(BUILD)/lib) -lxray86 -pthread
+
+# The header, the libraries and the example, as they are installed.
+INSTALLED = $(BUILD)/installed/usr/local
+test-library: $(PUBLIC)
+	@$(MAKE) --no-print-directory PREFIX=/usr/local LIBDIR=/usr/local/lib INCLUDEDIR=/usr/local/include DESTDIR=$(abspath $(BUILD))/installed install-library >/dev/null
+	@tests/library/check-installed $(INSTALLED) $(INSTALLED)/lib $(BUILD)/tests/library
 
 # The compile database, for clang-tidy and editors. Handlers are in it in their tagged form.
 LINT_SOURCES = $(LIB_SOURCES) $(OPS_SOURCES) $(CLI_SOURCES)
 
 compile_commands.json: Makefile $(LINT_SOURCES)
-	$(Q)for source in $(LINT_SOURCES); do \
+	@for source in $(LINT_SOURCES); do \
 		printf '%s{"directory": "%s", "file": "%s", "command": "%s"}' "$${separator-[}" '$(CURDIR)' $$source \
 			"$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DENGINE_TAGGED=1 -c $$source"; \
 		separator=,; \
-	done >$@.partial
-	$(Q)echo ']' >>$@.partial
-	$(Q)mv $@.partial $@
+	done >$@
+	@echo ']' >>$@
 
 include tests/linux/linux.mk
 include tests/others/others.mk
 
-# -- tests: from quick to slow, as tests/run has them --
+# -- tests --
 
 $(BUILD)/tests/unit/test_losses: $(BUILD)/cli/closing.o
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libxray86.a
-	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
+$(BUILD)/tests/unit/test_api: $(BUILD)/guest/agents.o
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libinternal.a
+	@$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
 # Test objects are kept.
 .SECONDARY:
 
-test-unit: $(T:%=$(BUILD)/tests/unit/%)
+test-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 	@for test in $^; do echo "== $$test"; $$test || exit 1; done
 
 # The emulator against the host's CPU: random instructions, compared (tests/differential/). A unit test has all of it but its main().
@@ -130,18 +166,18 @@ $(BUILD)/tests/unit/test_host: $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $
 CASES ?= 1000000
 SEED ?= 1
 
-$(BUILD)/tests/differential/differential: $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(DIFFERENTIAL_SOURCES)))) $(BUILD)/libxray86.a
-	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+$(BUILD)/tests/differential/differential: $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(DIFFERENTIAL_SOURCES)))) $(BUILD)/libinternal.a
+	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
 differential: $(BUILD)/tests/differential/differential
 	$< --cases $(CASES) --seed $(SEED)
 
 # The decoder against Capstone: random bytes and compiled code (tests/decoder/).
 SWEEP_SAMPLES ?= 300000
-SWEEP_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/decoder/*.c)) $(BUILD)/libxray86.a
+SWEEP_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/decoder/*.c)) $(BUILD)/libinternal.a
 
 $(BUILD)/tests/decoder/sweep: $(SWEEP_OBJECTS)
-	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
 decoder-sweep: $(BUILD)/tests/decoder/sweep
 	@for mode in 16 32 64; do $< --random $(SWEEP_SAMPLES) --seed $(SEED) --mode $$mode || exit 1; done
@@ -162,11 +198,13 @@ snapshots: $(BUILD)/xray86
 
 # xray86 run on them: everything that the commands printed inside, in both ways (tests/snapshots/compare).
 # usage is about a 64-bit VM with modules, and a 32-bit one.
-test-run: snapshots
+test-run: snapshots test-library $(BUILD)/tests/library/library
 	@XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/compare $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots $(SNAPSHOTS)
 	@$(if $(filter-out 686%,$(SNAPSHOTS)),XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/frozen $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots \
 		$(filter-out 686%,$(SNAPSHOTS)))
 	@$(if $(filter cloud-amd64,$(SNAPSHOTS)),$(if $(filter 686,$(SNAPSHOTS)),tests/snapshots/usage $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64 686))
+	@$(if $(filter cloud-amd64 686,$(SNAPSHOTS)),tests/snapshots/library $(BUILD)/tests/library/library $(BUILD)/tests/library/processes $(LINUX) $(BUILD)/snapshots \
+		$(filter cloud-amd64 686,$(SNAPSHOTS)))
 
 # Damaged copies of them, under sanitizers.
 HOSTILE_RUNS ?= 200
@@ -178,8 +216,7 @@ ASAN_FLAGS = -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
 $(BUILD)/asan/xray86: $(BUILD)/xray86
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(ASAN_FLAGS)' $@
 
-# Behind the program: no two makes build there at once.
-asan: $(BUILD)/asan/xray86
+asan:
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(ASAN_FLAGS)' CASES=$(ASAN_CASES) test-unit test-metal differential
 ASAN_CASES ?= 200000
 
@@ -187,8 +224,8 @@ ASAN_CASES ?= 200000
 FUZZ_SECONDS ?= 10
 FUZZ_BUILD = $(BUILD)/fuzz
 
-$(FUZZ_BUILD)/tests/fuzz/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/libcli.a $(FUZZ_BUILD)/libxray86.a
-	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+$(FUZZ_BUILD)/tests/fuzz/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/libcli.a $(FUZZ_BUILD)/libinternal.a
+	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
 fuzz-targets: $(FUZZERS:%=$(FUZZ_BUILD)/tests/fuzz/%)
 
@@ -217,16 +254,7 @@ demo:
 	BUILD=$(BUILD) tests/snapshots/make $(DEMO)
 	@tests/snapshots/demo $(BUILD)/xray86 $(BUILD)/snapshots/$(DEMO) $(LINUX)/amd64/linux-image-$(DEMO)
 
-# -- the sources: a tarball, formatting, warnings --
-
-VERSION = $(shell sed -n 's/^\#define XRAY86_VERSION "\(.*\)"/\1/p' include/xray86.h)
-DIST = $(BUILD)/xray86-$(VERSION).tar.xz
-
-dist:
-	packaging/dist $(VERSION) $(DIST)
-
-test-dist:
-	packaging/test-dist $(BUILD)/test-dist
+# -- the rest --
 
 deps:
 	@tests/install-packages
@@ -236,15 +264,12 @@ UNFORMATTED = ':!emu/ops' ':!emu/isa' ':!tests/metal' ':!tests/differential/spec
 
 LINT_JOBS ?= $(shell nproc)
 
-lint: DEVELOPER = 1
-lint: $(BUILD)/libxray86.a compile_commands.json
+lint: $(BUILD)/libinternal.a compile_commands.json
 	tests/check-tail-calls $(BUILD)
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' $(UNFORMATTED))
 	printf '%s\n' $(LINT_SOURCES) | xargs -n 1 -P $(LINT_JOBS) clang-tidy --quiet -p .
 
-# -- installing --
-
-install: $(BUILD)/xray86
+install: $(BUILD)/xray86 install-library
 	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/xray86
 	install -D -m 644 docs/xray86.1 $(DESTDIR)$(PREFIX)/share/man/man1/xray86.1
 	install -D -m 644 completions/xray86.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/xray86
@@ -254,5 +279,5 @@ install: $(BUILD)/xray86
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help dist test-dist test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean
+.PHONY: all help test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library test-library
 -include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)

@@ -1,7 +1,7 @@
 # Benchmark kernels (bench/kernels/) and the comparison with QEMU TCG and Bochs. Included by the top Makefile.
 
 BENCH_KERNELS = sieve sha256 quicksort strings pages syscalls x87 sse
-BENCH_CFLAGS = -std=gnu17 -O2 $(WARNINGS) -ffreestanding -fno-stack-protector -fno-pic -mno-red-zone -mcmodel=kernel -fno-tree-vectorize \
+BENCH_CFLAGS = -std=gnu17 -O2 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pic -mno-red-zone -mcmodel=kernel -fno-tree-vectorize \
 	-fno-asynchronous-unwind-tables -fcf-protection=none
 BENCH_CFLAGS_x87 = -mno-sse -m80387
 BENCH_CFLAGS_sse = -msse2
@@ -27,7 +27,12 @@ bench-boot: $(BUILD)/xray86 $(INITRAMFS_FILES)
 # VMs without modules, as the trusted VM is, so that both have the same interfaces to tell of.
 BENCH_SNAPSHOTS = cloud-amd64-plain 686-pae-plain
 
-bench-run: $(BUILD)/xray86
+# The library's user.
+$(BENCH)/session: bench/session.c include/xray86.h $(BUILD)/lib/libxray86.so.0
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O2 -Wall -Wextra -Iinclude -o $@ $< -L$(BUILD)/lib -Wl,-rpath,$(abspath $(BUILD)/lib) -lxray86
+
+bench-run: $(BUILD)/xray86 $(BENCH)/session
 	BUILD=$(BUILD) tests/snapshots/make -j 2 $(BENCH_SNAPSHOTS)
 	python3 bench/run.py --build $(BUILD) --json $(BUILD)/bench-run.json $(BENCH_SNAPSHOTS)
 

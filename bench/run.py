@@ -61,7 +61,15 @@ def whole(args, snapshot):
     nothing = command_line(args, snapshot, snapshot.image, "context", ["/no-such-command"])
     empty = command_line(args, snapshot, snapshot.image, "context", ["true"])
     return {"first_run": first, "warm_run": median_seconds(args, line), "start_up": median_seconds(args, nothing),
-            "empty_run": median_seconds(args, empty)}
+            "empty_run": median_seconds(args, empty), **open_session(args, snapshot)}
+
+
+def open_session(args, snapshot):
+    """By the library: the first command of a session with what opening takes, and a later one."""
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "XDG_CACHE_HOME": args.cache}
+    line = [f"{args.build}/bench/session", snapshot.image, snapshot.kernel_path, f"{snapshot.directory}/root", "true"]
+    samples = [[float(word) for word in subprocess.run(line, stdout=subprocess.PIPE, check=True, text=True, env=environment).stdout.split()] for _ in range(args.runs + 1)]
+    return {"session_first": statistics.median(first for first, _ in samples[1:]), "session_later": statistics.median(later for _, later in samples[1:])}
 
 
 def peak_memory(args, line):
@@ -149,7 +157,7 @@ def main():
         figures[name] = {"run": whole(args, snapshot), "sparse_64_gib": sparse(args, snapshot), "redirection": redirection(args, snapshot)}
         run, large, ratios = figures[name]["run"], figures[name]["sparse_64_gib"], figures[name]["redirection"]["mean"]
         print(f"{name}: ps aux: first run {run['first_run']:.2f} s, warm {run['warm_run']:.2f} s, of that {run['start_up'] * 1e3:.0f} ms until snapshot and VM are there; "
-              f"true: {run['empty_run'] * 1e3:.0f} ms; "
+              f"true: {run['empty_run'] * 1e3:.0f} ms, in an open session {run['session_first'] * 1e3:.0f} ms and then {run['session_later'] * 1e3:.0f} ms; "
               f"64 GiB sparse against {os.path.getsize(snapshot.directory + '/memory.raw') >> 20} MiB: time {large['time_ratio']:.2f}, memory {large['memory_ratio']:.2f}")
         print(f"run: {name}: redirected/not, time: context {ratios['context']['time']:.2f}, tags {ratios['tags']['time']:.2f}; "
               f"instructions: context {ratios['context']['instructions']:.2f}, tags {ratios['tags']['instructions']:.2f}", flush=True)
