@@ -30,7 +30,7 @@ struct session {
 	struct cache cache;
 	struct target target;
 	struct trusted_vm vm;
-	bool booted, failed; /* the trusted VM is; booting it has ended in an error, and the target is not to be used for another one */
+	bool booted, failed;  /* the trusted VM is; booting it has ended in an error, and the target is not to be used for another one */
 	struct overlay *kept; /* what commands that keep their changes have written; NULL: nothing */
 };
 
