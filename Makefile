@@ -1,8 +1,14 @@
 # xray86: see README.md. `make` builds build/xray86; `make help` lists the other targets.
 
+# -- flags: CC, CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are the user's; V=1 shows the commands; DEVELOPER=1 makes errors of warnings --
+
 BUILD ?= build
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize $(DIALECT) -I. -MMD -MP $(HARDENING) $(CPPFLAGS) $(CFLAGS)
+V ?= 0
+Q = $(if $(filter 1,$(V)),,@)
+DEVELOPER ?=
+WARNINGS = -Wall -Wextra $(if $(DEVELOPER),-Werror)
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -fno-strict-aliasing -fwrapv -fno-tree-slp-vectorize $(DIALECT) -I. -MMD -MP $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 # Structs embedded in others by their names: util/embed.h. Clang says of each that it is no standard C.
 DIALECT = -fms-extensions -Wno-microsoft-anon-tag
 # Against faults of our own that a hostile input finds. Without optimisation there are no checked forms of string functions, and sanitizers
@@ -12,7 +18,7 @@ FORTIFIED = $(if $(filter -O1 -O2 -O3 -Os -Ofast,$(CFLAGS)),$(if $(findstring -f
 HARDENING = -fPIC -fvisibility=hidden -fstack-protector-strong $(FORTIFIED)
 HARDENING_LD = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 LINK = $(CC) $(HARDENING) $(CFLAGS) $(HARDENING_LD) $(LDFLAGS)
-LDLIBS = -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -lsnappy -ljansson -larchive
+LDLIBS += -lcapstone -lelf -lz -llzma -lzstd -llz4 -lbz2 -llzo2 -lsnappy -ljansson -larchive
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -21,6 +27,7 @@ LIB_SOURCES = $(wildcard util/*.c mmu/*.c emu/*.c emu/isa/*.c emu/dev/*.c loader
 OPS_SOURCES = $(wildcard emu/ops/*.c)
 CLI_SOURCES = $(wildcard cli/*.c)
 UNIT_TESTS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+T ?= $(UNIT_TESTS)
 FUZZERS = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 LIB_OBJECTS = $(LIB_SOURCES:%.c=$(BUILD)/%.o) $(OPS_SOURCES:%.c=$(BUILD)/%.plain.o) $(OPS_SOURCES:%.c=$(BUILD)/%.tagged.o)
@@ -33,7 +40,8 @@ help:
 	@echo 'make demo          build, freeze a virtual machine and look into its memory'
 	@echo 'make test          everything that CI runs: unit, metal, decoder and differential tests, sanitizers, fuzzing (installs what it needs)'
 	@echo 'make library       the public libraries, in $(BUILD)/lib; make test-library: as they are installed'
-	@echo 'make test-unit     the unit tests alone; make test-metal: the bare-metal programs'
+	@echo 'make test-unit     the unit tests, or those in T: make test-unit T=test_tags'
+	@echo 'make test-metal    the bare-metal programs'
 	@echo 'make test-slices   runs cut into pieces are the same runs; make test-cli: the command line'
 	@echo 'make differential  random instructions against the host CPU (CASES=, SEED=)'
 	@echo 'make decoder-sweep the decoder against Capstone (SWEEP_SAMPLES=)'
@@ -47,36 +55,40 @@ help:
 	@echo 'make bench-cpu     speed beside QEMU TCG and Bochs'
 	@echo 'make bench-boot    booting kernels beside QEMU TCG'
 	@echo 'make bench-run     xray86 run: start-up, and what redirection costs'
-	@echo 'make lint          clang-format, clang-tidy, and that handlers make tail calls'
+	@echo 'make dist          a tarball of the sources, the same bytes each time; make test-dist'
+	@echo 'make lint          warnings are errors; clang-format, clang-tidy, and that handlers make tail calls'
 	@echo 'make deps          install the Debian packages that all this needs'
 	@echo 'make install       into PREFIX ($(PREFIX)); make clean'
+	@echo
+	@echo 'CC, CPPFLAGS, CFLAGS and LDFLAGS are added to what the build needs. V=1 shows commands, DEVELOPER=1 makes errors of warnings.'
+	@echo 'Any targets can be made at once, and with any -j.'
 
-# -- building --
+# -- building: objects, the library of all but the command line, the program --
 
 $(BUILD)/%.plain.o: %.c
 	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=0 -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=0 -c -o $@ $<
 
 $(BUILD)/%.tagged.o: %.c
 	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=1 -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -DENGINE_TAGGED=1 -c -o $@ $<
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/%.o: %.S
 	@mkdir -p $(@D)
-	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/libinternal.a: $(LIB_OBJECTS)
-	@rm -f $@
-	@$(AR) rcs $@ $^
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 # The command line without main(), for fuzz targets.
 $(BUILD)/libcli.a: $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJECTS))
-	@rm -f $@
-	@$(AR) rcs $@ $^
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 # Parts of the command line that unit tests are about.
 $(BUILD)/tests/unit/test_sandbox: $(BUILD)/cli/sandbox.o $(BUILD)/cli/sandbox_filter.o
@@ -85,7 +97,7 @@ $(BUILD)/tests/unit/test_sandbox: LDLIBS := $(BUILD)/libinternal.a $(LDLIBS)
 include guest/guest.mk
 
 $(BUILD)/xray86: $(BUILD)/cli/main.o $(BUILD)/libcli.a $(BUILD)/guest/agents.o $(BUILD)/libinternal.a
-	$(LINK) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 # -- the library --
 
@@ -137,27 +149,28 @@ test-library: $(PUBLIC)
 LINT_SOURCES = $(LIB_SOURCES) $(OPS_SOURCES) $(CLI_SOURCES)
 
 compile_commands.json: Makefile $(LINT_SOURCES)
-	@for source in $(LINT_SOURCES); do \
+	$(Q)for source in $(LINT_SOURCES); do \
 		printf '%s{"directory": "%s", "file": "%s", "command": "%s"}' "$${separator-[}" '$(CURDIR)' $$source \
 			"$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DENGINE_TAGGED=1 -c $$source"; \
 		separator=,; \
-	done >$@
-	@echo ']' >>$@
+	done >$@.partial
+	$(Q)echo ']' >>$@.partial
+	$(Q)mv $@.partial $@
 
 include tests/linux/linux.mk
 include tests/others/others.mk
 
-# -- tests --
+# -- tests: from quick to slow, as tests/run has them --
 
 $(BUILD)/tests/unit/test_losses: $(BUILD)/cli/closing.o
 $(BUILD)/tests/unit/test_api: $(BUILD)/guest/agents.o
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libinternal.a
-	@$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
 # Test objects are kept.
 .SECONDARY:
 
-test-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
+test-unit: $(T:%=$(BUILD)/tests/unit/%)
 	@for test in $^; do echo "== $$test"; $$test || exit 1; done
 
 # The emulator against the host's CPU: random instructions, compared (tests/differential/). A unit test has all of it but its main().
@@ -167,7 +180,7 @@ CASES ?= 1000000
 SEED ?= 1
 
 $(BUILD)/tests/differential/differential: $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(DIFFERENTIAL_SOURCES)))) $(BUILD)/libinternal.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 differential: $(BUILD)/tests/differential/differential
 	$< --cases $(CASES) --seed $(SEED)
@@ -177,7 +190,7 @@ SWEEP_SAMPLES ?= 300000
 SWEEP_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/decoder/*.c)) $(BUILD)/libinternal.a
 
 $(BUILD)/tests/decoder/sweep: $(SWEEP_OBJECTS)
-	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 decoder-sweep: $(BUILD)/tests/decoder/sweep
 	@for mode in 16 32 64; do $< --random $(SWEEP_SAMPLES) --seed $(SEED) --mode $$mode || exit 1; done
@@ -216,7 +229,8 @@ ASAN_FLAGS = -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
 $(BUILD)/asan/xray86: $(BUILD)/xray86
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(ASAN_FLAGS)' $@
 
-asan:
+# Behind the program: no two makes build there at once.
+asan: $(BUILD)/asan/xray86
 	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='$(ASAN_FLAGS)' CASES=$(ASAN_CASES) test-unit test-metal differential
 ASAN_CASES ?= 200000
 
@@ -225,7 +239,7 @@ FUZZ_SECONDS ?= 10
 FUZZ_BUILD = $(BUILD)/fuzz
 
 $(FUZZ_BUILD)/tests/fuzz/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_BUILD)/libcli.a $(FUZZ_BUILD)/libinternal.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 fuzz-targets: $(FUZZERS:%=$(FUZZ_BUILD)/tests/fuzz/%)
 
@@ -254,7 +268,15 @@ demo:
 	BUILD=$(BUILD) tests/snapshots/make $(DEMO)
 	@tests/snapshots/demo $(BUILD)/xray86 $(BUILD)/snapshots/$(DEMO) $(LINUX)/amd64/linux-image-$(DEMO)
 
-# -- the rest --
+# -- the sources: a tarball, formatting, warnings --
+
+DIST = $(BUILD)/xray86-$(VERSION).tar.xz
+
+dist:
+	packaging/dist $(VERSION) $(DIST)
+
+test-dist:
+	packaging/test-dist $(BUILD)/test-dist
 
 deps:
 	@tests/install-packages
@@ -264,10 +286,13 @@ UNFORMATTED = ':!emu/ops' ':!emu/isa' ':!tests/metal' ':!tests/differential/spec
 
 LINT_JOBS ?= $(shell nproc)
 
+lint: DEVELOPER = 1
 lint: $(BUILD)/libinternal.a compile_commands.json
 	tests/check-tail-calls $(BUILD)
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' $(UNFORMATTED))
 	printf '%s\n' $(LINT_SOURCES) | xargs -n 1 -P $(LINT_JOBS) clang-tidy --quiet -p .
+
+# -- installing --
 
 install: $(BUILD)/xray86 install-library
 	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/xray86
@@ -279,5 +304,5 @@ install: $(BUILD)/xray86 install-library
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library test-library
+.PHONY: all help dist test-dist test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library test-library
 -include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)

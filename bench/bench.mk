@@ -1,7 +1,7 @@
 # Benchmark kernels (bench/kernels/) and the comparison with QEMU TCG and Bochs. Included by the top Makefile.
 
 BENCH_KERNELS = sieve sha256 quicksort strings pages syscalls x87 sse
-BENCH_CFLAGS = -std=gnu17 -O2 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pic -mno-red-zone -mcmodel=kernel -fno-tree-vectorize \
+BENCH_CFLAGS = -std=gnu17 -O2 $(WARNINGS) -ffreestanding -fno-stack-protector -fno-pic -mno-red-zone -mcmodel=kernel -fno-tree-vectorize \
 	-fno-asynchronous-unwind-tables -fcf-protection=none
 BENCH_CFLAGS_x87 = -mno-sse -m80387
 BENCH_CFLAGS_sse = -msse2

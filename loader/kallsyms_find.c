@@ -14,6 +14,7 @@
 
 #include "loader/kallsyms.h"
 #include "loader/kallsyms_tables.h"
+#include "util/align.h"
 
 enum {
 	MAX_SYMBOLS = 1 << 22,
@@ -41,11 +42,6 @@ struct finder {
 	size_t seqs;                                /* 0: not there */
 	unsigned count;
 };
-
-static size_t align_up(size_t at, unsigned alignment)
-{
-	return (at + alignment - 1) & ~(size_t)(alignment - 1);
-}
 
 static uint32_t get32(const struct finder *finder, size_t at)
 {

@@ -8,6 +8,7 @@
 
 #include "loader/file.h"
 #include "loader/kernel_image.h"
+#include "util/cache_path.h"
 #include "util/quote.h"
 
 enum verdict { NOT_THERE, UNREADABLE, OTHER_BUILD, RIGHT };
@@ -117,23 +118,13 @@ static bool try_path(struct search *search, const char *path)
 	return false;
 }
 
-/* XDG Base Directory Specification: $XDG_CACHE_HOME, if absolute, else ~/.cache. */
 static bool try_cache(struct search *search)
 {
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	char *directory;
-	int length;
-	bool found;
+	struct error *err = cache_path("kernels", &directory, NULL); /* without one, there is nothing in it */
+	bool found = !err && try_directory(search, directory, strlen(directory));
 
-	if (cache && cache[0] == '/')
-		length = asprintf(&directory, "%s/xray86/kernels", cache);
-	else if (home)
-		length = asprintf(&directory, "%s/.cache/xray86/kernels", home);
-	else
-		return false;
-	if (length < 0)
-		return false;
-	found = try_directory(search, directory, length);
+	error_destroy(err);
 	free(directory);
 	return found;
 }

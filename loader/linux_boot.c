@@ -7,6 +7,7 @@
 
 #include "emu/cpuid.h"
 #include "loader/boot_params.h"
+#include "util/align.h"
 
 /* Low memory, all of it free for the kernel once it has copied what it wants. */
 enum {
@@ -18,11 +19,6 @@ enum {
 };
 enum { BOOT_CS = 0x10, BOOT_DS = 0x18, INITRD_ALIGN = 4 };
 #define GIB4 (1ull << 32)
-
-static uint64_t align_up(uint64_t value, uint64_t to)
-{
-	return (value + to - 1) / to * to;
-}
 
 /* -- the kernel -- */
 

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "loader/elf_segments.h"
+
 enum { HEADER_SEARCH = 8192, HEADER_ALIGN = 4 };
 #define HEADER_MAGIC 0x1badb002u
 /* Header flags (3.1.2): 0 and 1 are always granted; 2 (video mode) is ignored, there being no display; 3-15 would be binding. */
@@ -101,39 +103,34 @@ static struct error *parse_addresses(const struct header *header, size_t size, s
 
 /* -- ELF -- */
 
-/* The entry point is a virtual address, which may differ from the physical one. */
-static uint64_t physical_entry(uint64_t entry, const GElf_Phdr *phdr, uint64_t so_far)
+struct reading {
+	struct multiboot_image *image;
+	size_t size;
+	uint64_t virtual_entry, entry;
+};
+
+static struct error *read_segment(void *opaque, const GElf_Phdr *phdr)
 {
-	if (entry >= phdr->p_vaddr && entry - phdr->p_vaddr < phdr->p_memsz)
-		return entry - phdr->p_vaddr + phdr->p_paddr;
-	return so_far;
+	const struct multiboot_segment segment = {phdr->p_offset, phdr->p_filesz, phdr->p_paddr, phdr->p_memsz};
+	struct reading *reading = opaque;
+	struct error *err = add_segment(reading->image, reading->size, &segment);
+
+	if (!err && reading->virtual_entry >= phdr->p_vaddr && reading->virtual_entry - phdr->p_vaddr < phdr->p_memsz)
+		reading->entry = reading->virtual_entry - phdr->p_vaddr + phdr->p_paddr;
+	return err;
 }
 
+/* The entry point is a virtual address, which may differ from the physical one. */
 static struct error *read_segments(Elf *elf, const GElf_Ehdr *ehdr, size_t size, struct multiboot_image *ret)
 {
-	uint64_t entry = ehdr->e_entry;
-	size_t count;
+	struct reading reading = {ret, size, ehdr->e_entry, ehdr->e_entry};
+	struct error *err = elf_for_each_load(elf, read_segment, &reading);
 
-	if (elf_getphdrnum(elf, &count) != 0)
-		return error_create("damaged ELF header: %s", elf_errmsg(-1));
-	for (size_t i = 0; i < count; i++) {
-		struct multiboot_segment segment;
-		struct error *err;
-		GElf_Phdr phdr;
-
-		if (!gelf_getphdr(elf, i, &phdr))
-			return error_create("damaged ELF program header %zu: %s", i, elf_errmsg(-1));
-		if (phdr.p_type != PT_LOAD)
-			continue;
-		segment = (struct multiboot_segment){phdr.p_offset, phdr.p_filesz, phdr.p_paddr, phdr.p_memsz};
-		err = add_segment(ret, size, &segment);
-		if (err)
-			return err;
-		entry = physical_entry(ehdr->e_entry, &phdr, entry);
-	}
-	if (entry > UINT32_MAX)
-		return error_create("entry point %#" PRIx64 " lies beyond 4 GiB", entry);
-	ret->entry = entry;
+	if (err)
+		return err;
+	if (reading.entry > UINT32_MAX)
+		return error_create("entry point %#" PRIx64 " lies beyond 4 GiB", reading.entry);
+	ret->entry = reading.entry;
 	return NULL;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "emu/machine.h"
+#include "util/align.h"
 
 #define BOOTLOADER_MAGIC 0x2badb002u
 #define LOADER_NAME "xray86"
@@ -44,11 +45,6 @@ struct __attribute__((packed)) map_entry {
 	uint32_t type;
 };
 
-static uint64_t page_up(uint64_t address)
-{
-	return (address + PAGE_SIZE - 1) & PAGE_MASK;
-}
-
 /* -- what is where -- */
 
 static struct error *load_segments(struct machine *machine, const uint8_t *data, const struct multiboot_image *image, uint64_t *ret_end)
@@ -74,7 +70,7 @@ static struct error *load_modules(struct machine *machine, const struct multiboo
 {
 	for (unsigned i = 0; i < boot->modules; i++) {
 		const struct multiboot_module *module = &boot->module[i];
-		uint64_t start = page_up(*end);
+		uint64_t start = align_up(*end, PAGE_SIZE);
 
 		if (!machine_memory_available(machine, start, module->size))
 			return error_create("module %u (%s, %zu bytes) does not fit into RAM behind %#" PRIx64 ": give more with --memory",
@@ -98,7 +94,7 @@ static struct error *place_info(const struct machine *machine, const struct mult
 		if (segment->paddr < INFO_PLACE + size && segment->paddr + segment->memory_size > INFO_PLACE)
 			low = false;
 	}
-	*ret = low ? INFO_PLACE : page_up(end);
+	*ret = low ? INFO_PLACE : align_up(end, PAGE_SIZE);
 	if (!machine_memory_available(machine, *ret, size))
 		return error_create("no room for the boot information (%" PRIu64 " bytes) behind %#" PRIx64 ": give more with --memory",
 				    size, end);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/array.h"
+
 struct extra_symbol {
 	uint64_t address;
 	char *name;
@@ -35,13 +37,8 @@ static struct error *add_extra(struct symbols *symbols, const struct symbol *sym
 {
 	struct extra_symbol *extra;
 
-	/* Grown at powers of two. */
-	if (!(symbols->extras & (symbols->extras - 1))) {
-		extra = realloc(symbols->extra, (symbols->extras ? symbols->extras * 2 : 1) * sizeof(*extra));
-		if (!extra)
-			return error_create("out of memory");
-		symbols->extra = extra;
-	}
+	if (!array_reserve(&symbols->extra, symbols->extras, &symbols->extra_room, sizeof(*extra)))
+		return error_create("out of memory");
 	extra = &symbols->extra[symbols->extras];
 	*extra = (struct extra_symbol){symbol->address, strdup(symbol->name), symbol->type};
 	if (!extra->name)

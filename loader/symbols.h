@@ -13,6 +13,7 @@ struct symbols {
 	struct kallsyms table;
 	unsigned extras; /* exported symbols that the table lacks, by address */
 	struct extra_symbol *extra;
+	size_t extra_room;
 	uint64_t base, end;    /* of the image */
 	uint64_t absolute_end; /* behind the highest absolute symbol, or 0 */
 };

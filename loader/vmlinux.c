@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/elf_segments.h"
+
 #define START_KERNEL_MAP 0xffffffff80000000ull /* __START_KERNEL_map: where x86-64 kernels map physical address 0 */
 enum { MIB = 1 << 20 };
 
@@ -77,27 +79,25 @@ static struct error *add_segment(struct kernel_image *kernel, const struct kerne
 	return include(segment->offset, segment->file_size, size, end);
 }
 
+struct reading {
+	struct kernel_image *kernel;
+	uint64_t *end;
+	size_t size;
+};
+
+static struct error *read_segment(void *opaque, const GElf_Phdr *phdr)
+{
+	const struct reading *reading = opaque;
+	const struct kernel_segment segment = {phdr->p_offset, phdr->p_filesz, phdr->p_vaddr, phdr->p_paddr, phdr->p_memsz};
+
+	return add_segment(reading->kernel, &segment, reading->end, reading->size);
+}
+
 static struct error *read_segments(Elf *elf, size_t size, struct kernel_image *ret, uint64_t *end)
 {
-	size_t count;
+	struct reading reading = {ret, end, size};
 
-	if (elf_getphdrnum(elf, &count) != 0)
-		return error_create("damaged ELF header: %s", elf_errmsg(-1));
-	for (size_t i = 0; i < count; i++) {
-		struct kernel_segment segment;
-		struct error *err;
-		GElf_Phdr phdr;
-
-		if (!gelf_getphdr(elf, i, &phdr))
-			return error_create("damaged ELF program header %zu: %s", i, elf_errmsg(-1));
-		if (phdr.p_type != PT_LOAD)
-			continue;
-		segment = (struct kernel_segment){phdr.p_offset, phdr.p_filesz, phdr.p_vaddr, phdr.p_paddr, phdr.p_memsz};
-		err = add_segment(ret, &segment, end, size);
-		if (err)
-			return err;
-	}
-	return NULL;
+	return elf_for_each_load(elf, read_segment, &reading);
 }
 
 static int by_paddr(const void *a, const void *b)

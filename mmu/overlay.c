@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/array.h"
 #include "util/error.h"
 
 enum { FIRST_BUCKETS = 256, LOAD = 2 /* entries a bucket before the table grows */ };
@@ -88,27 +89,11 @@ static uint8_t *buffer_get(struct overlay *overlay)
 	return overlay->spare_count ? overlay->spare[--overlay->spare_count] : aligned_alloc(64, buffer_size(overlay));
 }
 
-/* Makes room for one more pointer in an array. */
-static bool reserve(void **array, size_t count, size_t *room)
-{
-	size_t more = *room ? 2 * *room : 64;
-	void *larger;
-
-	if (count < *room)
-		return true;
-	larger = realloc(*array, more * sizeof(void *));
-	if (!larger)
-		return false;
-	*array = larger;
-	*room = more;
-	return true;
-}
-
 static void buffer_put(struct overlay *overlay, uint8_t *bytes)
 {
 	if (!bytes)
 		return;
-	if (reserve((void **)&overlay->spare, overlay->spare_count, &overlay->spare_room))
+	if (array_reserve(&overlay->spare, overlay->spare_count, &overlay->spare_room, sizeof(*overlay->spare)))
 		overlay->spare[overlay->spare_count++] = bytes;
 	else
 		free(bytes);
@@ -196,7 +181,7 @@ static struct entry *copy_page(struct overlay *overlay, uint64_t number, const u
 /* Notes that entry is written in the running transaction, of which this is the first write to it. False: out of memory. */
 static bool join_transaction(struct overlay *overlay, struct entry *entry, bool fresh)
 {
-	if (!reserve((void **)&overlay->written, overlay->written_count, &overlay->written_room))
+	if (!array_reserve(&overlay->written, overlay->written_count, &overlay->written_room, sizeof(*overlay->written)))
 		return false;
 	if (!fresh) {
 		entry->saved = buffer_get(overlay);

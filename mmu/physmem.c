@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "util/align.h"
+
 static const char *const kind_name[] = {[PHYSMEM_RAM] = "RAM", [PHYSMEM_ROM] = "ROM", [PHYSMEM_MMIO] = "MMIO region"};
 
 void physmem_init(struct physmem *mem)
@@ -149,7 +151,7 @@ struct error *physmem_add_ram(struct physmem *mem, uint64_t start, uint64_t size
 
 struct error *physmem_add_rom(struct physmem *mem, uint64_t start, const void *data, uint64_t size)
 {
-	uint64_t rounded = (size + PAGE_SIZE - 1) & PAGE_MASK;
+	uint64_t rounded = align_up(size, PAGE_SIZE);
 	struct error *err = add_region(mem, (struct physmem_region){.start = start, .size = rounded, .kind = PHYSMEM_ROM});
 
 	if (!err)

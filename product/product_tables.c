@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "mmu/physmem.h"
+#include "util/align.h"
 
 static const struct format {
 	enum paging_mode mode;
@@ -257,8 +258,8 @@ static void examine_all(const struct question *question, uint64_t from, uint64_t
 
 	while (from < to && !cancel_wanted(&question->snapshot->cancel) && snapshot_next_data(question->snapshot, from, &start, &end) &&
 	       start < to) {
-		end = ((end < to ? end : to) + PAGE_SIZE - 1) & PAGE_MASK;
-		examine_range(question, start & PAGE_MASK, end, answers);
+		end = align_up(end < to ? end : to, PAGE_SIZE);
+		examine_range(question, align_down(start, PAGE_SIZE), end, answers);
 		from = end;
 	}
 }

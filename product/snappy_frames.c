@@ -90,19 +90,17 @@ void snappy_index_free(struct snappy_index *index)
 	*index = (struct snappy_index){0};
 }
 
+static int compare(const void *at, const void *element)
+{
+	const struct snappy_frame *frame = element;
+	uint64_t wanted = *(const uint64_t *)at;
+
+	return wanted < frame->start ? -1 : wanted - frame->start >= frame->plain_size;
+}
+
 const struct snappy_frame *snappy_index_find(const struct snappy_index *index, uint64_t at)
 {
-	size_t low = 0, high = index->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (index->frame[middle].start + index->frame[middle].plain_size <= at)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < index->count ? &index->frame[low] : NULL;
+	return index->count ? bsearch(&at, index->frame, index->count, sizeof(*index->frame), compare) : NULL;
 }
 
 static bool decompress(const struct snappy_frame *frame, const uint8_t *body, uint8_t *to)

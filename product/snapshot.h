@@ -45,7 +45,7 @@ struct snapshot {
 	struct extents left_out;       /* memory that the machine had and the file lacks */
 	const struct extent *main;     /* the largest of ram, where searches begin; never NULL */
 	struct snapshot_cpu *cpu;      /* none in formats without registers */
-	size_t cpus;
+	size_t cpus, cpu_room;
 	uint8_t *memory; /* the extents' pages, where `present` says so */
 	uint64_t memory_size;
 	uint64_t *present;    /* a bit a page */

@@ -147,19 +147,17 @@ static void close_avml(struct snapshot *snapshot)
 
 /* -- reading -- */
 
+static int compare(const void *position, const void *element)
+{
+	const struct record *record = element;
+	uint64_t wanted = *(const uint64_t *)position;
+
+	return wanted < record->position ? -1 : wanted - record->position >= record->plain_size;
+}
+
 static struct record *find_record(const struct avml *avml, uint64_t position)
 {
-	size_t low = 0, high = avml->records;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (avml->record[middle].position + avml->record[middle].plain_size <= position)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < avml->records && avml->record[low].position <= position ? &avml->record[low] : NULL;
+	return bsearch(&position, avml->record, avml->records, sizeof(*avml->record), compare);
 }
 
 struct reading {

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/align.h"
+#include "util/array.h"
+
 /* Offsets in struct elf_prstatus of pr_reg (struct user_regs_struct) and of its members. */
 enum {
 	PRSTATUS64_SIZE = 336,
@@ -138,8 +141,8 @@ static bool next_note(const uint8_t *notes, size_t size, size_t *at, struct note
 		return false;
 	memcpy(&header, notes + *at, sizeof(header));
 	*at += sizeof(header);
-	name_size = ((size_t)header.n_namesz + 3) & ~(size_t)3;
-	data_size = ((size_t)header.n_descsz + 3) & ~(size_t)3;
+	name_size = align_up(header.n_namesz, 4);
+	data_size = align_up(header.n_descsz, 4);
 	if (name_size > size - *at || data_size > size - *at - name_size || !header.n_namesz || notes[*at + header.n_namesz - 1])
 		return false;
 	*ret = (struct note){(const char *)notes + *at, header.n_type, notes + *at + name_size, header.n_descsz};
@@ -151,11 +154,8 @@ static bool next_note(const uint8_t *notes, size_t size, size_t *at, struct note
 static struct error *set_cpu(struct snapshot *snapshot, size_t index, const struct snapshot_cpu *cpu)
 {
 	if (index == snapshot->cpus) {
-		struct snapshot_cpu *grown = reallocarray(snapshot->cpu, index + 1, sizeof(*grown));
-
-		if (!grown)
+		if (!array_reserve(&snapshot->cpu, index, &snapshot->cpu_room, sizeof(*cpu)))
 			return error_create("out of memory");
-		snapshot->cpu = grown;
 		snapshot->cpus++;
 	}
 	snapshot->cpu[index] = *cpu;

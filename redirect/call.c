@@ -1,6 +1,7 @@
 /*
- * The system call whose body is entered: its number and arguments out of pt_regs, and those put there that the product is to see. The order
- * of the registers in pt_regs is arch/x86/include/asm/ptrace.h's; which of them are arguments, arch/x86/include/asm/syscall_wrapper.h's.
+ * The system call whose body begins: reads its number and arguments from pt_regs, and puts those there that the product shall see. The
+ * order of registers in pt_regs is that of arch/x86/include/asm/ptrace.h; arch/x86/include/asm/syscall_wrapper.h says which of them are
+ * arguments.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,8 +25,8 @@ static const uint8_t *pt_regs_words(const struct calls *calls)
 }
 
 /*
- * Puts arguments into the pt_regs that the body looks at: in the "context" way a copy, in the "tags" way the trusted ones, which get
- * theirs back at the end. Only those that the policy changed.
+ * Puts the arguments that the policy has changed into the pt_regs that the body looks at. In the "context" way these are a copy. In the
+ * "tags" way they are the trusted ones, which are restored at the end.
  */
 static bool put_arguments(struct calls *calls, const uint64_t argument[CALL_ARGUMENTS])
 {
@@ -113,7 +114,7 @@ bool call_read(struct calls *calls)
 	struct call *call = &calls->now;
 	unsigned word = calls->worlds->context.word;
 	uint64_t regs = calls->worlds->cpu->gpr[word == 8 ? RDI : RAX], number;
-	/* A call that the tables do not know: tools do without it, as on older kernels. */
+	/* For a call that the tables do not know. Tools do without it, as on older kernels. */
 	static const struct policy_row unknown = {"(a new system call)", POLICY_REFUSED, {ENOSYS}, 0, ""};
 	const struct policy_row *rows;
 	const uint8_t *words;

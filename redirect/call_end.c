@@ -9,7 +9,7 @@
 uint64_t call_budget(const struct calls *calls)
 {
 	/*
-	 * Lists of a damaged snapshot may go in circles: the more calls do not end, the less patience the next ones meet, so that a tool
+	 * Lists of a damaged snapshot may go in circles. Each call that does not end leaves less patience for the next ones, so that a tool
 	 * which makes thousands of them ends, too.
 	 */
 	enum { MAX_HALVINGS = 6 };

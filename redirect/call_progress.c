@@ -1,6 +1,4 @@
-/*
- * What each call that went to the snapshot means for whether the command gets anywhere: repetition.h.
- */
+/* Whether each call that went to the snapshot brings the command further: repetition.h. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,15 +6,14 @@
 #include "redirect/call.h"
 #include "util/error.h"
 
-/* Calls that bring data when their result is not 0. Others with such a result tell where, when or who, and bring nothing new. */
+/* Calls that bring data when their result is not 0. Other calls with such a result tell where, when or who, and bring nothing new. */
 static const char *const transfers[] = {
 	"read",     "pread64",    "readv",      "preadv",   "preadv2", "recvfrom", "recvmsg",         "recvmmsg",        "recvmmsg_time32",
 	"getdents", "getdents64", "write",      "pwrite64", "writev",  "pwritev",  "pwritev2",        "sendto",          "sendmsg",
 	"sendmmsg", "sendfile",   "sendfile64", "splice",   "tee",     "vmsplice", "copy_file_range", "recvmmsg_time64", "socketcall",
 };
 
-/* Calls that ask nothing of the snapshot but where a command stands or what the time is: who sleeps in between may do so as long as he
- * likes. */
+/* Calls that only ask the snapshot for a position or for the time. A command that sleeps in between may do so as long as it likes. */
 static const char *const idle_talk[] = {
 	"clock_gettime", "clock_gettime64", "clock_getres", "gettimeofday", "time",    "clock_nanosleep", "clock_nanosleep_time64",
 	"getpriority",   "getcwd",          "umask",        "uname",        "sysinfo", "getcpu",

@@ -34,8 +34,8 @@ static bool move_stack(struct context *context)
 }
 
 /*
- * In the "tags" way what points into the stack carries the tag from here on; every other register is untagged; and what lies on the stack,
- * unless a body in product context has put it there.
+ * In the "tags" way, registers that point into the stack carry the tag from here on. All other registers are untagged, and so are the
+ * values on the stack, unless a body in product context has put them there.
  */
 static void tag_stack(struct context *context, bool afresh)
 {
@@ -92,7 +92,7 @@ struct error *context_init(struct context *context)
 
 /* -- in and out -- */
 
-/* Which banks and rules are in force; the CPU's registers are the caller's business. */
+/* Puts the banks and rules of a phase in force. The caller takes care of the CPU's registers. */
 static void set_phase(struct context *context, enum context_phase phase)
 {
 	bool product = phase == CONTEXT_PRODUCT, tags = context->way == REDIRECT_TAGS;
@@ -109,7 +109,7 @@ static void set_phase(struct context *context, enum context_phase phase)
 	cpu_set_tagged(context->cpu, tags && product);
 }
 
-/* Per-CPU data are the product's: a property of the context, whatever the segment register would say. */
+/* Per-CPU data are the product's in this context, whatever the segment register says. */
 static void set_percpu_base(struct context *context)
 {
 	struct cpu *cpu = context->cpu;
@@ -167,7 +167,7 @@ static void drop(struct cpu_state **state)
 	*state = NULL;
 }
 
-/* The trusted CPU as it was at the body's start, but that the body is done. */
+/* Makes the trusted CPU as it was at the body's start, except that the body is done. */
 static void return_from_body(struct context *context, uint64_t result)
 {
 	struct cpu *cpu = context->cpu;
@@ -341,7 +341,7 @@ bool context_schedule(struct context *context)
 
 enum { CALL_LIMIT = 20000000 /* instructions, and iterations: far more than any function takes that is called this way */ };
 
-/* The first ones in registers, the others above the return address, which goes right below `top`. */
+/* Places the first arguments in registers, and the others above the return address, which goes right below `top`. */
 static bool pass_arguments(struct context *context, const uint64_t *argument, unsigned arguments, uint64_t top)
 {
 	static const enum gpr wide[] = {RDI, RSI, RDX, RCX, R8, R9}, narrow[] = {RAX, RDX, RCX};
@@ -361,7 +361,7 @@ static bool pass_arguments(struct context *context, const uint64_t *argument, un
 	return true;
 }
 
-/* The CPU as the function is to find it, but for the arguments and the return address. */
+/* Makes the CPU as the function finds it, apart from the arguments and the return address. */
 static void go_to_world(struct context *context, enum world world)
 {
 	struct cpu *cpu = context->cpu;

@@ -1,4 +1,4 @@
-/* What the host has for the tools: delivery.h. While a call is judged it is only ordered; it is delivered before the call is run. */
+/* What the host has for the tools: delivery.h. While a call is judged, files are only ordered; they are delivered before the call runs. */
 #include "redirect/delivery.h"
 
 #include <string.h>

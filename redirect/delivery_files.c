@@ -8,7 +8,10 @@
 
 enum { PIECE = 65536 };
 
-/* Runs what the task has put off until it returns to user mode: a file just written must be closed before it can be executed. */
+/*
+ * Runs the work that the task has put off until it returns to user mode: a file that was just written must be closed before it can be
+ * executed.
+ */
 static void run_task_work(struct deliveries *deliveries)
 {
 	uint64_t ignored;
@@ -46,8 +49,8 @@ static bool open_file(struct deliveries *deliveries, uint64_t buffer, const char
 }
 
 /*
- * mkdir() as the tool would call it: functions of kernels that make a folder have changed from version to version, the system call has not.
- * The path is put over what the tool has on its stack, for as long as that takes.
+ * Calls mkdir() as the tool would. Kernel functions that make a folder have changed from version to version; the system call has not.
+ * Meanwhile the path overwrites a part of the tool's stack, which is restored afterwards.
  */
 static void make_folder(struct deliveries *deliveries, const char *path, size_t length)
 {

@@ -9,7 +9,7 @@ struct directory {
 	uint64_t trusted, product; /* fs_struct */
 };
 
-/* NULL: the trusted fs_struct is of no tool that has called on the product yet. */
+/* NULL: no tool with this trusted fs_struct has called on the product yet. */
 static struct directory *find_directory(struct directories *directories, uint64_t trusted)
 {
 	for (size_t i = 0; i < directories->count; i++) {

@@ -113,7 +113,7 @@ static uint64_t free_stack(const struct exceptions *exceptions)
 								: exceptions->worlds->context.trusted_rsp;
 }
 
-/* Asks the trusted kernel whether the faulting instruction has a fixup, and goes on there. */
+/* Asks the trusted kernel whether the faulting instruction has a fixup, and if so goes on there. */
 static bool fix_up(struct exceptions *exceptions)
 {
 	struct cpu *cpu = exceptions->worlds->cpu;

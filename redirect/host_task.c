@@ -1,6 +1,6 @@
 /*
- * The host task: host_task.h. Nothing here knows the layout of a task_struct: its size is the kernel's allocator's to tell, and pointers of
- * the copy into the original, such as those of empty lists, are moved with it.
+ * The host task: host_task.h. Nothing here knows the layout of a task_struct. The kernel's allocator tells its size. Pointers of the copy
+ * into the original, such as those of empty lists, are moved with it.
  */
 #include "redirect/host_task.h"
 
@@ -51,7 +51,7 @@ static bool rebase(struct host_task *host, uint64_t from, uint64_t to, uint64_t 
 	return true;
 }
 
-/* Its size is the kernel's allocator's to tell; 0: it is no object of that. */
+/* Its size, which the kernel's allocator tells. 0: it is no object of the allocator. */
 static uint64_t task_size(struct host_task *host, uint64_t task)
 {
 	uint64_t size;
@@ -80,7 +80,7 @@ static struct error *copy_task(struct host_task *host, uint64_t original)
 
 /* -- its descriptors -- */
 
-/* As a child has one, but that what it inherits is the table of the kernel's threads, which have nothing open. */
+/* Makes one as a child gets one, but from the table of the kernel's threads, which have nothing open. */
 static struct error *make_files(struct host_task *host, uint64_t init_task)
 {
 	unsigned word = host->worlds->context.word;

@@ -50,8 +50,8 @@ static bool names_descriptor(const char *path, uint32_t *ret)
 }
 
 /*
- * open() or openat() of such a link: the trusted kernel would open the placeholder's /dev/null anew, and the tool find nothing in it. It
- * gets a duplicate: another descriptor of the same file, if not an open file of its own.
+ * open() or openat() of such a link: the trusted kernel would open the placeholder's /dev/null anew, and the tool would find it empty. So
+ * the tool gets a duplicate: another descriptor of the same open file.
  */
 static bool reopens(struct judge *judge, int64_t *ret_fd)
 {
@@ -108,8 +108,8 @@ static enum verdict judge_at(struct judge *judge, unsigned dir, unsigned n)
 /* -- programs -- */
 
 /*
- * Whether the call is one by which shells, which(1) and execvp() look for a program: they follow links. lstat() and all that is done to a
- * file are about the snapshot's.
+ * Whether the call is one with which shells, which(1) and execvp() look for a program: they follow links. lstat() and calls that change a
+ * file always go to the snapshot.
  */
 static bool looks_for_file(const struct call *call)
 {
@@ -173,9 +173,7 @@ static enum verdict by_clock(struct judge *judge, int32_t clock)
 	return VERDICT_PRODUCT;
 }
 
-/*
- * clock_nanosleep(). The product's clock stands: who waits until a time of it has waited, whatever the snapshot says that the time is.
- */
+/* clock_nanosleep(). The product's clock stands still. So a wait until a time of it is over at once, whatever time the snapshot shows. */
 static enum verdict by_sleep(struct judge *judge, int *ret_errno)
 {
 	*ret_errno = 0;
@@ -231,7 +229,7 @@ static enum verdict by_fcntl(struct judge *judge)
 	}
 }
 
-/* A child with namespaces of its own would have the trusted VM's: fork() and then unshare() are the way (include/uapi/linux/sched.h). */
+/* A child with namespaces of its own would have the trusted VM's. fork() and then unshare() work (include/uapi/linux/sched.h). */
 static enum verdict by_clone(uint64_t flags, int *ret_errno)
 {
 	static const uint64_t new_namespaces = 0x00000080 /* CLONE_NEWTIME, in clone3() */ | 0x00020000 /* CLONE_NEWNS */ |
@@ -250,7 +248,7 @@ static enum verdict by_clone3(struct judge *judge, uint64_t arguments, int *ret_
 	return cpu_peek_word(judge->worlds->cpu, arguments, 8, &flags) ? by_clone(flags, ret_errno) : VERDICT_TRUSTED;
 }
 
-/* i386's one call for all of System V IPC (include/uapi/linux/ipc.h): what its own calls have in their rows. */
+/* i386's one call for all of System V IPC (include/uapi/linux/ipc.h). The rows of the single calls say the same. */
 static enum verdict by_ipc(const struct judge *judge, int *ret_errno)
 {
 	enum { SHMAT = 21, SHMDT = 22 };
@@ -260,7 +258,7 @@ static enum verdict by_ipc(const struct judge *judge, int *ret_errno)
 	return which == SHMAT ? VERDICT_REFUSED : which == SHMDT ? VERDICT_TRUSTED : VERDICT_PRODUCT;
 }
 
-/* What is told of a process is of the machine that it runs on: for the tool's own it is told of the host task. */
+/* Facts about a process are facts about its machine: for the tool's own process they are those of the host task. */
 static enum verdict by_host(struct judge *judge, unsigned n)
 {
 	if (tool_task(judge->tools, judge->calls->now.argument[n]))
@@ -276,7 +274,7 @@ static enum verdict by_header(struct judge *judge, uint64_t header)
 	return cpu_peek_word(judge->worlds->cpu, header + 4, 4, &pid) ? by_process(judge, pid) : VERDICT_TRUSTED;
 }
 
-/* A watch on what will not change is refused as one too many is: then tools look now and again. */
+/* Watches fail with ENOSPC because nothing will change; tools then poll. */
 static enum verdict by_watch(struct judge *judge, unsigned path, int *ret_errno)
 {
 	*ret_errno = ENOSPC;

@@ -206,7 +206,7 @@ struct error *product_memory_open_window(struct product_memory *memory, uint64_t
 
 /* -- bytes -- */
 
-/* The place of linear, valid to the end of its page; NULL: not mapped. */
+/* The host address of linear, valid to the end of its page. NULL: it is not mapped. */
 static uint8_t *locate(struct product_memory *memory, uint64_t linear, bool write, uint8_t **ret_shadow)
 {
 	struct overlay_page page;

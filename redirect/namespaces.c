@@ -20,7 +20,7 @@ enum {
 	CLONE_THREAD_FLAG = 0x10000,
 };
 
-/* A process of the command that has moved, or whose parent had. */
+/* A process of the command that has moved, or whose parent has. */
 struct traveller {
 	uint64_t trusted, product; /* task_struct */
 	bool born;                 /* by fork(): its parent's choice of a PID namespace for its children is still to be followed */

@@ -56,8 +56,8 @@ static bool is_below(const char *path, const char *folder)
 }
 
 /*
- * What is below /proc/PID of a process (/net/tcp, or /task/TID/net/tcp): of the machine and of where the process is in it? In the trusted
- * VM that would be the trusted VM's.
+ * Whether a path below /proc/PID (/net/tcp, or /task/TID/net/tcp) tells of the machine, and of the process's place in it. In the trusted VM
+ * it would tell of the trusted VM.
  */
 static bool tells_of_machine(const char *below)
 {
@@ -127,7 +127,7 @@ static bool is_own(struct paths *paths, const char *path)
 	return is_tool_directory(paths, path);
 }
 
-/* What the dynamic loader reads besides: of the product's libraries it is not to know. */
+/* What else the dynamic loader reads. It must not learn of the product's libraries. */
 static bool is_configuration_of_loader(const char *path)
 {
 	return strcmp(path, "/etc/ld.so.cache") == 0 || strcmp(path, "/etc/ld.so.preload") == 0;
@@ -140,7 +140,7 @@ static enum readers readers_of(const struct paths *paths, const char *path)
 	return delivery_readers(paths->deliveries, path);
 }
 
-/* An interpreter's modules are those of the trusted VM, to it alone. */
+/* An interpreter, and nobody else, finds the trusted VM's modules. */
 static bool is_place_of_modules(struct paths *paths, const char *path)
 {
 	char executable[TOOL_EXECUTABLE];

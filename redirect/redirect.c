@@ -97,7 +97,7 @@ static enum mark_action refuse(struct redirect *redirect, int error)
 
 /* -- its beginning -- */
 
-/* Where the body will come back to is known only now; there are a few such places in a kernel. */
+/* Only now is it known where the body will return to. A kernel has a few such places. */
 static bool mark_return(struct redirect *redirect)
 {
 	struct cpu *cpu = redirect->worlds.cpu;
@@ -109,7 +109,7 @@ static bool mark_return(struct redirect *redirect)
 	return marked;
 }
 
-/* The processes of a command have their own namespaces; a call that would change them for all, without a word, is none. */
+/* The processes of a command have namespaces of their own. A call must not change them for all of them in silence. */
 static void note_namespaces(struct redirect *redirect)
 {
 	if (redirect->namespaces_noted)
@@ -205,7 +205,7 @@ static bool meet_first_task(struct redirect *redirect)
 	return true;
 }
 
-/* Without redirection: programs and modules that the trusted VM lacks and the host has are there before anyone finds that out. */
+/* Without redirection: delivers programs and modules that the host has and the trusted VM lacks, before anybody notices. */
 static void deliver_what_is_looked_for(struct redirect *redirect)
 {
 	enum policy_rule rule = redirect->calls.now.row->rule;
@@ -460,7 +460,7 @@ static uint64_t call_deadline(const struct redirect *redirect)
 	return context->phase == CONTEXT_PRODUCT ? context->started + call_budget(&redirect->calls) : UINT64_MAX;
 }
 
-/* Looks after the call that runs: gives it up if it has spent its budget, or waits for what will not come. */
+/* Looks after the running call: gives it up if it has spent its budget, or waits for something that will not come. */
 static void look_after_call(struct redirect *redirect)
 {
 	bool spins;
@@ -473,7 +473,7 @@ static void look_after_call(struct redirect *redirect)
 		call_abort(&redirect->calls, LOSS_LOCK, "wait for a frozen CPU");
 }
 
-/* Whether the machine has stopped in a call for the call's sake; then it is seen to. */
+/* Whether the machine has stopped because of a call; then takes care of that. */
 static bool see_to_call(struct redirect *redirect, enum machine_stop stop)
 {
 	struct worlds *worlds = &redirect->worlds;

@@ -17,7 +17,7 @@ struct circle {
 	unsigned length; /* 0: it is none */
 };
 
-/* Follows the body for a while; what it does meanwhile is what it would have done anyway. */
+/* Follows the body for a while. The body does what it would have done anyway. */
 static struct circle follow(struct calls *calls)
 {
 	struct cpu *cpu = calls->worlds->cpu;
@@ -62,7 +62,7 @@ static bool operand_address(const struct calls *calls, uint64_t rip, const struc
 	return *ret >= calls->worlds->memory.kernel_start;
 }
 
-/* If the word is one that is waited for, it is waited for no longer. */
+/* Ends the wait if the body waits for this word. */
 static bool release(struct calls *calls, uint64_t address, unsigned size)
 {
 	uint64_t value;

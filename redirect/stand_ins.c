@@ -1,4 +1,4 @@
-/* Kernel functions that product context does not enter: what happens in their place, and why. One table. */
+/* Kernel functions that product context never enters: one table of what happens in their place, and why. */
 #include "redirect/stand_ins.h"
 
 #include <errno.h>

@@ -20,6 +20,7 @@
 #include "session/trusted_kernel.h"
 #include "session/checkpoint.h"
 #include "util/build_id.h"
+#include "util/cache_path.h"
 #include "util/owned.h"
 #include "util/quote.h"
 
@@ -35,44 +36,14 @@ static bool make_directories(char *path, size_t base)
 	return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-/* Of an absolute path, without slashes at its end. */
-static size_t parent_length(const char *path)
-{
-	size_t length = strlen(path);
-
-	while (length > 1 && path[length - 1] == '/')
-		length--;
-	while (length > 1 && path[length - 1] != '/')
-		length--;
-	return length - 1;
-}
-
-/*
- * *ret_base: bytes of the name that must be there: HOME, or the folder that XDG_CACHE_HOME is in; of a path that is given, the folder above
- * it.
- */
+/* *ret_base: as cache_path() has it; of a path that is given, all but the folder itself must be there. */
 static struct error *name_directory(const char *path, char **ret, size_t *ret_base)
 {
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	int length = -1;
-
-	*ret = NULL;
-	if (path) {
-		length = asprintf(ret, "%s", path);
-		*ret_base = strlen(path) - 1;
-	} else if (cache && cache[0] == '/') {
-		length = asprintf(ret, "%s/xray86/checkpoints", cache);
-		*ret_base = parent_length(cache);
-	} else if (home && home[0] == '/') {
-		length = asprintf(ret, "%s/.cache/xray86/checkpoints", home);
-		*ret_base = strlen(home);
-	} else {
-		return error_create("neither XDG_CACHE_HOME nor HOME is set");
-	}
-	if (length >= 0)
-		return NULL;
-	*ret = NULL;
-	return error_create("out of memory");
+	if (!path)
+		return cache_path("checkpoints", ret, ret_base);
+	*ret = strdup(path);
+	*ret_base = strlen(path) - 1;
+	return *ret ? NULL : error_create("out of memory");
 }
 
 struct error *cache_open(const char *path, struct cache *ret)

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "emu/machine_state.h"
+#include "util/align.h"
 #include "util/owned.h"
+#include "util/read_at.h"
 
 static const char magic[8] = "xray86cp";
 
@@ -116,7 +118,7 @@ static bool write_all(int fd, const char *key, const struct machine *machine, co
 	machine_state_save(machine, head + header.key_size);
 	memcpy(head + header.key_size + header.state_size, extra, extra_size);
 	header.checksum = checksum(head, size);
-	header.ram_offset = (sizeof(header) + size + PAGE_SIZE - 1) & PAGE_MASK;
+	header.ram_offset = align_up(sizeof(header) + size, PAGE_SIZE);
 	header.file_size = header.ram_offset + ram_size(machine);
 	good = ftruncate(fd, header.file_size) == 0 && write_at(fd, &header, sizeof(header), 0) &&
 	       write_at(fd, head, size, sizeof(header)) && write_ram(fd, machine, header.ram_offset);
@@ -229,22 +231,9 @@ struct checkpoint {
 	uint8_t *head; /* key, state, extra */
 };
 
-static bool read_at(int fd, void *to, size_t size, uint64_t offset)
+static bool read_whole(int fd, void *to, size_t size, uint64_t offset)
 {
-	uint8_t *at = to;
-
-	while (size) {
-		ssize_t n = pread(fd, at, size, offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		offset += n;
-		size -= n;
-	}
-	return true;
+	return read_at(fd, offset, to, size) == (ssize_t)size;
 }
 
 static bool is_sound(const struct header *header, int fd, size_t extra_size)
@@ -254,7 +243,7 @@ static bool is_sound(const struct header *header, int fd, size_t extra_size)
 
 	return memcmp(header->magic, magic, sizeof(magic)) == 0 && header->key_size > 0 && header->key_size <= MAX_KEY &&
 	       header->state_size == machine_state_size() && header->extra_size == extra_size && size <= MAX_HEAD &&
-	       header->ram_offset == ((sizeof(*header) + size + PAGE_SIZE - 1) & PAGE_MASK) && fstat(fd, &status) == 0 &&
+	       header->ram_offset == align_up(sizeof(*header) + size, PAGE_SIZE) && fstat(fd, &status) == 0 &&
 	       (uint64_t)status.st_size == header->file_size && header->file_size >= header->ram_offset;
 }
 
@@ -263,11 +252,11 @@ static bool read_head(struct checkpoint *checkpoint, size_t extra_size)
 	struct header *header = &checkpoint->header;
 	size_t size;
 
-	if (!read_at(checkpoint->fd, header, sizeof(*header), 0) || !is_sound(header, checkpoint->fd, extra_size))
+	if (!read_whole(checkpoint->fd, header, sizeof(*header), 0) || !is_sound(header, checkpoint->fd, extra_size))
 		return false;
 	size = header->key_size + header->state_size + header->extra_size;
 	checkpoint->head = malloc(size);
-	return checkpoint->head && read_at(checkpoint->fd, checkpoint->head, size, sizeof(*header)) &&
+	return checkpoint->head && read_whole(checkpoint->fd, checkpoint->head, size, sizeof(*header)) &&
 	       checksum(checkpoint->head, size) == header->checksum &&
 	       memchr(checkpoint->head, 0, size) == checkpoint->head + header->key_size - 1;
 }

@@ -191,7 +191,7 @@ static struct error *obey(struct command *command, bool *ret_done)
 	return wish == COURIER_BEGIN ? redirect_begin(command->redirect) : NULL;
 }
 
-/* How the machine stopped that ought to have gone on. */
+/* Explains an unexpected stop. */
 static struct error *describe_stop(const struct command *command, enum machine_stop stop)
 {
 	if (stop == MACHINE_STOP_RESET || stop == MACHINE_STOP_SHUTDOWN)

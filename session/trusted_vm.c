@@ -13,6 +13,7 @@
 #include "loader/initramfs.h"
 #include "loader/kernel_parameters.h"
 #include "loader/linux_boot.h"
+#include "util/align.h"
 
 enum { BOOT_STEP = 20000000 /* instructions between looks at the clock */ };
 static const uint64_t BOOT_LIMIT = 60000000000; /* instructions, idle time included: far more than any boot */
@@ -41,7 +42,7 @@ static uint64_t memory_size(const struct landmarks *landmarks, uint64_t base, ui
 		return wanted;
 	if (!landmarks->x86_64)
 		end = base - (landmarks->link_base - landmarks->link_paddr) + landmarks->size;
-	return (end + 256 * mib + mib - 1) & ~(mib - 1);
+	return align_up(end + 256 * mib, mib);
 }
 
 /* -- from a checkpoint -- */

@@ -17,7 +17,7 @@ $(LINUX)/amd64/busybox-static.stamp $(LINUX)/i386/busybox-static.stamp: $(LINUX)
 # -- the in-guest check --
 
 CHECK_SOURCES = $(wildcard tests/linux/check/*.c)
-CHECK_CFLAGS = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O2 -Wall -Wextra -Werror -Wno-unused-result -fno-strict-aliasing -fno-pie -no-pie -static
+CHECK_CFLAGS = -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O2 $(WARNINGS) -Wno-unused-result -fno-strict-aliasing -fno-pie -no-pie -static
 CHECK_CFLAGS_64 = -m64
 CHECK_CFLAGS_32 = -m32 -march=pentium4 -mfpmath=387
 

@@ -6,7 +6,7 @@ METAL = $(BUILD)/metal
 METAL_TIMEOUT ?= 60
 METAL_IMAGES = $(METAL_32:%=$(METAL)/%.elf) $(METAL_64:%=$(METAL)/%.elf)
 METAL_RUNTIME = tests/metal/metal.c tests/metal/metal.h tests/metal/stubs.inc tests/metal/link.ld
-METAL_CFLAGS = -std=gnu17 -O2 -Wall -Wextra -Werror -I. -ffreestanding -fno-stack-protector -fno-pic -fno-asynchronous-unwind-tables \
+METAL_CFLAGS = -std=gnu17 -O2 $(WARNINGS) -I. -ffreestanding -fno-stack-protector -fno-pic -fno-asynchronous-unwind-tables \
 	-fcf-protection=none -fno-strict-aliasing -fno-toplevel-reorder -mgeneral-regs-only -nostdlib -static -no-pie -Wl,--build-id=none \
 	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -Wl,-T,tests/metal/link.ld
 METAL_CFLAGS_32 = -m32 -march=i686
@@ -14,13 +14,13 @@ METAL_CFLAGS_64 = -mno-red-zone -mcmodel=kernel
 
 $(METAL_32:%=$(METAL)/%.elf): $(METAL)/%.elf: tests/metal/%.c tests/metal/start32.S tests/metal/real.S tests/metal/real.h $(METAL_RUNTIME)
 	@mkdir -p $(@D)
-	@gcc $(METAL_CFLAGS) $(METAL_CFLAGS_32) -o $@ tests/metal/start32.S tests/metal/real.S tests/metal/metal.c $<
+	$(Q)gcc $(METAL_CFLAGS) $(METAL_CFLAGS_32) -o $@ tests/metal/start32.S tests/metal/real.S tests/metal/metal.c $<
 
 # QEMU boots 32-bit ELF files only: the 64-bit code goes into one.
 $(METAL_64:%=$(METAL)/%.elf): $(METAL)/%.elf: tests/metal/%.c tests/metal/start64.S $(METAL_RUNTIME)
 	@mkdir -p $(@D)
-	@gcc $(METAL_CFLAGS) $(METAL_CFLAGS_64) -o $@.64 tests/metal/start64.S tests/metal/metal.c $<
-	@objcopy -I elf64-x86-64 -O elf32-i386 $@.64 $@
+	$(Q)gcc $(METAL_CFLAGS) $(METAL_CFLAGS_64) -o $@.64 tests/metal/start64.S tests/metal/metal.c $<
+	$(Q)objcopy -I elf64-x86-64 -O elf32-i386 $@.64 $@
 
 metal-images: $(METAL_IMAGES)
 
@@ -30,7 +30,7 @@ test-metal: $(BUILD)/xray86 $(METAL_IMAGES)
 
 # However a run is cut into pieces, it is the same run (tests/slices/).
 $(BUILD)/tests/slices/slices: $(BUILD)/tests/slices/slices.o $(BUILD)/libinternal.a
-	@$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 
 test-slices: $(BUILD)/tests/slices/slices $(METAL_IMAGES)
 	$< $(SEED) $(METAL_IMAGES)
