@@ -383,8 +383,8 @@ static void go_to_world(struct context *context, enum world world)
 	context->client.hold_interrupts = true;
 }
 
-bool kernel_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,
-		 uint64_t *ret_value)
+bool context_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,
+		  uint64_t *ret_value)
 {
 	const uint64_t return_address = context->word == 8 ? 0xffffffffffffff00 : 0xffffff00; /* no code is ever there */
 	struct cpu *cpu = context->cpu;

@@ -57,7 +57,7 @@ struct context {
 	/* -- its state -- */
 	enum context_phase phase;
 	struct tlb code_bank; /* where product context fetches its code */
-	unsigned nested;      /* kernel_call()s that run, one within another */
+	unsigned nested;      /* context_call()s that run, one within another */
 	struct cpu_client client;
 	uint64_t trusted_rsp;            /* at entry; in the "context" way the trusted stack below it is free */
 	uint64_t return_rip, return_rsp; /* trusted: where the body returns to, and the stack pointer there */
@@ -66,12 +66,12 @@ struct context {
 	uint64_t started;                /* instruction count at entry */
 	struct work work;                /* set its `call` before context_enter() */
 	struct cpu_state *entry;         /* the trusted CPU at the body's first instruction */
-	const struct cpu_state *trusted; /* in product context: `entry`, or the trusted CPU at the outermost kernel_call() */
+	const struct cpu_state *trusted; /* in product context: `entry`, or the trusted CPU at the outermost context_call() */
 	struct cpu_state *suspended;     /* product context, while the trusted kernel handles a user page fault */
 	struct user_pages user_pages;    /* pages that the running body has written */
 	struct context_restart *restart;
 	size_t restarts, restart_room;
-	uint64_t unfinished; /* kernel_call()s in the product's world that did not come back */
+	uint64_t unfinished; /* context_call()s in the product's world that did not come back */
 };
 
 /* Enters product context. The CPU is at the body's first instruction. Returns false, with nothing changed, without memory. */
@@ -118,8 +118,8 @@ void context_deinit(struct context *context);
  * hundreds of such calls.)
  */
 enum world { WORLD_TRUSTED, WORLD_PRODUCT };
-bool kernel_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,
-		 uint64_t *ret_value);
+bool context_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,
+		  uint64_t *ret_value);
 
 /* The address in product context that stands for an address of the trusted stack. */
 uint64_t context_to_product(const struct context *context, uint64_t address);

@@ -119,7 +119,7 @@ static bool fix_up(struct exceptions *exceptions)
 	struct cpu *cpu = exceptions->worlds->cpu;
 	struct layout layout = pt_regs_layout(exceptions);
 	uint64_t words[sizeof(layout64)];
-	uint8_t bytes[sizeof(words)]; /* below what is in use of the trusted stack, above where kernel_call() begins */
+	uint8_t bytes[sizeof(words)]; /* below what is in use of the trusted stack, above where context_call() begins */
 	uint64_t place = (free_stack(exceptions) - sizeof(bytes)) & ~15ull, fixed;
 	uint64_t argument[] = {place, cpu->exception.vector, cpu->exception.error_code, cpu->cr2};
 	unsigned size = layout.count * layout.size;

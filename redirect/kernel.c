@@ -9,9 +9,9 @@
 enum { NAMES = 3 };
 
 static const char *const names[KERNEL_FUNCTIONS][NAMES] = {
-#define FUNCTION(name, ...) [FUNCTION_##name] = {__VA_ARGS__},
+#define KERNEL_FUNCTION(name, ...) [FUNCTION_##name] = {__VA_ARGS__},
 #include "redirect/functions.def"
-#undef FUNCTION
+#undef KERNEL_FUNCTION
 };
 
 void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, unsigned word)

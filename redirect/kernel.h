@@ -13,9 +13,9 @@
 
 /* functions.def */
 enum kernel_function {
-#define FUNCTION(name, ...) FUNCTION_##name,
+#define KERNEL_FUNCTION(name, ...) FUNCTION_##name,
 #include "redirect/functions.def"
-#undef FUNCTION
+#undef KERNEL_FUNCTION
 	KERNEL_FUNCTIONS
 };
 

@@ -48,7 +48,7 @@ bool tool_read_path(struct tools *tools, uint64_t address, char path[TOOL_PATH])
 const char *tool_executable(struct tools *tools, char to[TOOL_EXECUTABLE])
 {
 	struct worlds *worlds = tools->worlds;
-	uint64_t place = (worlds->cpu->gpr[RSP] - TOOL_EXECUTABLE) & ~15ull; /* on the stack, where kernel_call() leaves room */
+	uint64_t place = (worlds->cpu->gpr[RSP] - TOOL_EXECUTABLE) & ~15ull; /* on the stack, where context_call() leaves room */
 	uint64_t task = worlds_current(worlds), file, text, ignored;
 	bool good;
 

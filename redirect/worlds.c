@@ -33,7 +33,7 @@ struct kernel *worlds_kernel(struct worlds *worlds, enum world world)
 bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function function, const uint64_t *argument, unsigned arguments,
 		 uint64_t *ret_value)
 {
-	return kernel_call(&worlds->context, world, worlds_kernel(worlds, world)->function[function], argument, arguments, ret_value);
+	return context_call(&worlds->context, world, worlds_kernel(worlds, world)->function[function], argument, arguments, ret_value);
 }
 
 struct error *worlds_mark(struct worlds *worlds, enum world world, const char *name, mark_fn *fn, void *opaque)

@@ -36,7 +36,7 @@ void worlds_deinit(struct worlds *worlds);
 
 struct kernel *worlds_kernel(struct worlds *worlds, enum world world);
 
-/* Calls a function of that world's kernel (kernel_call()). */
+/* Calls a function of that world's kernel (context_call()). */
 bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function function, const uint64_t *argument, unsigned arguments,
 		 uint64_t *ret_value);
 /*

@@ -222,7 +222,7 @@ static void call_function(struct scene *scene, enum world world)
 		sum = 3 * sum + argument[i];
 	sum += world == WORLD_PRODUCT ? product_at(scene, PRODUCT_PERCPU + 0x10) : trusted_at(scene, TRUSTED_PERCPU + 0x10);
 	pack_rest(scene, scene->before);
-	assert_true(kernel_call(&scene->context, world, FUNCTION, argument, ARGUMENTS, &result));
+	assert_true(context_call(&scene->context, world, FUNCTION, argument, ARGUMENTS, &result));
 	assert_int_equal(result, sum);
 	assert_int_equal(product_at(scene, PRODUCT_PERCPU + 0x18), world == WORLD_PRODUCT ? sum : product);
 	assert_int_equal(trusted_at(scene, TRUSTED_PERCPU + 0x18), world == WORLD_TRUSTED ? sum : trusted);
@@ -246,13 +246,13 @@ static void run_to_middle(struct scene *scene)
 	run(scene, MIDDLE, CONTEXT_PRODUCT);
 }
 
-static void test_kernel_call(void **state)
+static void test_context_call(void **state)
 {
 	struct scene *scene = *state;
 	uint64_t before = product_at(scene, PRODUCT_PERCPU + 0x18), result;
 
 	PUT(scene, FUNCTION, function_code);
-	assert_false(kernel_call(&scene->context, WORLD_TRUSTED, 0, NULL, 0, &result));
+	assert_false(context_call(&scene->context, WORLD_TRUSTED, 0, NULL, 0, &result));
 	for (unsigned world = WORLD_TRUSTED; world <= WORLD_PRODUCT; world++) {
 		run_to_middle(scene);
 		call_function(scene, world);
@@ -279,16 +279,16 @@ static void test_endless_call(void **state)
 	come_to_body(scene, 0);
 	before = *scene->rig.cpu;
 	PUT(scene, FUNCTION, "\x48\x89\x37\xeb\xfe"); /* mov [rdi], rsi; jmp $ */
-	assert_false(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 2, &result));
+	assert_false(context_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 2, &result));
 	assert_int_equal(product_at(scene, DATA), product);
 	assert_int_equal(overlay_pages(scene->memory.overlay), 0);
 	expect_same_cpu(scene, &before);
 
 	run_to_middle(scene);
 	PUT(scene, FUNCTION, "\x48\x89\x37\xf4"); /* mov [rdi], rsi; hlt */
-	assert_false(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 2, &result));
+	assert_false(context_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 2, &result));
 	assert_int_equal(product_at(scene, DATA), USER);
-	assert_false(kernel_call(&scene->context, WORLD_TRUSTED, FUNCTION, arguments, 2, &result));
+	assert_false(context_call(&scene->context, WORLD_TRUSTED, FUNCTION, arguments, 2, &result));
 	assert_int_equal(trusted_at(scene, DATA), USER);
 	run(scene, RETURN_TO, CONTEXT_PRODUCT);
 	assert_int_equal(scene->rig.cpu->gpr[RAX], product);
@@ -314,7 +314,7 @@ static void test_cancelled_call(void **state)
 	scene->context.cancel = (struct cancel){is_cancelled, &asked};
 	come_to_body(scene, 0);
 	cpu = *scene->rig.cpu;
-	assert_false(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, argument, ARGUMENTS, &result));
+	assert_false(context_call(&scene->context, WORLD_PRODUCT, FUNCTION, argument, ARGUMENTS, &result));
 	assert_int_equal(asked, 1);
 	assert_int_equal(product_at(scene, PRODUCT_PERCPU + 0x18), before);
 	assert_int_equal(scene->context.unfinished, 0);
@@ -405,17 +405,17 @@ static void test_iterations_of_function(void **state)
 	PUT(scene, FUNCTION,
 	    "\x48\x89\xfa\x48\x89\xd7\xb9\0\x20\0\0\xf3\xaa\xeb\xf4"); /* mov rdx, rdi; l: mov rdi, rdx; mov ecx, 2000h; rep stosb; jmp l */
 	come_to_body(scene, 0);
-	assert_false(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 1, &result));
+	assert_false(context_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 1, &result));
 	assert_in_range(context_iterations(&scene->context) - before, 20000000, 20000000 + 0x2000);
 	assert_int_equal(scene->context.work.call, PLENTY);
 
 	PUT(scene, FUNCTION, "\xb9\0\x20\0\0\xf3\xaa\xc3"); /* mov ecx, 2000h; rep stosb; ret */
 	before = context_iterations(&scene->context);
-	assert_true(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 1, &result));
-	assert_true(kernel_call(&scene->context, WORLD_TRUSTED, FUNCTION, arguments, 1, &result));
+	assert_true(context_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 1, &result));
+	assert_true(context_call(&scene->context, WORLD_TRUSTED, FUNCTION, arguments, 1, &result));
 	run_to_middle(scene);
-	assert_true(kernel_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 1, &result));
-	assert_true(kernel_call(&scene->context, WORLD_TRUSTED, FUNCTION, arguments, 1, &result));
+	assert_true(context_call(&scene->context, WORLD_PRODUCT, FUNCTION, arguments, 1, &result));
+	assert_true(context_call(&scene->context, WORLD_TRUSTED, FUNCTION, arguments, 1, &result));
 	assert_int_equal(context_iterations(&scene->context) - before, 2 * 0x2000);
 	context_abort(&scene->context, EIO_RESULT);
 	assert_int_equal(context_iterations(&scene->context) - before, 2 * 0x2000);
@@ -552,7 +552,7 @@ int main(void)
 		TEST(test_tagged_address_of_product),
 		TEST(test_abort),
 		TEST(test_undo),
-		TEST(test_kernel_call),
+		TEST(test_context_call),
 		TEST(test_cancelled_call),
 		TEST(test_endless_call),
 		TEST(test_iterations),

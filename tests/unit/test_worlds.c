@@ -1,0 +1,222 @@
+/* Two kernels in two worlds (redirect/worlds.h), and what a kernel's code tells of its structures (redirect/kernel.h). */
+#include "tests/unit/context_rig.h"
+
+#include "redirect/worlds.h"
+
+enum { TRUSTED_RESULT = 1, PRODUCT_RESULT = 2, TRUSTED_CURRENT = 0x18, PRODUCT_CURRENT = 0x28, TASK = 0x1234 };
+
+static const struct symbols no_symbols;
+
+/* The rig's machine and snapshot as two worlds, of one kernel. */
+static struct worlds *make_worlds(struct scene *scene, struct machine *machine, enum redirect_way way)
+{
+	struct worlds *worlds = calloc(1, sizeof(*worlds));
+	const struct worlds_config config = {
+		.machine = machine,
+		.symbols = &no_symbols,
+		.word = 8,
+		.way = way,
+		.percpu = PRODUCT_PERCPU,
+		.memory =
+			{
+				.snapshot = {scene, snapshot_page},
+				.paging = {.mode = PAGING_4LEVEL, .wp = true, .nxe = true, .maxphyaddr = 46},
+				.kernel_start = 1ull << 63,
+				.shadows = way == REDIRECT_TAGS,
+				.product_tag = TAG_PRODUCT,
+				.max_pages = 64,
+			},
+	};
+
+	machine->cpu = scene->rig.cpu;
+	assert_null(worlds_init(worlds, &config));
+	worlds->context.stack_size = STACK_SIZE;
+	worlds->context.work = (struct work){.call = PLENTY, .slice = PLENTY};
+	worlds->context.client = (struct cpu_client){worlds, .privileged = on_privileged};
+	assert_null(context_init(&worlds->context));
+	cpu_set_client(scene->rig.cpu, &worlds->context.client);
+	return worlds;
+}
+
+static void close_worlds(struct scene *scene, struct worlds *worlds)
+{
+	cpu_set_client(scene->rig.cpu, &scene->context.client);
+	worlds_deinit(worlds);
+	free(worlds);
+}
+
+static uint64_t result_in(struct worlds *worlds, enum world world)
+{
+	uint64_t result = 0;
+
+	assert_true(worlds_call(worlds, world, FUNCTION_fget, NULL, 0, &result));
+	return result;
+}
+
+/* Each world's function is that of its kernel, wherever that has it; today they have one kernel. */
+static void test_functions(void **state)
+{
+	struct scene *scene = *state;
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct worlds *worlds = make_worlds(scene, machine, scene->context.way);
+	struct kernel other = worlds->trusted;
+	uint64_t result;
+
+	PUT(scene, FUNCTION, "\xb8\x01\0\0\0\xc3");         /* mov eax, 1; ret */
+	PUT(scene, FUNCTION + 0x100, "\xb8\x02\0\0\0\xc3"); /* mov eax, 2; ret */
+	come_to_body(scene, 0);
+	assert_false(worlds_call(worlds, WORLD_TRUSTED, FUNCTION_fget, NULL, 0, &result)); /* it has none of this name */
+	assert_false(worlds_call(worlds, WORLD_PRODUCT, FUNCTION_fget, NULL, 0, &result));
+	worlds->trusted.function[FUNCTION_fget] = FUNCTION;
+	assert_int_equal(result_in(worlds, WORLD_TRUSTED), TRUSTED_RESULT);
+	assert_int_equal(result_in(worlds, WORLD_PRODUCT), TRUSTED_RESULT);
+	other.function[FUNCTION_fget] = FUNCTION + 0x100;
+	worlds->product = &other;
+	assert_int_equal(result_in(worlds, WORLD_TRUSTED), TRUSTED_RESULT);
+	assert_int_equal(result_in(worlds, WORLD_PRODUCT), PRODUCT_RESULT);
+	close_worlds(scene, worlds);
+	free(machine);
+}
+
+/* `current` is where each kernel keeps it, in its own world's memory. */
+static void test_current(void **state)
+{
+	struct scene *scene = *state;
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct worlds *worlds = make_worlds(scene, machine, scene->context.way);
+	struct kernel other = worlds->trusted;
+	uint64_t value;
+
+	worlds->trusted.layout.current = TRUSTED_CURRENT;
+	other.layout.current = PRODUCT_CURRENT;
+	worlds->product = &other;
+	assert_int_equal(worlds_current(worlds), trusted_at(scene, TRUSTED_PERCPU + TRUSTED_CURRENT));
+	assert_true(worlds_set_current(worlds, TASK));
+	assert_true(product_memory_read_word(&worlds->memory, PRODUCT_PERCPU + PRODUCT_CURRENT, 8, &value));
+	assert_int_equal(value, TASK);
+	assert_true(product_memory_read_word(&worlds->memory, PRODUCT_PERCPU + TRUSTED_CURRENT, 8, &value));
+	assert_int_equal(value, snapshot_at(scene, PRODUCT_PERCPU + TRUSTED_CURRENT));
+	assert_int_not_equal(worlds_current(worlds), TASK);
+	close_worlds(scene, worlds);
+	free(machine);
+}
+
+/* The function returns to its caller in either world. */
+static void test_return(void **state)
+{
+	struct scene *scene = *state;
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct worlds *worlds = make_worlds(scene, machine, scene->context.way);
+	struct cpu *cpu = scene->rig.cpu;
+
+	come_to_body(scene, 0);
+	assert_int_equal(worlds_return(worlds, EIO_RESULT), MARK_LOOK);
+	assert_int_equal(cpu->rip, RETURN_TO);
+	assert_int_equal(cpu->gpr[RAX], EIO_RESULT);
+	assert_int_equal(cpu->gpr[RSP], ENTRY_RSP + 8);
+	come_to_body(scene, 0);
+	assert_true(context_enter(&worlds->context));
+	assert_int_equal(worlds_return(worlds, RESULT), MARK_LOOK);
+	assert_true(context_at_return(&worlds->context));
+	assert_int_equal(cpu->gpr[RAX], RESULT);
+	context_leave(&worlds->context, RESULT);
+	close_worlds(scene, worlds);
+	free(machine);
+}
+
+/* -- layout -- */
+
+/* A kernel with this code in the place of a function. */
+static struct kernel kernel_with(struct scene *scene, unsigned word, enum kernel_function function, const void *code, size_t size)
+{
+	struct kernel kernel;
+
+	kernel_init(&kernel, &no_symbols, scene->rig.cpu, word);
+	kernel.function[function] = FUNCTION;
+	put_code(scene, FUNCTION, code, size);
+	return kernel;
+}
+#define WITH(scene, word, function, code) kernel_with(scene, word, FUNCTION_##function, code, sizeof(code) - 1)
+
+static void expect_current(struct kernel kernel, uint64_t offset)
+{
+	assert_null(kernel_find_current(&kernel));
+	assert_int_equal(kernel.layout.current, offset);
+}
+
+static void test_find_current(void **state)
+{
+	struct scene *scene = *state;
+	struct kernel kernel;
+	struct error *err;
+
+	/* endbr64; mov rax, gs:[0x1fbc0]; ret */
+	expect_current(WITH(scene, 8, bpf_get_current_task, "\xf3\x0f\x1e\xfa\x65\x48\x8b\x04\x25\xc0\xfb\x01\0\xc3"), 0x1fbc0);
+	/* mov rax, gs:[rip + 0x100] */
+	expect_current(WITH(scene, 8, bpf_get_current_task, "\x65\x48\x8b\x05\0\x01\0\0\xc3"), FUNCTION + 8 + 0x100);
+	/* push ebp; mov eax, fs:[0xc1a00000] */
+	expect_current(WITH(scene, 4, bpf_get_current_task, "\x55\x64\xa1\0\0\xa0\xc1\xc3"), 0xc1a00000);
+	/* mov rax, [rdi]; the rest is no code */
+	kernel = WITH(scene, 8, bpf_get_current_task, "\x48\x8b\x07\x0f\xff\x65\x48\x8b\x04\x25\xc0\xfb\x01\0");
+	err = kernel_find_current(&kernel);
+	assert_non_null(err);
+	error_destroy(err);
+	kernel.function[FUNCTION_bpf_get_current_task] = 0;
+	err = kernel_find_current(&kernel);
+	assert_non_null(err);
+	error_destroy(err);
+}
+
+static void test_find_members(void **state)
+{
+	struct scene *scene = *state;
+	/* push rbx; mov rax, [rsp + 0x40]; mov rax, [rdi + 8]; mov rbx, [rdi + 0xb08] */
+	struct kernel kernel = WITH(scene, 8, exit_files, "\x53\x48\x8b\x44\x24\x40\x48\x8b\x47\x08\x48\x8b\x9f\x08\x0b\0\0");
+
+	kernel_find_members(&kernel);
+	assert_int_equal(kernel.layout.files, 0xb08);
+	assert_int_equal(kernel.layout.fs, 0);
+	assert_int_equal(kernel.layout.nsproxy, 0);
+	assert_int_equal(kernel.layout.state, 0);
+	/* mov rax, gs:[0x1fbc0]; mov dword [rax + 0x30], 1; mov dword [rax + 0x18], 2 */
+	kernel = WITH(scene, 8, schedule_timeout_uninterruptible,
+		      "\x65\x48\x8b\x04\x25\xc0\xfb\x01\0\xc7\x40\x30\x01\0\0\0\xc7\x40\x18\x02\0\0\0");
+	kernel_find_members(&kernel);
+	assert_int_equal(kernel.layout.state, 0x18);
+	assert_int_equal(kernel.layout.files, 0);
+	/* mov edx, [eax + 0x5a4] */
+	kernel = WITH(scene, 4, exit_fs, "\x8b\x90\xa4\x05\0\0");
+	kernel_find_members(&kernel);
+	assert_int_equal(kernel.layout.fs, 0x5a4);
+}
+
+static void test_errors_and_image(void **state)
+{
+	const struct symbols symbols = {.base = 0xffffffff81000000, .end = 0xffffffff83000000};
+	struct kernel kernel = {.symbols = &symbols, .word = 8};
+
+	(void)state;
+	assert_true(kernel_in_image(&kernel, symbols.base));
+	assert_true(kernel_in_image(&kernel, symbols.end - 1));
+	assert_false(kernel_in_image(&kernel, symbols.base - 1));
+	assert_false(kernel_in_image(&kernel, symbols.end));
+	assert_true(kernel_is_error(&kernel, -2));
+	assert_true(kernel_is_error(&kernel, -4095));
+	assert_false(kernel_is_error(&kernel, -4096));
+	assert_false(kernel_is_error(&kernel, 0xfffffffe));
+	kernel.word = 4;
+	assert_true(kernel_is_error(&kernel, 0xfffffffe));
+}
+
+int main(void)
+{
+	static struct variant variants[] = {{REDIRECT_CONTEXT, true}, {REDIRECT_TAGS, true}};
+#define CASE(name, i) cmocka_unit_test_prestate_setup_teardown(name, setup, teardown, &variants[i])
+	const struct CMUnitTest tests[] = {
+		CASE(test_functions, 0),    CASE(test_functions, 1),    CASE(test_current, 0),
+		CASE(test_current, 1),      CASE(test_return, 0),       CASE(test_return, 1),
+		CASE(test_find_current, 0), CASE(test_find_members, 0), cmocka_unit_test(test_errors_and_image),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
