@@ -102,6 +102,14 @@ struct visit {
 	char program[CACHE_PROGRAM_MAX];
 };
 
+/* With none left no checkpoint can be looked into, and a good one would be taken for useless. */
+static bool has_descriptor(const struct cache *cache)
+{
+	int fd = openat(cache->directory, ".", O_PATH | O_CLOEXEC);
+
+	return fd >= 0 && close(fd) == 0;
+}
+
 static struct error *visit(void *opaque, const char *name, bool *ret_enough)
 {
 	const struct visit *visit = opaque;
@@ -113,6 +121,8 @@ static struct error *visit(void *opaque, const char *name, bool *ret_enough)
 	(void)ret_enough;
 	if (fstatat(visit->cache->directory, name, &entry.status, AT_SYMLINK_NOFOLLOW) != 0)
 		return NULL; /* another run has renamed or deleted it */
+	if (!has_descriptor(visit->cache))
+		return error_create("%s: %s", visit->cache->path, strerror(errno));
 	foreign = checkpoint_open(visit->cache->directory, name, sizeof(entry.kernel), &checkpoint);
 	entry.foreign = foreign ? foreign->message : NULL;
 	entry.good = checkpoint && trusted_kernel_read(checkpoint, &entry.kernel) &&

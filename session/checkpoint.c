@@ -169,6 +169,20 @@ static void remove_abandoned(int directory, const char *name)
 	closedir(stream);
 }
 
+/*
+ * Another writer may have come across the new file before it was locked, and taken it for abandoned: false: it has, or is about to. Where
+ * files cannot be locked, none is taken for abandoned.
+ */
+static bool lock_new(int directory, const char *name, int fd)
+{
+	struct stat ours, named;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return errno != EWOULDBLOCK;
+	return fstat(fd, &ours) == 0 && fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_ino == named.st_ino &&
+	       ours.st_dev == named.st_dev;
+}
+
 /* A name that no file has yet, and the new file, locked. */
 static int create_temporary(int directory, const char *name, char **ret_temporary)
 {
@@ -183,11 +197,10 @@ static int create_temporary(int directory, const char *name, char **ret_temporar
 			return -1;
 		}
 		fd = openat(directory, *ret_temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-		if (fd >= 0)
-			flock(fd,
-			      LOCK_EX | LOCK_NB); /* nobody else has it yet; where files cannot be locked, none is taken for abandoned */
-		if (fd >= 0 || errno != EEXIST)
+		if (fd < 0 ? errno != EEXIST : lock_new(directory, *ret_temporary, fd))
 			return fd;
+		if (fd >= 0)
+			close(fd);
 		free(*ret_temporary);
 		*ret_temporary = NULL;
 	}
