@@ -181,7 +181,7 @@ static struct error *print(const struct target *target, bool json)
 struct error *info_command(int argc, char **argv, int *ret_status)
 {
 	struct info_options options;
-	struct error *err, *lack = NULL, *failure;
+	struct error *err, *lack = NULL, *cut, *failure;
 	struct target target = {0};
 	bool help;
 
@@ -207,6 +207,10 @@ struct error *info_command(int argc, char **argv, int *ret_status)
 	if (lack)
 		fprintf(stderr, "xray86: note: CPUs, per-CPU bases and uptime are unknown: %s\n", lack->message);
 	error_destroy(lack);
+	cut = target_lacks_memory(&target);
+	if (cut)
+		fprintf(stderr, "xray86: note: %s\n", cut->message);
+	error_destroy(cut);
 	target_close(&target);
 	return err;
 }

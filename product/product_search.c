@@ -144,27 +144,43 @@ static bool look_everywhere(struct search *search)
 	return look(search, 0, UINT64_MAX);
 }
 
-/* Raw memory that is in one piece is laid out by the machine's own map: see product_layout.c. */
+/*
+ * Raw memory that is in one piece is laid out by the machine's own map: see product_layout.c. The kernel was found, or not, with the memory
+ * as it is. Whether the other layout is the right one.
+ */
+static bool look_in_one_piece(struct search *search, bool found, const struct ram_map *map)
+{
+	struct snapshot *snapshot = search->product->snapshot;
+	const struct product before = *search->product;
+	uint64_t from = found ? search->product->banner_paddr : 0, hole = product_hole_start(snapshot, map);
+	bool again;
+
+	if (!hole || from >= hole || !snapshot_split(snapshot, hole, map->high_start))
+		return false;
+	search->candidates = 0;
+	again = found ? product_verify(search->product, search->landmarks, &search->budget) : look_everywhere(search);
+	if (again && product_has_high_memory(search->product, map))
+		return true;
+	snapshot_join(snapshot);
+	*search->product = before;
+	return false;
+}
+
 static bool look_in_any_layout(struct search *search)
 {
 	struct snapshot *snapshot = search->product->snapshot;
-	bool found = look_everywhere(search), again;
-	const struct product before = *search->product;
-	uint64_t from = found ? search->product->banner_paddr : 0, hole;
+	bool found = look_everywhere(search);
+	uint64_t from = found ? search->product->banner_paddr : 0, end;
 	struct ram_map map;
 
 	if (!snapshot_is_raw(snapshot) || snapshot->ram.count > 1 ||
 	    !product_find_map(snapshot, from, found ? from + IMAGE_SPAN : UINT64_MAX, &map))
 		return found;
-	hole = product_hole_start(snapshot, &map);
-	if (!hole || from >= hole || !snapshot_split(snapshot, hole, map.high_start))
-		return found;
-	search->candidates = 0;
-	again = found ? product_verify(search->product, search->landmarks, &search->budget) : look_everywhere(search);
-	if (again && product_has_high_memory(search->product, &map))
+	if (look_in_one_piece(search, found, &map))
 		return true;
-	snapshot_join(snapshot);
-	*search->product = before;
+	end = map.high_end ? map.high_end : map.low_end;
+	if (found && end > snapshot->memory_size)
+		search->product->ram_end = end;
 	return found;
 }
 

@@ -1,8 +1,11 @@
 /* Snapshots and their kernels: see target.h. */
 #include "session/target.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "util/quote.h"
 
 static struct error *open_image(struct target *target, const char *path)
 {
@@ -86,6 +89,17 @@ bool target_recognise(struct target *target, const struct landmarks *landmarks)
 	error_destroy(err);
 	target_forget(target);
 	return false;
+}
+
+struct error *target_lacks_memory(const struct target *target)
+{
+	char name[QUOTE_NAME];
+
+	if (!target->found || !target->product.ram_end)
+		return NULL;
+	return error_create("%s ends at %#" PRIx64 ", and the machine's memory at %#" PRIx64
+			    ": it was cut off, or is laid out in an unknown way; answers lack what was beyond",
+			    quote_string(name, sizeof(name), target->name), target->snapshot->memory_size, target->product.ram_end);
 }
 
 void target_forget(struct target *target)

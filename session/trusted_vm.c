@@ -287,10 +287,18 @@ static struct error *boot(struct target *target, const struct kernel_sources *so
 struct error *trusted_vm_open(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
 			      struct trusted_vm *ret)
 {
+	struct error *err, *lack;
+
 	*ret = (struct trusted_vm){0};
 	if (options->cache->directory >= 0 && find_checkpoint(target, sources, options, ret))
-		return options->identified(options->opaque, &target->product);
-	return boot(target, sources, options, ret);
+		err = options->identified(options->opaque, &target->product);
+	else
+		err = boot(target, sources, options, ret);
+	lack = err ? NULL : target_lacks_memory(target);
+	if (lack)
+		note(&options->notes, "%s", lack->message);
+	error_destroy(lack);
+	return err;
 }
 
 struct error *trusted_vm_start(struct trusted_vm *vm, struct trusted_machine *ret)

@@ -379,6 +379,7 @@ static void assert_layout(int fd, const struct kernel_case *kernel, const struct
 
 	assert_found(&product, kernel, true);
 	assert_int_equal(snapshot->ram.count, hole ? 2 : 1);
+	assert_int_equal(product.ram_end, hole || snapshot->memory_size == 5 * GIB ? 0 : 5 * GIB);
 	if (hole) {
 		assert_int_equal(snapshot->ram.extent[0].size, hole);
 		assert_null(snapshot_page(snapshot, hole, &lack));
@@ -418,6 +419,9 @@ static void leaves_files_that_were_cut_off(void **state)
 
 	(void)state;
 	assert_int_equal(ftruncate(fd, 4 * GIB), 0);
+	assert_layout(fd, &cases[0], NULL, 0);
+	fd = new_large(&cases[0], 3 * GIB); /* a copy that was not finished */
+	assert_int_equal(ftruncate(fd, MEMORY), 0);
 	assert_layout(fd, &cases[0], NULL, 0);
 }
 
