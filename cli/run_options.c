@@ -104,7 +104,7 @@ static const struct option_spec option_specs[] = {
 	 set_redirect, 0},
 	{"code", "trusted|product",
 	 "for code that the trusted kernel lacks (modules): give the call up (default), or run the snapshot's own", set_code, 0},
-	{"policy", "FILE", "other rows for the policy, a line each: CALL trusted|product|refused [ERRNO]", NULL,
+	{"policy", "FILE", "other rows for the policy, a line each: CALL RULE [ARGUMENT...] [FLAG...], as the manual lists them", NULL,
 	 offsetof(struct run_options, policy)},
 	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory, 0},
 	{"timeout", "SECONDS",

@@ -6,37 +6,6 @@
 #include "redirect/call.h"
 #include "util/error.h"
 
-/* Calls that bring data when their result is not 0. Other calls with such a result tell where, when or who, and bring nothing new. */
-static const char *const transfers[] = {
-	"read",     "pread64",    "readv",      "preadv",   "preadv2", "recvfrom", "recvmsg",         "recvmmsg",        "recvmmsg_time32",
-	"getdents", "getdents64", "write",      "pwrite64", "writev",  "pwritev",  "pwritev2",        "sendto",          "sendmsg",
-	"sendmmsg", "sendfile",   "sendfile64", "splice",   "tee",     "vmsplice", "copy_file_range", "recvmmsg_time64", "socketcall",
-};
-
-/* Calls that only ask the snapshot for a position or for the time. A command that sleeps in between may do so as long as it likes. */
-static const char *const idle_talk[] = {
-	"clock_gettime", "clock_gettime64", "clock_getres", "gettimeofday", "time",    "clock_nanosleep", "clock_nanosleep_time64",
-	"getpriority",   "getcwd",          "umask",        "uname",        "sysinfo", "getcpu",
-};
-
-static bool is_idle_talk(const struct calls *calls)
-{
-	for (unsigned i = 0; i < sizeof(idle_talk) / sizeof(idle_talk[0]); i++) {
-		if (strcmp(calls->now.row->name, idle_talk[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool is_transfer(const struct calls *calls)
-{
-	for (unsigned i = 0; i < sizeof(transfers) / sizeof(transfers[0]); i++) {
-		if (strcmp(calls->now.row->name, transfers[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The bytes up to the path's end, or as many as there are: nothing is fetched for it. */
 static uint64_t digest_path(const struct calls *calls, uint64_t digest, uint64_t address)
 {
@@ -69,21 +38,22 @@ static uint64_t digest_call(const struct calls *calls, int64_t result)
 
 void call_note_progress(struct calls *calls, int64_t result, const char *vain)
 {
+	const struct policy_row *row = calls->now.row;
 	struct repeated_call call = {
 		.vain = vain || result == -EAGAIN,
-		.progress = (calls->now.opens && result >= 0) || (result > 0 && is_transfer(calls)),
+		.progress = (calls->now.opens && result >= 0) || (result > 0 && row->flags & POLICY_TRANSFERS),
 		.output = calls->output ? calls->output(calls->output_opaque) : 0,
 		.idle = calls->worlds->machine->idle,
 	};
 
-	if (calls->failure || (!vain && is_idle_talk(calls)) || !repetition_asks(&calls->repetition, &call))
+	if (calls->failure || (!vain && row->flags & POLICY_IDLE) || !repetition_asks(&calls->repetition, &call))
 		return;
 	call.digest = digest_call(calls, result);
 	if (!repetition_note(&calls->repetition, &call))
 		return;
 	calls->failure = error_create("the command was stopped, since it would not end: it has made the same calls to the snapshot "
 				      "%u times in vain, without any output meanwhile (the last one: %s, %s%s%s); --trace shows them",
-				      REPETITION_LIMIT, calls->now.row->name,
+				      REPETITION_LIMIT, row->name,
 				      result < 0 ? strerrorname_np(-result) ? strerrorname_np(-result) : "an error" : "no error",
 				      vain ? ": " : "", vain ? vain : "");
 	cpu_request_exit(calls->worlds->cpu, CPU_EXIT_CLIENT);

@@ -5,15 +5,13 @@
  *
  * A short count is a loss by itself: not every tool reads on.
  */
-#include <string.h>
-
 #include "redirect/call.h"
 
 enum { COUNT = 2 /* the argument */, MOST = 1 << 18 /* bytes of the first retry: what tools read at once, and an end to the retries */ };
 
 static bool reads_bytes(const struct call *call)
 {
-	return call->row && (strcmp(call->row->name, "read") == 0 || strcmp(call->row->name, "pread64") == 0);
+	return call->row && call->row->flags & POLICY_READS;
 }
 
 bool call_read_less(struct calls *calls)

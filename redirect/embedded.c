@@ -71,9 +71,9 @@ void embedded_translate(struct placeholders *placeholders)
 {
 	const struct call *call = &placeholders->calls->now;
 
-	if (strcmp(call->row->name, "sendmsg") == 0)
+	if (call->row->flags & POLICY_MESSAGE_HEADER)
 		translate_msghdr(placeholders, call->argument[1]);
-	else if (strcmp(call->row->name, "sendto") == 0)
+	else if (call->row->flags & POLICY_MESSAGE)
 		translate_message(placeholders, call->argument[1], call->argument[2]);
 }
 

@@ -49,18 +49,25 @@ static bool names_descriptor(const char *path, uint32_t *ret)
 	return false;
 }
 
+/* Which argument is the call's path, of a call that has one. */
+static bool has_path(const struct call *call, unsigned *ret)
+{
+	*ret = call->row->argument[call->row->rule == POLICY_AT];
+	return call->row->rule == POLICY_PATH || call->row->rule == POLICY_AT;
+}
+
 /*
  * open() or openat() of such a link: the trusted kernel would open the placeholder's /dev/null anew, and the tool would find it empty. So
- * the tool gets a duplicate: another descriptor of the same open file.
+ * the tool gets a duplicate: another descriptor of the same open file. The flags of open() stand behind its path.
  */
 static bool reopens(struct judge *judge, int64_t *ret_fd)
 {
 	const struct call *call = &judge->calls->now;
-	unsigned path_at = call->row->rule == POLICY_AT;
+	unsigned path_at;
 	char path[TOOL_PATH], simple[TOOL_PATH];
 	uint32_t fd, number;
 
-	if ((strcmp(call->row->name, "open") != 0 && strcmp(call->row->name, "openat") != 0) ||
+	if (!(call->row->flags & POLICY_REOPENS) || !has_path(call, &path_at) || path_at + 1 == CALL_ARGUMENTS ||
 	    !tool_read_path(judge->tools, call->argument[path_at], path))
 		return false;
 	path_simplify(path, simple); /* as path_is_trusted() took it */
@@ -113,27 +120,18 @@ static enum verdict judge_at(struct judge *judge, unsigned dir, unsigned n)
  */
 static bool looks_for_file(const struct call *call)
 {
-	enum { NONE = CALL_ARGUMENTS };
-	static const struct {
-		const char *name;
-		unsigned flags; /* its argument with AT_SYMLINK_NOFOLLOW */
-	} calls[] = {{"stat", NONE},    {"stat64", NONE},  {"oldstat", NONE}, {"access", NONE}, {"faccessat", NONE},
-		     {"faccessat2", 3}, {"newfstatat", 3}, {"fstatat64", 3},  {"statx", 2}};
+	uint32_t flags = call->row->flags;
 
-	for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		if (strcmp(call->row->name, calls[i].name) == 0)
-			return calls[i].flags == NONE || !(call->argument[calls[i].flags] & AT_SYMLINK_NOFOLLOW);
-	}
-	return false;
+	return flags & POLICY_SEARCHES && !(flags & POLICY_FOLLOWS_2 && call->argument[2] & AT_SYMLINK_NOFOLLOW) &&
+	       !(flags & POLICY_FOLLOWS_3 && call->argument[3] & AT_SYMLINK_NOFOLLOW);
 }
 
 bool judge_looked_for_program(struct judge *judge, char path[TOOL_PATH])
 {
-	const struct policy_row *row = judge->calls->now.row;
+	const struct call *call = &judge->calls->now;
+	unsigned path_at;
 
-	if ((row->rule != POLICY_PATH && row->rule != POLICY_AT) || !looks_for_file(&judge->calls->now))
-		return false;
-	return tool_read_path(judge->tools, judge->calls->now.argument[row->argument[row->rule == POLICY_AT]], path) &&
+	return has_path(call, &path_at) && looks_for_file(call) && tool_read_path(judge->tools, call->argument[path_at], path) &&
 	       delivery_offers_program(judge->deliveries, path);
 }
 

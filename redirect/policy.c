@@ -33,10 +33,13 @@
 #define BPF POLICY_BPF, LIST(0)
 #define CLONE(n) POLICY_CLONE, LIST(n)
 #define CLONE3(n) POLICY_CLONE3, LIST(n)
-#define OPENS POLICY_OPENS
-#define REFUSES POLICY_REFUSES
-#define ONLY POLICY_ONLY
-#define MOVES POLICY_MOVES
+
+/* The flags in a row. */
+enum {
+#define FLAG(name, ...) name = POLICY_##name,
+#include "redirect/policy_flags.def"
+#undef FLAG
+};
 
 #define ROW(number, name, rule, flags, why) [number] = {#name, rule, flags, why},
 
@@ -54,6 +57,59 @@ const struct policy_row *policy_table(enum policy_abi abi, size_t *ret_count)
 	return abi == POLICY_X86_64 ? x86_64 : i386;
 }
 
+/* -- rules and flags in words -- */
+
+static const struct policy_rule_info rules[] = {
+#define RULE(name, ...) [POLICY_##name] = {__VA_ARGS__},
+#include "redirect/policy_rules.def"
+#undef RULE
+};
+
+const struct policy_rule_info *policy_rule_info(enum policy_rule rule)
+{
+	return &rules[rule];
+}
+
+unsigned policy_rule_arguments(enum policy_rule rule)
+{
+	const char *arguments = rules[rule].arguments;
+	unsigned count = 0;
+
+	if (rule == POLICY_REFUSED) /* an errno */
+		return 0;
+	while (*arguments) {
+		count++;
+		arguments += strcspn(arguments, " ");
+		arguments += strspn(arguments, " ");
+	}
+	return count;
+}
+
+enum { POLICY_FLAG_OF_CALL, POLICY_FLAG_OF_RULE };
+
+static const struct policy_flag_info flags[] = {
+#define FLAG(name, word, of, meaning) [POLICY_FLAG_##name] = {word, POLICY_FLAG_OF_##of, meaning},
+#include "redirect/policy_flags.def"
+#undef FLAG
+};
+
+const struct policy_flag_info *policy_flag_info(enum policy_flag flag)
+{
+	return &flags[flag];
+}
+
+/* The flags that stay when the rule is changed. */
+static uint32_t flags_of_call(uint32_t all)
+{
+	uint32_t kept = 0;
+
+	for (unsigned i = 0; i < POLICY_FLAGS; i++)
+		kept |= flags[i].narrows ? 0 : all & 1u << i;
+	return kept;
+}
+
+/* -- a policy of the user's -- */
+
 bool policy_init(struct policy *policy)
 {
 	*policy = (struct policy){0};
@@ -68,19 +124,19 @@ bool policy_init(struct policy *policy)
 	return true;
 }
 
-bool policy_change(struct policy *policy, const char *name, enum policy_rule rule, int error)
+bool policy_change(struct policy *policy, enum policy_abi abi, const struct policy_row *row, bool flags)
 {
 	bool found = false;
 
-	for (unsigned abi = 0; abi < POLICY_ABIS; abi++) {
-		for (size_t i = 0; i < policy->count[abi]; i++) {
-			struct policy_row *row = &policy->row[abi][i];
+	for (unsigned i = 0; i < POLICY_ABIS; i++) {
+		for (size_t n = 0; (abi == i || abi == POLICY_ABIS) && n < policy->count[i]; n++) {
+			struct policy_row *now = &policy->row[i][n];
 
-			if (!row->name || strcmp(row->name, name) != 0)
+			if (!now->name || strcmp(now->name, row->name) != 0)
 				continue;
-			row->rule = rule;
-			row->argument[0] = error;
-			row->flags &= POLICY_OPENS; /* the others restrict the rule that is no more */
+			now->rule = row->rule;
+			memcpy(now->argument, row->argument, sizeof(now->argument));
+			now->flags = flags ? row->flags : flags_of_call(now->flags);
 			found = true;
 		}
 	}

@@ -10,37 +10,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* policy_rules.def says what each does. */
 enum policy_rule {
-	POLICY_TRUSTED,
-	POLICY_PRODUCT,
-	POLICY_REFUSED,    /* in neither world; argument[0]: errno */
-	POLICY_FD,         /* where the descriptor argument[0] belongs */
-	POLICY_FD2,        /* two descriptors: of one world, or EINVAL */
-	POLICY_PATH,       /* where the path argument[0] belongs */
-	POLICY_PATH2,      /* two paths: of one world, or EXDEV */
-	POLICY_AT,         /* the path argument[1], relative to the descriptor argument[0] */
-	POLICY_AT2,        /* twice: argument[0] and [1], [2] and [3] */
-	POLICY_PID,        /* where the process argument[0] lives: 0 and the tool's own are trusted */
-	POLICY_HEADER,     /* where the process lives that the header at argument[0] names */
-	POLICY_HOST,       /* the product; the process argument[0] is the host task if it is the tool's own */
-	POLICY_CLOCK,      /* the clock argument[0]: those of processes and threads are trusted */
-	POLICY_SLEEP,      /* trusted; until a time of a clock of the product's: done at once */
-	POLICY_EXEC,       /* trusted; the path argument[0] may be of a program that is still to be delivered */
-	POLICY_IOCTL,      /* like POLICY_FD */
-	POLICY_FCNTL,      /* duplicates and flags of the descriptor: trusted; the rest like POLICY_FD */
-	POLICY_SOCKETCALL, /* i386: by the call that argument[0] names */
-	POLICY_IPC,        /* i386: likewise */
-	POLICY_INOTIFY,    /* the path argument[1]: refused if it is the product's */
-	POLICY_BPF,        /* the product, for commands that list and look; others are refused */
-	POLICY_CLONE,      /* trusted; refused if the child is to have namespaces of its own, by the flags argument[0] */
-	POLICY_CLONE3,     /* likewise, by the flags at the address argument[0] */
+#define RULE(name, ...) POLICY_##name,
+#include "redirect/policy_rules.def"
+#undef RULE
+};
+enum {
+	POLICY_RULES = 0
+#define RULE(...) +1
+#include "redirect/policy_rules.def"
+#undef RULE
 };
 
+/* policy_flags.def likewise. */
+enum policy_flag {
+#define FLAG(name, ...) POLICY_FLAG_##name,
+#include "redirect/policy_flags.def"
+#undef FLAG
+	POLICY_FLAGS
+};
 enum {
-	POLICY_OPENS = 1,   /* the result is a new descriptor */
-	POLICY_REFUSES = 2, /* in the product: EINVAL */
-	POLICY_ONLY = 4,    /* in the trusted VM: EXDEV */
-	POLICY_MOVES = 8,   /* in the product: changes the caller's namespaces, and no other process's */
+#define FLAG(name, ...) POLICY_##name = 1 << POLICY_FLAG_##name,
+#include "redirect/policy_flags.def"
+#undef FLAG
 };
 
 /* What the row of a call comes to. */
@@ -50,7 +43,7 @@ struct policy_row {
 	const char *name; /* without sys_; NULL: no such call */
 	uint8_t rule;
 	uint8_t argument[4];
-	uint8_t flags;
+	uint32_t flags; /* POLICY_OPENS and its like */
 	const char *why;
 };
 
@@ -58,6 +51,21 @@ enum policy_abi { POLICY_X86_64, POLICY_I386, POLICY_ABIS };
 
 /* The rows by system call number; *ret_count is one more than the highest. */
 const struct policy_row *policy_table(enum policy_abi abi, size_t *ret_count);
+
+/* What a rule is called in policy files, which arguments it has there, in words, and what it does. */
+struct policy_rule_info {
+	const char *word, *arguments, *meaning;
+};
+const struct policy_rule_info *policy_rule_info(enum policy_rule rule);
+/* How many numbers of arguments a row of this rule has. */
+unsigned policy_rule_arguments(enum policy_rule rule);
+
+struct policy_flag_info {
+	const char *word;
+	bool narrows; /* the rule; else it says what the call does, whatever its rule is */
+	const char *meaning;
+};
+const struct policy_flag_info *policy_flag_info(enum policy_flag flag);
 
 /* A policy of the user's: copies of the tables, with rows changed. */
 struct policy {
@@ -67,9 +75,11 @@ struct policy {
 
 /* False: out of memory. */
 bool policy_init(struct policy *policy);
-/* Gives the system call of that name, in both ABIs, a rule that looks at no argument; refused ones fail with that errno. False: no such
- * call. */
-bool policy_change(struct policy *policy, const char *name, enum policy_rule rule, int error);
+/*
+ * Gives the system call row->name another rule, with the arguments of `row`: in this ABI, or in both (POLICY_ABIS). Its flags become those
+ * of `row`; without `flags`, it keeps those that say what the call does. Returns false if there is no such call.
+ */
+bool policy_change(struct policy *policy, enum policy_abi abi, const struct policy_row *row, bool flags);
 /* A zeroed one is allowed. */
 void policy_deinit(struct policy *policy);
 
