@@ -1,4 +1,4 @@
-/* The memory of the snapshot's processes, read by the kernel's own access_process_vm(): what /proc/PID/mem has. */
+/* Reads the memory of the snapshot's processes with the kernel's own access_process_vm(), as /proc/PID/mem does. */
 #ifndef XRAY86_REDIRECT_PROCESS_MEMORY_H
 #define XRAY86_REDIRECT_PROCESS_MEMORY_H
 
@@ -15,8 +15,8 @@ struct process_memory {
 };
 
 /*
- * Between calls, when there is a host task. pid: in the initial namespace. ERROR_NO_PROCESS, or ERROR_NOT_THERE, which names the first
- * address that is missing.
+ * To be called between calls, when there is a host task. pid is in the initial namespace. Errors are ERROR_NO_PROCESS, and ERROR_NOT_THERE,
+ * which names the first missing address.
  */
 struct error *process_memory_read(struct process_memory *memory, uint64_t pid, uint64_t address, void *to, size_t size);
 

@@ -1,4 +1,4 @@
-/* Reading the memory of the snapshot's processes: a trusted machine that stands at its first system call, with the product at hand. */
+/* Reads the memory of the snapshot's processes: a trusted machine that waits at its first system call, ready for calls on the product. */
 #ifndef XRAY86_SESSION_READER_H
 #define XRAY86_SESSION_READER_H
 
@@ -6,7 +6,7 @@
 #include "session/courier.h"
 #include "session/session.h"
 
-/* Zeroed: it has not been made yet. */
+/* A zeroed reader has not been made yet. */
 struct reader {
 	struct trusted_machine vm;
 	struct courier *courier;
@@ -14,7 +14,7 @@ struct reader {
 	struct losses losses;
 };
 
-/* The session is booted. As process_memory_read(). */
+/* Like process_memory_read(). The session must be booted. */
 struct error *reader_read(struct reader *reader, struct session *session, unsigned pid, uint64_t address, void *to, size_t size);
 void reader_close(struct reader *reader);
 
