@@ -96,10 +96,8 @@ bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr)
 
 enum { MODULE_NAME = 56 /* MODULE_NAME_LEN of 64-bit kernels */ };
 
-/*
- * Whose code it is, by the product's list of modules: struct module begins with its state, a list_head and the name (linux/module.h).
- */
-static void find_owner(struct code *code, uint64_t address, struct loss_code *lost)
+/* struct module begins with its state, a list_head and the name (linux/module.h). */
+void code_find_owner(struct code *code, uint64_t address, struct loss_code *lost)
 {
 	char name[MODULE_NAME];
 	uint64_t module = 0;
@@ -134,7 +132,7 @@ void code_record_missing(struct code *code, uint64_t address)
 	struct loss_code lost = {.call = code->calls->now.row ? code->calls->now.row->name : "a call", .address = address};
 	uint64_t ignored;
 
-	find_owner(code, address, &lost);
+	code_find_owner(code, address, &lost);
 	find_caller(code, lost.caller);
 	lost.there = !code->product && product_memory_translate(&code->worlds->memory, address, &ignored);
 	losses_record_code(code->calls->losses, &lost);

@@ -106,6 +106,14 @@ static bool get_page(struct product_memory *memory, uint64_t paddr, bool write, 
 	return false;
 }
 
+/* The page of constant data, set right; NULL: there is nothing to set right. */
+static uint8_t *constant_page(const struct product_memory *memory, uint64_t linear)
+{
+	bool constant = linear - memory->constant_start < memory->constant_size;
+
+	return constant ? memory->constant_page(memory->constant_opaque, linear) : NULL;
+}
+
 static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page)
 {
 	struct product_memory *memory = (struct product_memory *)client;
@@ -124,6 +132,9 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 		ret_page->host = memory->window_host + ((linear - memory->window) & PAGE_MASK);
 		return TLB_FILL_OK;
 	}
+	ret_page->host = write ? NULL : constant_page(memory, linear);
+	if (ret_page->host)
+		return TLB_FILL_OK;
 	if (!translate(memory, linear, write, &paddr, &error_code) || !get_page(memory, paddr, write, &page)) {
 		memory->count.faults++;
 		ret_page->error_code = error_code;
@@ -211,10 +222,14 @@ static uint8_t *locate(struct product_memory *memory, uint64_t linear, bool writ
 {
 	struct overlay_page page;
 	uint64_t paddr;
+	uint8_t *right;
 
 	*ret_shadow = NULL;
 	if (in_window(memory, linear))
 		return memory->window_host + (linear - memory->window);
+	right = write ? NULL : constant_page(memory, linear);
+	if (right)
+		return right + (linear & ~PAGE_MASK);
 	if (!product_memory_translate(memory, linear, &paddr) || !overlay_page(memory->overlay, paddr, write, &page))
 		return NULL;
 	if (page.moved)

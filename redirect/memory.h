@@ -45,6 +45,13 @@ struct product_memory {
 	void (*user_write)(void *opaque,
 			   uint64_t linear); /* called before a write to a page of the user half that the bank does not know */
 	void *opaque;
+	/*
+	 * Reads of constant data (constant_data.h): the page that holds linear as it is to be read; NULL: as it is. Asked from within
+	 * accesses. constant_size 0: there are none.
+	 */
+	uint8_t *(*constant_page)(void *opaque, uint64_t linear);
+	void *constant_opaque;
+	uint64_t constant_start, constant_size; /* whole pages */
 	bool counts;
 	struct tlb_traffic traffic; /* with `counts`: accesses of instructions to the snapshot and the overlay */
 	enum page_lack lack;        /* of the last miss, if zeros were read instead */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "redirect/clocks.h"
+#include "redirect/constant_data.h"
 #include "redirect/directories.h"
 #include "redirect/exceptions.h"
 #include "redirect/host_choice.h"
@@ -28,6 +29,7 @@ struct redirect {
 	struct exceptions exceptions;
 	struct clocks clocks;
 	struct text text;
+	struct constant_data constants;
 	struct host_task host;
 	struct stand_ins stand_ins;
 	struct directories directories;
@@ -59,6 +61,13 @@ static bool begin_again(struct redirect *redirect)
 	return true;
 }
 
+/* What of the product's code and constant data was passed by. */
+static void tell_changes(struct redirect *redirect)
+{
+	constant_data_tell(&redirect->constants);
+	text_tell(&redirect->text);
+}
+
 static enum mark_action on_return(void *opaque, struct cpu *cpu)
 {
 	struct redirect *redirect = opaque;
@@ -83,6 +92,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	}
 	host_task_finish_work(&redirect->host);
 	call_finish(calls, result, NULL);
+	tell_changes(redirect);
 	return MARK_LOOK;
 }
 
@@ -156,6 +166,7 @@ static struct error *set_up_product(struct redirect *redirect)
 	if (err)
 		return err;
 	clock_set_wall(&redirect->clocks);
+	constant_data_look_at_tables(&redirect->constants);
 	redirect->ready = true;
 	return NULL;
 }
@@ -178,6 +189,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 		return refuse(redirect, EPERM);
 	}
 	text_refresh(&redirect->text);
+	tell_changes(redirect);
 	call_shorten(calls);
 	directory_enter(&redirect->directories);
 	host_task_prepare(&redirect->host);
@@ -370,7 +382,8 @@ static void connect_parts(struct redirect *redirect)
 		.worlds = worlds, .calls = calls, .product = redirect->config.product_code, .switches = &redirect->text.switches};
 	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code};
 	redirect->clocks = (struct clocks){.worlds = worlds, .calls = calls};
-	redirect->text = (struct text){.worlds = worlds, .calls = calls, .code = &redirect->code};
+	redirect->constants = (struct constant_data){.worlds = worlds, .code = &redirect->code, .notes = &redirect->config.notes};
+	redirect->text = (struct text){.worlds = worlds, .calls = calls, .code = &redirect->code, .notes = &redirect->config.notes};
 	*host = (struct host_task){.worlds = worlds, .calls = calls};
 	redirect->stand_ins = (struct stand_ins){.worlds = worlds, .calls = calls, .host = host};
 	redirect->directories = (struct directories){.worlds = worlds, .calls = calls, .host = host};
@@ -409,6 +422,7 @@ void redirect_destroy(struct redirect *redirect)
 	namespace_deinit(&redirect->namespaces);
 	directory_deinit(&redirect->directories);
 	text_deinit(&redirect->text);
+	constant_data_deinit(&redirect->constants);
 	code_deinit(&redirect->code);
 	call_deinit(&redirect->calls);
 	worlds_deinit(&redirect->worlds);
@@ -429,6 +443,8 @@ struct error *redirect_begin(struct redirect *redirect)
 		err = clock_mark(&redirect->clocks);
 	if (!err)
 		err = text_follow(&redirect->text, redirect->config.constants, redirect->config.constants_shift);
+	if (!err)
+		err = constant_data_begin(&redirect->constants);
 	if (!err)
 		err = worlds_mark(&redirect->worlds, WORLD_TRUSTED, "wake_up_new_task", on_new_task, redirect);
 	if (!err)

@@ -201,6 +201,20 @@ void text_refresh(struct text *text)
 	context_forget_code(&text->worlds->context);
 }
 
+void text_tell(struct text *text)
+{
+	char near[KERNEL_SYMBOL_NEAR];
+
+	if (text->told || !text->switches.count.illegal)
+		return;
+	text->told = true;
+	note(text->notes,
+	     "code of the snapshot's kernel was changed, at %s for one, in a way that the kernel itself does not: the trusted kernel's "
+	     "code ran there; "
+	     "somebody may be hiding something",
+	     kernel_symbol_near(text->worlds->product, text->switches.count.first, near));
+}
+
 void text_deinit(struct text *text)
 {
 	switches_deinit(&text->switches);

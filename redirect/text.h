@@ -10,6 +10,7 @@
 
 #include "loader/runtime_constants.h"
 #include "redirect/code.h"
+#include "util/note.h"
 
 enum { TEXT_WRITERS = 8 /* at most */ };
 
@@ -18,6 +19,7 @@ struct text {
 	struct worlds *worlds;
 	struct calls *calls;
 	struct code *code;
+	const struct notes *notes;
 
 	/* -- its state -- */
 	struct switches switches;
@@ -26,6 +28,7 @@ struct text {
 		struct text *owner;
 		const struct text_writer *row; /* of the table */
 	} mark[TEXT_WRITERS];
+	bool told;
 	bool written; /* text of either kernel was written since the last call */
 };
 
@@ -38,6 +41,8 @@ struct error *text_note_function(struct text *text, const struct symbol *functio
 struct error *text_follow(struct text *text, const struct runtime_constants *constants, uint64_t shift);
 /* Before a call on the product: takes notice of what the last one has written to text. */
 void text_refresh(struct text *text);
+/* Tells, once, of code that was not followed since no kernel makes it so. Between calls only. */
+void text_tell(struct text *text);
 void text_deinit(struct text *text);
 
 #endif

@@ -1,0 +1,62 @@
+"""Hooks in a snapshot, of the kind that rootkits make: checks of `usage` that they are passed by, and told. An x86-64 kernel that names its data."""
+import mmap
+import struct
+import subprocess
+import tempfile
+
+from kernel_data import KernelData
+
+FILLED = b"\xcc" * 8
+
+
+def put(kernel, address, data):
+    for i, byte in enumerate(data):
+        kernel.memory[kernel.translate(address + i)] = byte
+
+
+def hook_operations(kernel):
+    """/proc/net/tcp's show() leads somewhere else, and so does getdents64() of the folder /proc: words of constant data."""
+    elsewhere = struct.pack("<Q", kernel.symbols["init_task"])
+    put(kernel, kernel.symbols["tcp4_seq_ops"] + 24, elsewhere)
+    put(kernel, kernel.symbols["proc_root_operations"], elsewhere * 4)
+
+
+def hook_table(kernel):
+    put(kernel, kernel.symbols["sys_call_table"] + 8 * 217, struct.pack("<Q", kernel.symbols["init_task"]))
+
+
+def hook_text(kernel):
+    """The text of functions is never the snapshot's."""
+    put(kernel, kernel.symbols["tcp4_seq_show"], FILLED)
+    put(kernel, kernel.symbols["proc_root_readdir"], FILLED)
+
+
+def edited(test, copy, edit):
+    snapshot = test.snapshot
+    subprocess.run(["cp", "--sparse=always", f"{snapshot.directory}/memory.raw", copy.name], check=True)
+    with open(copy.name, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        edit(KernelData.of_snapshot(test.xray86, snapshot, memory))
+    return copy.name
+
+
+def ask(test, image, way, *command):
+    line = [test.xray86, "run", image, "--kernel-path", test.snapshot.kernel_path, "--redirect", way, "--", *command]
+    return subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=200, check=False, env=test.environment(), text=True)
+
+
+def hooks(test):
+    """What the hooks would hide or break is as it is without them; what is constant data has a note that names the word and the function."""
+    command = ("sh", "-c", "cat /proc/net/tcp; ls /proc")
+    raw = f"{test.snapshot.directory}/memory.raw"
+    for way in ("context", "tags"):
+        plain = ask(test, raw, way, *command)
+        for what, edit, told in (("tables of operations", hook_operations, ("tcp4_seq_ops+0x18", "tcp4_seq_show", "proc_root_operations+0")),
+                                 ("the table of system calls", hook_table, ("sys_call_table+0x6c8",)), ("text", hook_text, ())):
+            with tempfile.NamedTemporaryFile(dir=test.snapshot.directory) as copy:
+                done = ask(test, edited(test, copy, edit), way, *command)
+            notes = [line for line in done.stderr.splitlines() if "constant data of the snapshot's kernel were changed" in line]
+            test.expect(f"hooks in {what} are passed by ({way})", done.returncode == 0 and done.stdout == plain.stdout and plain.returncode == 0
+                        and all(name in done.stderr for name in told) and bool(notes) == bool(told) and not plain.stderr, done)
+
+
+STEPS = (hooks,)
