@@ -34,8 +34,10 @@ uint64_t code_add_page(struct code *code, const uint8_t *bytes);
  * Raises #PF where product context may not go.
  */
 bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr);
-/* Fills in the owner and the module of code at the address, by the product's list of modules. Runs code: between calls or instructions
- * only. */
+/*
+ * Fills in the owner and the module of code at the address, by the product's list of modules. It runs kernel code, so it may be called
+ * between calls or instructions only.
+ */
 void code_find_owner(struct code *code, uint64_t address, struct loss_code *lost);
 /* Records whose code the call lacks, before it is given up at the first instruction of that code. */
 void code_record_missing(struct code *code, uint64_t address);

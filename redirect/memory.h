@@ -42,12 +42,11 @@ struct product_memory {
 	uint64_t window;       /* linear, page-aligned; window_size 0: none */
 	uint64_t window_size;
 	uint8_t *window_host;
-	void (*user_write)(void *opaque,
-			   uint64_t linear); /* called before a write to a page of the user half that the bank does not know */
+	void (*user_write)(void *opaque, uint64_t linear); /* called before a write to a user page that the bank lacks */
 	void *opaque;
 	/*
-	 * Reads of constant data (constant_data.h): the page that holds linear as it is to be read; NULL: as it is. Asked from within
-	 * accesses. constant_size 0: there are none.
+	 * For reads of constant data (constant_data.h): the contents to read for linear's page; NULL: those of the product. Called from
+	 * within accesses. constant_size 0: there are no constant data.
 	 */
 	uint8_t *(*constant_page)(void *opaque, uint64_t linear);
 	void *constant_opaque;

@@ -41,7 +41,7 @@ struct error *text_note_function(struct text *text, const struct symbol *functio
 struct error *text_follow(struct text *text, const struct runtime_constants *constants, uint64_t shift);
 /* Before a call on the product: takes notice of what the last one has written to text. */
 void text_refresh(struct text *text);
-/* Tells, once, of code that was not followed since no kernel makes it so. Between calls only. */
+/* Notes, once, code that was not followed because no kernel makes it so. Between calls only. */
 void text_tell(struct text *text);
 void text_deinit(struct text *text);
 
