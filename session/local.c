@@ -58,20 +58,23 @@ static void local_cancel(void *self)
 	atomic_store(&((struct local *)self)->cancelled, true);
 }
 
-/* At the end of each call: whoever has wanted its end has it. */
+/* At the end of each call: whatever it has ended in, whoever wanted its end hears of that. */
 static struct error *finish(struct local *local, struct error *err)
 {
 	bool late = is_late(local);
 
 	local->end = 0;
-	if (!err || err->code != ERROR_CANCELLED)
-		return err;
-	if (atomic_exchange(&local->cancelled, false))
-		return err;
-	if (!late)
-		return err;
-	error_destroy(err);
-	return error_create_code(ERROR_TIMEOUT, "the command did not end within the time of options.timeout");
+	if (!err)
+		return NULL;
+	if (atomic_exchange(&local->cancelled, false)) {
+		error_destroy(err);
+		return error_create_code(ERROR_CANCELLED, "the call was cancelled");
+	}
+	if (late) {
+		error_destroy(err);
+		return error_create_code(ERROR_TIMEOUT, "the command did not end within the time of options.timeout");
+	}
+	return err;
 }
 
 /* At the beginning: the end may be wanted already. */

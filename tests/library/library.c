@@ -388,7 +388,10 @@ static void test_threads(void)
 
 /* All of the process that the library must leave as it is. */
 struct process {
-	struct sigaction action[64];
+	struct {
+		void (*handler)(int);
+		unsigned long flags, mask; /* of the kernel's: the C library leaves the rest of its own as it finds it */
+	} action[64];
 	struct rlimit limit[RLIM_NLIMITS];
 	struct stat descriptor[3];
 	int flags[3];
@@ -432,8 +435,15 @@ static struct process *look_at_process(void)
 {
 	struct process *process = calloc(1, sizeof(*process));
 
-	for (int i = 1; i < 64; i++)
-		sigaction(i, NULL, &process->action[i]);
+	for (int i = 1; i < 64; i++) {
+		struct sigaction action;
+
+		if (sigaction(i, NULL, &action))
+			continue;
+		process->action[i].handler = action.sa_handler;
+		process->action[i].flags = action.sa_flags;
+		memcpy(&process->action[i].mask, &action.sa_mask, sizeof(process->action[i].mask));
+	}
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		getrlimit(i, &process->limit[i]);
 	for (int i = 0; i < 3; i++) {
