@@ -19,7 +19,7 @@ struct command {
 	struct supply supply;
 	struct supplier supplier;
 	struct courier courier;
-	struct trusted_machine vm;
+	struct machine *machine;
 	struct redirect *redirect;
 	struct losses losses;
 	uint64_t booted; /* instructions until then */
@@ -137,7 +137,7 @@ static struct error *make_redirect(struct command *command)
 	const struct command_options *options = command->options;
 	struct redirect_config config;
 
-	session_describe(command->session, &command->vm, &config);
+	session_describe(command->session, command->machine, &config);
 	config.way = options->way;
 	config.policy = options->policy ? &command->policy : NULL;
 	config.host_pid = options->host_pid;
@@ -170,7 +170,7 @@ static void set_courier(struct command *command)
 {
 	struct courier *courier = &command->courier;
 
-	courier_init(courier, command->vm.machine);
+	courier_init(courier, command->machine);
 	courier->program = &command->program;
 	courier->argument = command->options->words;
 	courier->environment = command->options->environment;
@@ -196,8 +196,7 @@ static struct error *describe_stop(const struct command *command, enum machine_s
 {
 	if (stop == MACHINE_STOP_RESET || stop == MACHINE_STOP_SHUTDOWN)
 		return error_create("the trusted kernel panicked: try more --memory");
-	return error_create("the trusted VM stopped before the command was done (%d) at RIP %#" PRIx64, stop,
-			    command->vm.machine->cpu->rip);
+	return error_create("the trusted VM stopped before the command was done (%d) at RIP %#" PRIx64, stop, command->machine->cpu->rip);
 }
 
 static struct error *converse(struct command *command)
@@ -216,7 +215,7 @@ static struct error *converse(struct command *command)
 			return error_create_code(ERROR_TIMEOUT,
 						 "the command did not end within %" PRIu64 " instructions: give it more with --budget",
 						 limit);
-		stop = redirect_run(command->redirect, cpu_instructions(command->vm.machine->cpu) + (limit - used));
+		stop = redirect_run(command->redirect, cpu_instructions(command->machine->cpu) + (limit - used));
 		err = redirect_failure(command->redirect);
 		if (!err && command->courier.failure) {
 			err = command->courier.failure;
@@ -232,7 +231,7 @@ static struct error *converse(struct command *command)
 
 struct error *command_run(struct command *command)
 {
-	struct error *err = trusted_vm_start(&command->session->vm, &command->vm);
+	struct error *err = trusted_vm_start(&command->session->vm, &command->machine);
 
 	set_supply(command);
 	if (!err)
@@ -257,7 +256,7 @@ void command_destroy(struct command *command)
 	redirect_destroy(command->redirect);
 	policy_deinit(&command->policy);
 	courier_deinit(&command->courier);
-	trusted_machine_close(&command->vm);
+	trusted_vm_end(&command->session->vm, command->machine);
 	supply_deinit(&command->supply);
 	program_deinit(&command->program);
 	free(command);
@@ -282,7 +281,7 @@ const struct redirect_stats *command_stats(const struct command *command)
 
 uint64_t command_instructions(const struct command *command)
 {
-	const struct machine *machine = command->vm.machine;
+	const struct machine *machine = command->machine;
 
 	return machine ? cpu_instructions(machine->cpu) - machine->idle - command->booted : 0;
 }

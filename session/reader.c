@@ -39,7 +39,7 @@ static struct error *run_to_first_call(struct reader *reader)
 
 	if (err)
 		return err;
-	stop = redirect_run(reader->redirect, cpu_instructions(reader->vm.machine->cpu) + LIMIT);
+	stop = redirect_run(reader->redirect, cpu_instructions(reader->machine->cpu) + LIMIT);
 	err = redirect_failure(reader->redirect);
 	if (!err && stop == MACHINE_STOP_LIMIT)
 		err = error_create_code(ERROR_CANCELLED, "reading the memory of a process was stopped");
@@ -51,15 +51,17 @@ static struct error *run_to_first_call(struct reader *reader)
 static struct error *start(struct reader *reader, struct session *session)
 {
 	struct redirect_config config;
-	struct error *err = trusted_vm_start(&session->vm, &reader->vm);
+	struct error *err;
 
+	reader->session = session;
+	err = trusted_vm_start(&session->vm, &reader->machine);
 	if (err)
 		return err;
 	reader->courier = calloc(1, sizeof(*reader->courier));
 	if (!reader->courier)
 		return error_create("out of memory");
-	set_courier(reader->courier, reader->vm.machine);
-	session_describe(session, &reader->vm, &config);
+	set_courier(reader->courier, reader->machine);
+	session_describe(session, reader->machine, &config);
 	config.park = true;
 	config.losses = &reader->losses;
 	err = redirect_create(&config, &reader->redirect);
@@ -83,6 +85,7 @@ void reader_close(struct reader *reader)
 	if (reader->courier)
 		courier_deinit(reader->courier);
 	free(reader->courier);
-	trusted_machine_close(&reader->vm);
+	if (reader->session)
+		trusted_vm_end(&reader->session->vm, reader->machine);
 	*reader = (struct reader){0};
 }

@@ -8,7 +8,8 @@
 
 /* A zeroed reader has not been made yet. */
 struct reader {
-	struct trusted_machine vm;
+	struct session *session;
+	struct machine *machine;
 	struct courier *courier;
 	struct redirect *redirect;
 	struct losses losses;

@@ -68,14 +68,14 @@ static uint64_t kernel_start(const struct session *session)
 	return landmarks->x86_64 ? 1ull << 63 : landmarks->link_base - landmarks->link_paddr;
 }
 
-void session_describe(const struct session *session, const struct trusted_machine *vm, struct redirect_config *ret)
+void session_describe(const struct session *session, struct machine *machine, struct redirect_config *ret)
 {
 	const struct trusted_kernel *kernel = &session->vm.kernel;
 	const struct product *product = &session->target.product;
 
 	*ret = (struct redirect_config){
-		.machine = vm->machine,
-		.symbols = &vm->symbols,
+		.machine = machine,
+		.symbols = &session->vm.symbols,
 		.constants = &kernel->landmarks.constants,
 		.constants_shift = kernel->base - kernel->landmarks.link_base,
 		.x86_64 = product->x86_64,

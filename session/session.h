@@ -52,7 +52,7 @@ struct error *session_boot(struct session *session, struct error *(*identified)(
  * What introspection has to know of the session and a machine of its trusted VM, which has been booted: the rest of the configuration is
  * zero.
  */
-void session_describe(const struct session *session, const struct trusted_machine *vm, struct redirect_config *ret);
+void session_describe(const struct session *session, struct machine *machine, struct redirect_config *ret);
 /* The snapshot as those commands have left it. */
 struct page_source session_kept(const struct session *session);
 /* Another one has ended: what it has written is kept, too. */

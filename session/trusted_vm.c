@@ -71,17 +71,29 @@ static bool is_in_snapshot(struct target *target, const struct trusted_kernel *k
 	return false;
 }
 
-/* *ret is zeroed without an error if the checkpoint is damaged. */
-static struct error *load_machine(const struct checkpoint *checkpoint, const struct trusted_kernel *kernel, struct trusted_machine *ret)
+/* *ret is NULL without an error if the checkpoint is damaged. */
+static struct error *load_machine(const struct checkpoint *checkpoint, const struct trusted_kernel *kernel, struct machine **ret)
 {
-	struct error *err;
+	struct error *err = create_machine(kernel, ret);
 
-	*ret = (struct trusted_machine){0};
-	err = create_machine(kernel, &ret->machine);
-	if (!err && checkpoint_load(checkpoint, ret->machine) && !(err = trusted_kernel_symbols(kernel, ret->machine, &ret->symbols)))
+	if (!err && checkpoint_load(checkpoint, *ret))
 		return NULL;
-	machine_destroy(ret->machine);
-	ret->machine = NULL;
+	machine_destroy(*ret);
+	*ret = NULL;
+	return err;
+}
+
+/* The one that the symbols are read from. */
+static struct error *load_first(const struct checkpoint *checkpoint, struct trusted_vm *vm)
+{
+	struct error *err = load_machine(checkpoint, &vm->kernel, &vm->machine);
+
+	if (!err && vm->machine)
+		err = trusted_kernel_symbols(&vm->kernel, vm->machine, &vm->symbols);
+	if (err) {
+		machine_destroy(vm->machine);
+		vm->machine = NULL;
+	}
 	return err;
 }
 
@@ -98,8 +110,8 @@ static bool try_checkpoint(const struct search *search, const struct checkpoint 
 
 	if (!is_wanted(checkpoint, search->sources, search->options, &vm->kernel) || !is_in_snapshot(search->target, &vm->kernel))
 		return false;
-	error_destroy(load_machine(checkpoint, &vm->kernel, &vm->ready));
-	return vm->ready.machine;
+	error_destroy(load_first(checkpoint, vm));
+	return vm->machine;
 }
 
 static struct error *visit(void *opaque, const char *name, bool *ret_enough)
@@ -128,7 +140,7 @@ static bool find_checkpoint(struct target *target, const struct kernel_sources *
 	struct search search = {target, sources, options, vm};
 
 	error_destroy(cache_for_each(options->cache, visit, &search)); /* then there is none */
-	return vm->ready.machine;
+	return vm->machine;
 }
 
 /* -- by booting -- */
@@ -241,7 +253,7 @@ static void keep_in_cache(const struct trusted_vm_options *options, const char *
 {
 	const struct cache *cache = options->cache;
 	char *name = cache_file(key);
-	struct error *err = name ? checkpoint_save(cache->directory, name, key, vm->ready.machine, &vm->kernel, sizeof(vm->kernel)) : NULL;
+	struct error *err = name ? checkpoint_save(cache->directory, name, key, vm->machine, &vm->kernel, sizeof(vm->kernel)) : NULL;
 
 	if (err)
 		note(&options->notes, "the booted kernel is not kept for later runs: %s: %s", cache->path, err->message);
@@ -259,7 +271,7 @@ static struct error *keep(const struct trusted_vm_options *options, struct trust
 	if (!err && options->cache->directory >= 0)
 		keep_in_cache(options, key, vm);
 	if (!err && !options->once && !vm->checkpoint)
-		err = checkpoint_hold(key, vm->ready.machine, &vm->kernel, sizeof(vm->kernel), &vm->checkpoint);
+		err = checkpoint_hold(key, vm->machine, &vm->kernel, sizeof(vm->kernel), &vm->checkpoint);
 	free(key);
 	return err;
 }
@@ -276,12 +288,17 @@ static struct error *boot(struct target *target, const struct kernel_sources *so
 	if (!err)
 		err = describe(target, memory_size(&target->landmarks, target->product.vbase, options->memory), &vm->kernel);
 	if (!err)
-		err = create_machine(&vm->kernel, &vm->ready.machine);
+		err = create_machine(&vm->kernel, &vm->machine);
 	if (!err)
-		err = boot_machine(vm->ready.machine, &target->kernel, options);
+		err = boot_machine(vm->machine, &target->kernel, options);
 	if (!err)
 		err = keep(options, vm);
-	return err ? err : trusted_kernel_symbols(&vm->kernel, vm->ready.machine, &vm->ready.symbols);
+	if (err || options->once)
+		return err ? err : trusted_kernel_symbols(&vm->kernel, vm->machine, &vm->symbols);
+	machine_destroy(vm->machine); /* its memory goes back: what it was is in the checkpoint */
+	vm->machine = NULL;
+	err = load_first(vm->checkpoint, vm);
+	return err || vm->machine ? err : error_create("the booted kernel was kept, and is damaged");
 }
 
 struct error *trusted_vm_open(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
@@ -289,7 +306,7 @@ struct error *trusted_vm_open(struct target *target, const struct kernel_sources
 {
 	struct error *err, *lack;
 
-	*ret = (struct trusted_vm){0};
+	*ret = (struct trusted_vm){.once = options->once};
 	if (options->cache->directory >= 0 && find_checkpoint(target, sources, options, ret))
 		err = options->identified(options->opaque, &target->product);
 	else
@@ -301,29 +318,32 @@ struct error *trusted_vm_open(struct target *target, const struct kernel_sources
 	return err;
 }
 
-struct error *trusted_vm_start(struct trusted_vm *vm, struct trusted_machine *ret)
+struct error *trusted_vm_start(struct trusted_vm *vm, struct machine **ret)
 {
-	struct error *err = NULL;
+	struct error *err;
 
-	*ret = vm->ready;
-	vm->ready = (struct trusted_machine){0};
-	if (ret->machine)
+	*ret = NULL;
+	if (vm->once) {
+		if (vm->used)
+			return error_create("the trusted VM was made for one command");
+		vm->used = true;
+		*ret = vm->machine;
 		return NULL;
-	if (vm->checkpoint)
-		err = load_machine(vm->checkpoint, &vm->kernel, ret);
-	return err || ret->machine ? err : error_create("the booted kernel cannot be used for another command");
+	}
+	err = load_machine(vm->checkpoint, &vm->kernel, ret);
+	return err || *ret ? err : error_create("the booted kernel that was kept is damaged");
 }
 
-void trusted_machine_close(struct trusted_machine *machine)
+void trusted_vm_end(struct trusted_vm *vm, struct machine *machine)
 {
-	symbols_close(&machine->symbols);
-	machine_destroy(machine->machine);
-	*machine = (struct trusted_machine){0};
+	if (machine != vm->machine)
+		machine_destroy(machine);
 }
 
 void trusted_vm_close(struct trusted_vm *vm)
 {
-	trusted_machine_close(&vm->ready);
+	symbols_close(&vm->symbols);
+	machine_destroy(vm->machine);
 	checkpoint_close(vm->checkpoint);
 	*vm = (struct trusted_vm){0};
 }

@@ -12,19 +12,12 @@
 #include "session/trusted_kernel.h"
 #include "util/note.h"
 
-/* For one command. */
-struct trusted_machine {
-	struct machine *machine;
-	struct symbols symbols; /* read from the machine's memory */
-};
-
-/* A zeroed one is allowed. */
-void trusted_machine_close(struct trusted_machine *machine);
-
 struct trusted_vm {
 	struct trusted_kernel kernel;
-	struct checkpoint *checkpoint; /* NULL: there are no machines besides `ready` */
-	struct trusted_machine ready;  /* for the first command; zeroed when the command has it */
+	struct checkpoint *checkpoint; /* where machines begin; NULL: there is one machine */
+	struct machine *machine;       /* the symbols are read from its memory. With `once` it runs the command, else it never runs */
+	struct symbols symbols;
+	bool once, used; /* used: the one machine has run */
 };
 
 struct trusted_vm_options {
@@ -45,9 +38,11 @@ struct trusted_vm_options {
  */
 struct error *trusted_vm_open(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
 			      struct trusted_vm *ret);
-/* Makes another machine at that point. It belongs to the caller. Nobody answers its hypercalls yet (courier_init()). */
-struct error *trusted_vm_start(struct trusted_vm *vm, struct trusted_machine *ret);
-/* A zeroed one is allowed. Started machines stay. */
+/* Makes another machine at that point. Nobody answers its hypercalls yet (courier_init()). trusted_vm_end() takes it back. */
+struct error *trusted_vm_start(struct trusted_vm *vm, struct machine **ret);
+/* NULL is allowed. */
+void trusted_vm_end(struct trusted_vm *vm, struct machine *machine);
+/* A zeroed one is allowed. All machines have been taken back. */
 void trusted_vm_close(struct trusted_vm *vm);
 
 #endif
