@@ -1,7 +1,7 @@
 /*
- * Which world a system call goes to: one table per ABI (policy_x86_64.def, policy_i386.def), a row per system call of Linux 6.18, with the
- * reason where it is not plain. The rule that a user can hold in mind: the tool runs as if its process were in the product at that
- * moment; only its own code and memory are trusted.
+ * Which world a system call goes to. Each ABI has a table (policy_x86_64.def, policy_i386.def) with a row for each system call of
+ * Linux 6.18, and the reason where it is not obvious. The principle for the user: the tool runs as if its process were in the product at
+ * that moment; only its own code and memory are trusted.
  */
 #ifndef XRAY86_REDIRECT_POLICY_H
 #define XRAY86_REDIRECT_POLICY_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* policy_rules.def says what each does. */
+/* policy_rules.def explains each. */
 enum policy_rule {
 #define RULE(name, ...) POLICY_##name,
 #include "redirect/policy_rules.def"
@@ -23,7 +23,7 @@ enum {
 #undef RULE
 };
 
-/* policy_flags.def likewise. */
+/* policy_flags.def explains each. */
 enum policy_flag {
 #define FLAG(name, ...) POLICY_FLAG_##name,
 #include "redirect/policy_flags.def"
@@ -36,14 +36,14 @@ enum {
 #undef FLAG
 };
 
-/* What the row of a call comes to. */
+/* What a call's row decides. */
 enum verdict { VERDICT_TRUSTED, VERDICT_PRODUCT, VERDICT_REFUSED };
 
 struct policy_row {
 	const char *name; /* without sys_; NULL: no such call */
 	uint8_t rule;
 	uint8_t argument[4];
-	uint32_t flags; /* POLICY_OPENS and its like */
+	uint32_t flags; /* POLICY_OPENS and the like */
 	const char *why;
 };
 
@@ -52,32 +52,32 @@ enum policy_abi { POLICY_X86_64, POLICY_I386, POLICY_ABIS };
 /* The rows by system call number; *ret_count is one more than the highest. */
 const struct policy_row *policy_table(enum policy_abi abi, size_t *ret_count);
 
-/* What a rule is called in policy files, which arguments it has there, in words, and what it does. */
+/* The word of a rule in policy files, its arguments there, and what it does. */
 struct policy_rule_info {
 	const char *word, *arguments, *meaning;
 };
 const struct policy_rule_info *policy_rule_info(enum policy_rule rule);
-/* How many numbers of arguments a row of this rule has. */
+/* How many argument numbers a row with this rule has. */
 unsigned policy_rule_arguments(enum policy_rule rule);
 
 struct policy_flag_info {
 	const char *word;
-	bool narrows; /* the rule; else it says what the call does, whatever its rule is */
+	bool narrows; /* it narrows the rule; false: it says what the call does, whatever the rule is */
 	const char *meaning;
 };
 const struct policy_flag_info *policy_flag_info(enum policy_flag flag);
 
-/* A policy of the user's: copies of the tables, with rows changed. */
+/* The user's policy: copies of the tables, with changed rows. */
 struct policy {
 	struct policy_row *row[POLICY_ABIS];
 	size_t count[POLICY_ABIS];
 };
 
-/* False: out of memory. */
+/* Returns false without memory. */
 bool policy_init(struct policy *policy);
 /*
- * Gives the system call row->name another rule, with the arguments of `row`: in this ABI, or in both (POLICY_ABIS). Its flags become those
- * of `row`; without `flags`, it keeps those that say what the call does. Returns false if there is no such call.
+ * Gives the system call row->name the rule and the arguments of `row`, in this ABI, or in both (POLICY_ABIS). If `flags` is set, it also
+ * gets the flags of `row`; otherwise it keeps the flags that say what the call does. Returns false if there is no such call.
  */
 bool policy_change(struct policy *policy, enum policy_abi abi, const struct policy_row *row, bool flags);
 /* A zeroed one is allowed. */
