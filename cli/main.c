@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/stack.h"
+#include "cli/worker.h"
 #include "util/quote.h"
 
 static const struct command {
@@ -59,6 +60,8 @@ static struct error *run(int argc, char **argv, int *ret_status)
 		puts("xray86 " XRAY86_VERSION);
 		return NULL;
 	}
+	if (!strcmp(argv[1], "--worker"))
+		return worker_command(argc - 1, argv + 1, ret_status);
 	for (unsigned i = 0; i < COMMANDS; i++) {
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1, ret_status);

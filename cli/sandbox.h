@@ -14,6 +14,7 @@
 
 enum sandbox_stage {
 	SANDBOX_SAVING,  /* as the next, and new files in one folder, for a checkpoint */
+	SANDBOX_HOLDING, /* as the next, and a file in memory, for a checkpoint that is not kept */
 	SANDBOX_READING, /* opening for reading, reading, writing to open files, and memory that is no code */
 };
 

@@ -123,19 +123,20 @@ static const struct row {
 	{SYS_exit_group, SANDBOX_READING, ANY, 0, 0, ""},
 
 	{SYS_openat, SANDBOX_SAVING, IS, 2, OPEN_NEW, "a checkpoint: a new file; where, Landlock says"},
-	{SYS_ftruncate, SANDBOX_SAVING, ANY, 0, 0, "its size"},
-	{SYS_pwrite64, SANDBOX_SAVING, ANY, 0, 0, "its contents"},
+	{SYS_memfd_create, SANDBOX_HOLDING, ANY, 0, 0, "the same in memory, of a session that keeps none"},
+	{SYS_ftruncate, SANDBOX_HOLDING, ANY, 0, 0, "its size"},
+	{SYS_pwrite64, SANDBOX_HOLDING, ANY, 0, 0, "its contents"},
 	{SYS_fsync, SANDBOX_SAVING, ANY, 0, 0, ""},
 	{SYS_flock, SANDBOX_SAVING, ANY, 0, 0, "that it is being written, and whether others are"},
 	{SYS_renameat, SANDBOX_SAVING, ANY, 0, 0, "its name, when it is whole"},
 	{SYS_renameat2, SANDBOX_SAVING, ANY, 0, 0, "the same in other C libraries"},
 	{SYS_unlinkat, SANDBOX_SAVING, ANY, 0, 0, "what could not be written whole"},
-	{SYS_prctl, SANDBOX_SAVING, ANY, 0, 0, "the next stage"},
-	{SYS_prlimit64, SANDBOX_SAVING, IS, 0, 0, "likewise, of this process"},
-	{SYS_seccomp, SANDBOX_SAVING, ANY, 0, 0, "likewise"},
-	{SYS_landlock_create_ruleset, SANDBOX_SAVING, ANY, 0, 0, "likewise"},
-	{SYS_landlock_add_rule, SANDBOX_SAVING, ANY, 0, 0, "likewise"},
-	{SYS_landlock_restrict_self, SANDBOX_SAVING, ANY, 0, 0, "likewise"},
+	{SYS_prctl, SANDBOX_HOLDING, ANY, 0, 0, "the next stage"},
+	{SYS_prlimit64, SANDBOX_HOLDING, IS, 0, 0, "likewise, of this process"},
+	{SYS_seccomp, SANDBOX_HOLDING, ANY, 0, 0, "likewise"},
+	{SYS_landlock_create_ruleset, SANDBOX_HOLDING, ANY, 0, 0, "likewise"},
+	{SYS_landlock_add_rule, SANDBOX_HOLDING, ANY, 0, 0, "likewise"},
+	{SYS_landlock_restrict_self, SANDBOX_HOLDING, ANY, 0, 0, "likewise"},
 };
 
 static void emit(struct sandbox_filter *filter, uint16_t code, uint32_t value, uint8_t if_true, uint8_t if_false)

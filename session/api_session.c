@@ -4,6 +4,7 @@
 
 #include "emu/machine.h"
 #include "session/api.h"
+#include "session/remote.h"
 
 enum { MIN_MEMORY = 64 << 20 };
 
@@ -95,8 +96,8 @@ static void destroy(xray86_session *session)
 static struct error *open_backend(xray86_session *session)
 {
 	if (session->options.flags & XRAY86_ISOLATE)
-		return error_create_code(ERROR_WORKER, "this build of the library has no isolated worker");
-	return local_open(session->snapshot, &session->options, &session->backend, &session->self);
+		return remote_open(session->snapshot, &session->options, &session->backend, &session->self);
+	return local_open(session->snapshot, &session->options, NULL, &session->backend, &session->self);
 }
 
 xray86_error *xray86_open(const char *snapshot, const struct xray86_open_options *options, xray86_session **ret)

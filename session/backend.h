@@ -35,7 +35,9 @@ struct backend {
 	struct error *(*run)(void *self, const char *const *command, const struct xray86_run_options *options, struct outcome *ret);
 };
 
-/* Opens a snapshot in this process. */
-struct error *local_open(const char *snapshot, const struct xray86_open_options *options, const struct backend **ret, void **ret_self);
+/* Opens a snapshot in this process. stages: session/session.h; may be NULL. */
+struct session_stages;
+struct error *local_open(const char *snapshot, const struct xray86_open_options *options, const struct session_stages *stages,
+			 const struct backend **ret, void **ret_self);
 
 #endif

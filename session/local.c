@@ -359,8 +359,9 @@ static char *join(const char *const *list)
 	return text;
 }
 
-static void init(struct local *local, const char *snapshot, const struct xray86_open_options *options)
+static void init(struct local *local, const char *snapshot, const struct xray86_open_options *options, const struct session_stages *stages)
 {
+	static const struct session_stages none;
 	const struct session_config config = {
 		.snapshot = snapshot,
 		.sources = {.file = options->kernel, .path = local->kernel_path},
@@ -370,6 +371,7 @@ static void init(struct local *local, const char *snapshot, const struct xray86_
 		.cancel = {is_over, local},
 		.notes = {options->note, options->opaque},
 		.progress = {options->progress, options->opaque},
+		.stages = stages ? *stages : none,
 	};
 
 	local->options = options;
@@ -378,7 +380,8 @@ static void init(struct local *local, const char *snapshot, const struct xray86_
 
 static const struct backend backend = {local_close, local_cancel, local_facts, local_info, local_read, local_run};
 
-struct error *local_open(const char *snapshot, const struct xray86_open_options *options, const struct backend **ret, void **ret_self)
+struct error *local_open(const char *snapshot, const struct xray86_open_options *options, const struct session_stages *stages,
+			 const struct backend **ret, void **ret_self)
 {
 	struct local *local = calloc(1, sizeof(*local));
 	struct error *err = NULL;
@@ -389,12 +392,11 @@ struct error *local_open(const char *snapshot, const struct xray86_open_options 
 		free(local);
 		return error_create("out of memory");
 	}
-	init(local, snapshot, options);
+	init(local, snapshot, options, stages);
+	session_open_cache(&local->session);
 	err = session_open_snapshot(&local->session);
 	if (!err)
 		err = open_target(local);
-	if (!err)
-		session_open_cache(&local->session);
 	if (err) {
 		local_close(local);
 		return err;

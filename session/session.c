@@ -17,6 +17,8 @@ int session_open_cache(struct session *session)
 		     "booted kernels are not kept, and every run boots one: %s (XDG_CACHE_HOME=DIR takes another folder, --no-cache none)",
 		     err->message);
 	error_destroy(err);
+	if (session->config.stages.opening)
+		session->config.stages.opening(session->config.stages.opaque, session->cache.directory);
 	return session->cache.directory;
 }
 
@@ -57,6 +59,8 @@ struct error *session_boot(struct session *session, struct error *(*identified)(
 		trusted_vm_close(&session->vm);
 	session->booted = !err;
 	session->failed = err;
+	if (session->booted && config->stages.booted)
+		config->stages.booted(config->stages.opaque);
 	return err;
 }
 

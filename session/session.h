@@ -12,6 +12,15 @@
 #include "util/cancel.h"
 #include "util/note.h"
 
+/* For an owner that gives up privileges as soon as they are not needed. Each may be NULL. */
+struct session_stages {
+	/* The snapshot is about to be opened. folder: where a checkpoint may be made; -1: only memory is written. */
+	void (*opening)(void *opaque, int folder);
+	/* The trusted VM is booted: nothing is written any more. */
+	void (*booted)(void *opaque);
+	void *opaque;
+};
+
 /* All strings must outlive the session. */
 struct session_config {
 	const char *snapshot;
@@ -23,6 +32,7 @@ struct session_config {
 	struct cancel cancel;
 	struct notes notes;
 	struct progress_watcher progress;
+	struct session_stages stages;
 };
 
 struct session {
@@ -38,7 +48,7 @@ struct session {
 void session_init(struct session *session, const struct session_config *config);
 /*
  * Opens the cache's folder and returns it, or -1 if nothing will be written anywhere. Without a folder each session boots its trusted
- * kernel, which is slow but right, so a note tells of it.
+ * kernel, which is slow but right, so a note tells of it. config.stages is told, too.
  */
 int session_open_cache(struct session *session);
 /* Opens the snapshot's file. */

@@ -308,6 +308,31 @@ static void test_saving(void **state)
 	assert_true(WIFEXITED(end) && WEXITSTATUS(end) == EXIT_XRAY86);
 }
 
+/* A checkpoint that is not kept is made in memory, and nowhere else. */
+static void do_hold(void)
+{
+	int fd = syscall(SYS_memfd_create, "name", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, 4096) != 0 || pwrite(fd, "x", 1, 0) != 1)
+		_exit(1);
+}
+
+static void test_holding(void **state)
+{
+	char err[1024];
+	int end;
+
+	(void)state;
+	if (!has_sandbox())
+		skip();
+	end = run(SANDBOX_HOLDING, do_hold, err);
+	if (!WIFEXITED(end) || WEXITSTATUS(end) != DONE)
+		fail_msg("ended with %#x, said: %s", end, err);
+	end = run(SANDBOX_HOLDING, do_create, err);
+	if (!WIFEXITED(end) || WEXITSTATUS(end) != EXIT_XRAY86 || !strstr(err, "openat"))
+		fail_msg("ended with %#x, said: %s", end, err);
+}
+
 /* Reads what the stages say, and returns how many lines that is. */
 static unsigned count_lines(int fd)
 {
@@ -384,8 +409,8 @@ static int remove_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad),    cmocka_unit_test(test_good),      cmocka_unit_test(test_abort),
-		cmocka_unit_test(test_saving), cmocka_unit_test(test_forbidden),
+		cmocka_unit_test(test_bad),    cmocka_unit_test(test_good),    cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_saving), cmocka_unit_test(test_holding), cmocka_unit_test(test_forbidden),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
