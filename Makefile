@@ -81,6 +81,9 @@ $(BUILD)/%.o: %.S
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# Where an isolated session's worker is looked for.
+$(BUILD)/session/worker_process.o: ALL_CFLAGS += -DBINDIR='"$(PREFIX)/bin"'
+
 $(BUILD)/libinternal.a: $(LIB_OBJECTS)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -133,6 +136,13 @@ install-library: $(PUBLIC)
 	ln -sf libxray86.so.0 $(DESTDIR)$(LIBDIR)/libxray86.so
 	install -D -m 644 $(BUILD)/lib/libxray86.a $(DESTDIR)$(LIBDIR)/libxray86.a
 	install -D -m 644 $(BUILD)/lib/xray86.pc $(DESTDIR)$(LIBDIR)/pkgconfig/xray86.pc
+
+# Where Debian's Python looks for packages.
+PYTHONDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/lib/python3,$(PREFIX)/lib/python$(shell /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])'))/dist-packages
+
+install-python:
+	install -d $(DESTDIR)$(PYTHONDIR)/xray86
+	install -m 644 python/xray86/*.py python/xray86/py.typed $(DESTDIR)$(PYTHONDIR)/xray86
 
 # A program that uses the shared library as a stranger's would.
 $(BUILD)/tests/library/library: tests/library/library.c include/xray86.h $(BUILD)/lib/libxray86.so.0
@@ -218,6 +228,7 @@ test-run: snapshots test-library $(BUILD)/tests/library/library
 	@$(if $(filter cloud-amd64,$(SNAPSHOTS)),$(if $(filter 686,$(SNAPSHOTS)),tests/snapshots/usage $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64 686))
 	@$(if $(filter cloud-amd64 686,$(SNAPSHOTS)),tests/snapshots/library $(BUILD)/tests/library/library $(BUILD)/tests/library/processes $(LINUX) $(BUILD)/snapshots \
 		$(filter cloud-amd64 686,$(SNAPSHOTS)))
+	@$(if $(filter cloud-amd64,$(SNAPSHOTS)),tests/snapshots/python-package $(BUILD)/lib/libxray86.so.0 $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64)
 
 # Damaged copies of them, under sanitizers.
 HOSTILE_RUNS ?= 200
@@ -294,7 +305,7 @@ lint: $(BUILD)/libinternal.a compile_commands.json
 
 # -- installing --
 
-install: $(BUILD)/xray86 install-library
+install: $(BUILD)/xray86 install-library install-python
 	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/xray86
 	install -D -m 644 docs/xray86.1 $(DESTDIR)$(PREFIX)/share/man/man1/xray86.1
 	install -D -m 644 completions/xray86.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/xray86
@@ -304,5 +315,5 @@ install: $(BUILD)/xray86 install-library
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help dist test-dist test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library test-library
+.PHONY: all help dist test-dist test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library install-python test-library
 -include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)
