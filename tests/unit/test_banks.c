@@ -377,6 +377,50 @@ static void test_shadow_of_trusted_page(void **state)
 	rig_deinit(&rig);
 }
 
+struct shadowed {
+	struct tlb_client client;
+	uint8_t page[2][4096], shadow[2][4096];
+};
+
+/* Two pages that share a TLB slot. */
+static enum tlb_fill_status fill_shadowed(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page)
+{
+	struct shadowed *shadowed = (struct shadowed *)client;
+	unsigned which = linear >> 21 & 1;
+
+	(void)write;
+	if (linear < 0x400000)
+		return TLB_FILL_TRUSTED;
+	*ret_page = (struct tlb_page){.host = shadowed->page[which], .shadow = shadowed->shadow[which]};
+	return TLB_FILL_OK;
+}
+
+/* ADD [m], r takes its memory operand's tag from the page that it writes, whatever was read through the same slot last. */
+static void test_rmw_tags(void **state)
+{
+	struct shadowed *shadowed = calloc(1, sizeof(*shadowed));
+	struct tlb *bank = aligned_alloc(64, (sizeof(*bank) + 63) & ~(size_t)63);
+	struct rig rig;
+
+	(void)state;
+	shadowed->client.fill = fill_shadowed;
+	memset(shadowed->shadow[0], TAG_PRODUCT, 4096);
+	tlb_init(bank);
+	bank->client = &shadowed->client;
+	rig_init(&rig, RIG_LONG);
+	cpu_set_tagged(rig.cpu, true);
+	rig.cpu->data_by_tag[0] = rig.cpu->data_by_tag[1] = bank;
+	rig.cpu->gpr[RDI] = 0x400000;
+	rig.cpu->gpr[RSI] = 0x600000;
+	/* mov [rdi+8], cl; mov rax, [rsi]; add [rdi], rax */
+	RIG_RUN(&rig, "\x88\x4f\x08\x48\x8b\x06\x48\x01\x07\xeb\xfe", 3);
+	assert_int_equal(shadowed->shadow[0][0], TAG_PRODUCT);
+	assert_int_equal(shadowed->shadow[0][8], 0);
+	rig_deinit(&rig);
+	free(bank);
+	free(shadowed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_iret_to_self),
 		cmocka_unit_test(test_smap),
 		cmocka_unit_test(test_shadow_of_trusted_page),
+		cmocka_unit_test(test_rmw_tags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
  * register, a piece of memory) changes a destination, the destination must be tagged when the source was; where it never does, it must not
  * be. Each row runs in its forms and sizes, alone and within a block, by hits and misses of the TLB, and across pages.
  *
- * What does not count as flow (issue 2, docs/internals.md): flags carry no tags, and so neither does what only they transport; an address
+ * What does not count as flow (docs/internals.md): flags carry no tags, and so neither does what only they transport; an address
  * tags nothing that is loaded or stored with it; nor does a count of repetitions, or control state. Exceptions to the rule stand in tables.
  */
 #include "tests/unit/rig.h"
