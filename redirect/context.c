@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/peek.h"
+#include "util/array.h"
 
 /* -- the stack -- */
 
@@ -309,17 +310,7 @@ void context_end_user_fault(struct context *context)
 
 static bool reserve_restart(struct context *context)
 {
-	size_t room = context->restart_room ? 2 * context->restart_room : 16;
-	struct context_restart *restart;
-
-	if (context->restarts < context->restart_room)
-		return true;
-	restart = realloc(context->restart, room * sizeof(*restart));
-	if (!restart)
-		return false;
-	context->restart = restart;
-	context->restart_room = room;
-	return true;
+	return array_reserve(&context->restart, context->restarts, &context->restart_room, sizeof(*context->restart));
 }
 
 bool context_schedule(struct context *context)

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "util/array.h"
+
 static struct descriptor *find(const struct descriptors *descriptors, uint64_t file)
 {
 	for (size_t i = 0; i < descriptors->count; i++) {
@@ -14,15 +16,8 @@ static struct descriptor *find(const struct descriptors *descriptors, uint64_t f
 
 bool descriptors_add(struct descriptors *descriptors, uint64_t file, uint32_t number)
 {
-	if (descriptors->count == descriptors->room) {
-		size_t room = descriptors->room ? 2 * descriptors->room : 16;
-		struct descriptor *larger = realloc(descriptors->entry, room * sizeof(*larger));
-
-		if (!larger)
-			return false;
-		descriptors->entry = larger;
-		descriptors->room = room;
-	}
+	if (!array_reserve(&descriptors->entry, descriptors->count, &descriptors->room, sizeof(*descriptors->entry)))
+		return false;
 	descriptors->entry[descriptors->count++] = (struct descriptor){file, number};
 	return true;
 }

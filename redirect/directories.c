@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "emu/peek.h"
+#include "util/array.h"
 
 struct directory {
 	uint64_t trusted, product; /* fs_struct */
@@ -27,8 +28,7 @@ static bool copy_fs(struct directories *directories, uint64_t original, uint64_t
 /* NULL: the tool will be where the tools begin, whatever it thinks. */
 static struct directory *add_directory(struct directories *directories, uint64_t trusted, uint64_t original)
 {
-	size_t count = directories->count;
-	struct directory *larger;
+	struct directory *added;
 	uint64_t copy;
 
 	if (!copy_fs(directories, original, &copy)) {
@@ -36,20 +36,13 @@ static struct directory *add_directory(struct directories *directories, uint64_t
 			call_record_loss(directories->calls, LOSS_LIMIT);
 		return NULL;
 	}
-	if (count == directories->room) {
-		size_t room = count ? 2 * count : 16;
-
-		larger = realloc(directories->directory, room * sizeof(*larger));
-		if (!larger) {
-			call_record_loss(directories->calls, LOSS_LIMIT);
-			return NULL;
-		}
-		directories->directory = larger;
-		directories->room = room;
+	if (!array_reserve(&directories->directory, directories->count, &directories->room, sizeof(*added))) {
+		call_record_loss(directories->calls, LOSS_LIMIT);
+		return NULL;
 	}
-	directories->directory[count] = (struct directory){trusted, copy};
-	directories->count++;
-	return &directories->directory[count];
+	added = &directories->directory[directories->count++];
+	*added = (struct directory){trusted, copy};
+	return added;
 }
 
 static bool put_fs(struct directories *directories, uint64_t fs)

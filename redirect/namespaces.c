@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "emu/peek.h"
+#include "util/array.h"
 #include "util/error.h"
 
 enum {
@@ -39,15 +40,8 @@ static bool put_traveller(struct namespaces *namespaces, struct traveller travel
 {
 	struct traveller *known = find_traveller(namespaces, traveller.trusted);
 
-	if (!known && namespaces->travellers == namespaces->room) {
-		size_t room = namespaces->room ? 2 * namespaces->room : 16;
-		struct traveller *larger = realloc(namespaces->traveller, room * sizeof(*larger));
-
-		if (!larger)
-			return false;
-		namespaces->traveller = larger;
-		namespaces->room = room;
-	}
+	if (!known && !array_reserve(&namespaces->traveller, namespaces->travellers, &namespaces->room, sizeof(*known)))
+		return false;
 	if (!known)
 		known = &namespaces->traveller[namespaces->travellers++];
 	*known = traveller;
