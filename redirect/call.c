@@ -1,7 +1,5 @@
 /*
- * The system call whose body begins: reads its number and arguments from pt_regs, and puts those there that the product shall see. The
- * order of registers in pt_regs is that of arch/x86/include/asm/ptrace.h; arch/x86/include/asm/syscall_wrapper.h says which of them are
- * arguments.
+ * The system call whose body begins: reads its number and arguments from pt_regs (abi.h), and puts those there that the product shall see.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,19 +7,12 @@
 #include "emu/peek.h"
 #include "redirect/call.h"
 
-enum { USER_CS64 = 0x33 /* __USER_CS */, IP64 = 16, CS64 = 17 /* x86-64: the words of ip and cs, for both ABIs */ };
+enum { USER_CS64 = 0x33 /* __USER_CS */ };
 
-/* Words of pt_regs: the arguments in order, orig_ax, ip, sp. */
-enum { ORIG_AX = CALL_ARGUMENTS, IP, SP, WORDS };
-
-static const uint8_t *pt_regs_words(const struct calls *calls)
+/* Reads the register of the trusted pt_regs at this offset (abi.h). */
+static bool read_register(const struct calls *calls, unsigned offset, uint64_t *ret)
 {
-	static const uint8_t x86_64[WORDS] = {14, 13, 12, 7, 9, 8, 15, 16, 19}, compat[WORDS] = {5, 11, 12, 13, 14, 4, 15, 16, 19},
-			     i386[WORDS] = {0, 1, 2, 3, 4, 5, 11, 12, 15};
-
-	if (calls->worlds->context.word == 4)
-		return i386;
-	return calls->now.abi == POLICY_X86_64 ? x86_64 : compat;
+	return cpu_peek_word(calls->worlds->cpu, calls->now.regs + offset, calls->worlds->context.abi->word, ret);
 }
 
 /*
@@ -31,11 +22,11 @@ static const uint8_t *pt_regs_words(const struct calls *calls)
 static bool put_arguments(struct calls *calls, const uint64_t argument[CALL_ARGUMENTS])
 {
 	const struct call *call = &calls->now;
-	unsigned word = calls->worlds->context.word;
-	const uint8_t *words = pt_regs_words(calls);
+	const struct abi *abi = calls->worlds->context.abi;
+	unsigned word = abi->word;
 
 	for (unsigned i = 0; i < CALL_ARGUMENTS; i++) {
-		uint64_t place = context_to_product(&calls->worlds->context, call->regs + words[i] * word);
+		uint64_t place = context_to_product(&calls->worlds->context, call->regs + abi_call_argument_offset(abi, call->abi, i));
 
 		if (call->translated[i] == call->argument[i])
 			continue;
@@ -92,16 +83,17 @@ void call_undo(struct calls *calls)
 }
 
 /* 64-bit code may make the calls of 32-bit code, too, by INT 80h, and no others: SYSCALL is another instruction. */
-static bool read_abi(struct calls *calls, uint64_t regs, enum policy_abi *ret)
+static bool read_abi(const struct calls *calls, enum policy_abi *ret)
 {
 	static const uint8_t int80[] = {0xcd, 0x80};
+	const struct abi *abi = calls->worlds->context.abi;
 	uint8_t code[sizeof(int80)];
 	uint64_t cs, ip;
 
 	*ret = POLICY_I386;
-	if (calls->worlds->context.word == 4)
+	if (abi->call == POLICY_I386)
 		return true;
-	if (!cpu_peek_word(calls->worlds->cpu, regs + CS64 * 8, 8, &cs) || !cpu_peek_word(calls->worlds->cpu, regs + IP64 * 8, 8, &ip))
+	if (!read_register(calls, abi_regs_offset(abi, ABI_CS), &cs) || !read_register(calls, abi_regs_offset(abi, ABI_IP), &ip))
 		return false;
 	if ((cs & 0xffff) == USER_CS64 &&
 	    (cpu_peek(calls->worlds->cpu, ip - sizeof(code), code, sizeof(code)) != sizeof(code) || memcmp(code, int80, sizeof(code)) != 0))
@@ -112,29 +104,27 @@ static bool read_abi(struct calls *calls, uint64_t regs, enum policy_abi *ret)
 bool call_read(struct calls *calls)
 {
 	struct call *call = &calls->now;
-	unsigned word = calls->worlds->context.word;
-	uint64_t regs = calls->worlds->cpu->gpr[word == 8 ? RDI : RAX], number;
+	const struct abi *abi = calls->worlds->context.abi;
+	uint64_t number;
 	/* For a call that the tables do not know. Tools do without it, as on older kernels. */
 	static const struct policy_row unknown = {"(a new system call)", POLICY_REFUSED, {ENOSYS}, 0, ""};
 	const struct policy_row *rows;
-	const uint8_t *words;
 	size_t count;
 
 	memset(call, 0, sizeof(*call));
-	call->regs = regs;
+	call->regs = abi_argument(abi, calls->worlds->cpu, 0);
 	call->started = cpu_instructions(calls->worlds->cpu);
 	call->before = calls->worlds->memory.traffic;
-	if (!read_abi(calls, regs, &call->abi))
+	if (!read_abi(calls, &call->abi))
 		return false;
-	words = pt_regs_words(calls);
 	for (unsigned i = 0; i < CALL_ARGUMENTS; i++) {
-		if (!cpu_peek_word(calls->worlds->cpu, regs + words[i] * word, word, &call->argument[i]))
+		if (!read_register(calls, abi_call_argument_offset(abi, call->abi, i), &call->argument[i]))
 			return false;
 		call->translated[i] = call->argument[i];
 	}
-	if (!cpu_peek_word(calls->worlds->cpu, regs + words[ORIG_AX] * word, word, &number) ||
-	    !cpu_peek_word(calls->worlds->cpu, regs + words[IP] * word, word, &call->rip) ||
-	    !cpu_peek_word(calls->worlds->cpu, regs + words[SP] * word, word, &call->rsp))
+	if (!read_register(calls, abi_regs_offset(abi, ABI_ORIG_AX), &number) ||
+	    !read_register(calls, abi_regs_offset(abi, ABI_IP), &call->rip) ||
+	    !read_register(calls, abi_regs_offset(abi, ABI_SP), &call->rsp))
 		return false;
 	call->number = number;
 	rows = policy_table(call->abi, &count);

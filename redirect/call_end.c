@@ -77,8 +77,7 @@ void call_record_gaps(struct calls *calls)
 
 int64_t call_result(const struct calls *calls)
 {
-	uint64_t rax = calls->worlds->cpu->gpr[RAX];
-	int64_t result = calls->worlds->context.word == 8 ? (int64_t)rax : (int32_t)rax;
+	int64_t result = abi_signed(calls->worlds->context.abi, calls->worlds->cpu->gpr[RAX]);
 
 	/* The restart codes of the kernel (include/linux/errno.h) are between it and its own entry code. */
 	return result <= -512 && result >= -516 ? -EINTR : result;

@@ -88,7 +88,7 @@ static enum mark_action on_read(void *opaque, struct cpu *cpu)
 		set_clock(clocks);
 	}
 	clocks->bits = mark->source->bits;
-	if (clocks->worlds->context.word == 4)
+	if (clocks->worlds->context.abi->word == 4)
 		cpu->gpr[RDX] = clocks->count >> 32;
 	clocks->calls->stats.stand_ins++;
 	return worlds_return(clocks->worlds, clocks->count);
@@ -96,11 +96,11 @@ static enum mark_action on_read(void *opaque, struct cpu *cpu)
 
 void clock_set_wall(struct clocks *clocks)
 {
-	uint64_t place = (clocks->worlds->cpu->gpr[RSP] - 64) & ~15ull, time[2] = {0}, ignored; /* struct timespec64 */
+	uint64_t place = context_scratch(&clocks->worlds->context, 16), time[2] = {0}, ignored; /* struct timespec64 */
 
 	if (!worlds_call(clocks->worlds, WORLD_PRODUCT, FUNCTION_ktime_get_real_seconds, NULL, 0, &time[0]))
 		return;
-	if (clocks->worlds->context.word == 4)
+	if (clocks->worlds->context.abi->word == 4)
 		time[0] = (uint32_t)time[0]; /* the other half is in EDX, and 0 until 2106 */
 	if (cpu_poke(clocks->worlds->cpu, place, time, sizeof(time)))
 		worlds_call(clocks->worlds, WORLD_TRUSTED, FUNCTION_do_settimeofday64, (uint64_t[]){place, 0}, 2, &ignored);

@@ -108,7 +108,7 @@ void code_find_owner(struct code *code, uint64_t address, struct loss_code *lost
 	if (!module)
 		return;
 	lost->owner = LOSS_OWNER_UNKNOWN;
-	if (!product_memory_read(&code->worlds->memory, module + 3 * code->worlds->context.word, name, sizeof(name)))
+	if (!product_memory_read(&code->worlds->memory, module + 3 * code->worlds->context.abi->word, name, sizeof(name)))
 		return;
 	lost->owner = LOSS_OWNER_MODULE;
 	quote(lost->module, sizeof(lost->module), name, sizeof(name));
@@ -119,7 +119,7 @@ static void find_caller(struct code *code, char to[LOSS_CALLER])
 {
 	char near[KERNEL_SYMBOL_NEAR];
 	uint64_t rsp = code->worlds->cpu->gpr[RSP], caller;
-	unsigned word = code->worlds->context.word;
+	unsigned word = code->worlds->context.abi->word;
 	bool read = code->worlds->context.way == REDIRECT_TAGS ? cpu_peek_word(code->worlds->cpu, rsp, word, &caller)
 							       : product_memory_read_word(&code->worlds->memory, rsp, word, &caller);
 

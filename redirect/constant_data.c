@@ -39,7 +39,7 @@ static void find(struct constant_data *constants, uint64_t address, uint64_t val
 /* Makes the constant words of `bytes`, the product's, those of `right`. Returns whether there was anything to do. */
 static bool set_right(struct constant_data *constants, uint64_t page, uint8_t *bytes, const uint8_t *right)
 {
-	unsigned word = constants->worlds->context.word;
+	unsigned word = constants->worlds->context.abi->word;
 	bool differs = false;
 
 	for (unsigned at = 0; at < PAGE_SIZE; at += word) {

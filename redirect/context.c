@@ -115,7 +115,7 @@ static void set_percpu_base(struct context *context)
 {
 	struct cpu *cpu = context->cpu;
 
-	cpu->seg[context->word == 8 ? SEG_GS : SEG_FS].base = context->percpu;
+	cpu->seg[context->abi->percpu].base = context->percpu;
 	cpu_update_mode(cpu);
 }
 
@@ -137,9 +137,10 @@ bool context_enter(struct context *context)
 		return false;
 	context->stack = rsp & ~(context->stack_size - 1);
 	context->trusted_rsp = rsp;
-	context->return_rsp = rsp + context->word;
+	context->return_rsp = rsp + context->abi->word;
 	context->started = cpu_instructions(cpu);
-	if (!cpu_peek_word(cpu, rsp, context->word, &context->return_rip) || (context->way == REDIRECT_CONTEXT && !move_stack(context))) {
+	if (!cpu_peek_word(cpu, rsp, context->abi->word, &context->return_rip) ||
+	    (context->way == REDIRECT_CONTEXT && !move_stack(context))) {
 		cpu_state_destroy(context->entry);
 		context->entry = NULL;
 		return false;
@@ -177,7 +178,7 @@ static void return_from_body(struct context *context, uint64_t result)
 	cpu_state_restore(cpu, context->entry);
 	drop(&context->entry);
 	drop(&context->suspended);
-	cpu->gpr[RAX] = context->word == 8 ? result : (uint32_t)result;
+	cpu->gpr[RAX] = abi_value(context->abi, result);
 	cpu->gpr[RSP] = context->return_rsp;
 	cpu->rip = context->return_rip;
 }
@@ -335,21 +336,26 @@ enum { CALL_LIMIT = 20000000 /* instructions, and iterations: far more than any 
 /* Places the first arguments in registers, and the others above the return address, which goes right below `top`. */
 static bool pass_arguments(struct context *context, const uint64_t *argument, unsigned arguments, uint64_t top)
 {
-	static const enum gpr wide[] = {RDI, RSI, RDX, RCX, R8, R9}, narrow[] = {RAX, RDX, RCX};
-	const enum gpr *registers = context->word == 8 ? wide : narrow;
-	unsigned in_registers = context->word == 8 ? 6 : 3;
+	const struct abi *abi = context->abi;
 	bool in_window = context->phase == CONTEXT_PRODUCT && context->way == REDIRECT_CONTEXT;
 
-	for (unsigned i = 0; i < arguments && i < in_registers; i++)
-		context->cpu->gpr[registers[i]] = argument[i];
-	for (unsigned i = in_registers; i < arguments; i++) {
-		uint64_t place = top + (i - in_registers) * context->word;
+	for (unsigned i = 0; i < arguments && i < abi->in_registers; i++)
+		context->cpu->gpr[abi->argument[i]] = argument[i];
+	for (unsigned i = abi->in_registers; i < arguments; i++) {
+		uint64_t place = top + (i - abi->in_registers) * abi->word;
 
-		if (!(in_window ? product_memory_write(context->memory, place, &argument[i], context->word)
-				: cpu_poke(context->cpu, place, &argument[i], context->word)))
+		if (!(in_window ? product_memory_write(context->memory, place, &argument[i], abi->word)
+				: cpu_poke(context->cpu, place, &argument[i], abi->word)))
 			return false;
 	}
 	return true;
+}
+
+uint64_t context_scratch(const struct context *context, unsigned size)
+{
+	bool in_window = context->phase == CONTEXT_PRODUCT && context->way == REDIRECT_CONTEXT;
+
+	return ((in_window ? context->trusted_rsp : context->cpu->gpr[RSP]) - size) & ~15ull;
 }
 
 /* Makes the CPU as the function finds it, apart from the arguments and the return address. */
@@ -377,7 +383,6 @@ static void go_to_world(struct context *context, enum world world)
 bool context_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,
 		  uint64_t *ret_value)
 {
-	const uint64_t return_address = context->word == 8 ? 0xffffffffffffff00 : 0xffffff00; /* no code is ever there */
 	struct cpu *cpu = context->cpu;
 	enum context_phase phase = context->phase;
 	bool own = world == WORLD_PRODUCT && phase != CONTEXT_PRODUCT, done;
@@ -394,11 +399,11 @@ bool context_call(struct context *context, enum world world, uint64_t function, 
 	}
 	context->nested++;
 	go_to_world(context, world);
-	top = (cpu->gpr[RSP] - 256) & ~15ull;
+	top = (cpu->gpr[RSP] - CONTEXT_SCRATCH) & ~15ull;
 	if (context->way == REDIRECT_TAGS)
 		tag_stack(context, own);
 	done = pass_arguments(context, argument, arguments, top) &&
-	       cpu_call(cpu, function, top, return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
+	       cpu_call(cpu, function, top, context->abi->return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
 	context->nested--;
 	set_phase(context, phase);
 	cpu_state_restore(cpu, saved);

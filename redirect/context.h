@@ -21,6 +21,7 @@
 
 #include "emu/client.h"
 #include "emu/engine.h"
+#include "redirect/abi.h"
 #include "redirect/memory.h"
 #include "redirect/user_pages.h"
 #include "redirect/work.h"
@@ -41,7 +42,7 @@ struct context {
 	struct cpu *cpu;
 	struct product_memory *memory;
 	enum redirect_way way;
-	unsigned word;       /* bytes of a pointer: 4 or 8 */
+	const struct abi *abi;
 	uint64_t stack_size; /* of a kernel stack (THREAD_SIZE), which is aligned to it */
 	uint64_t percpu;     /* the product CPU's per-CPU base: of GS (x86-64) or FS (i386) */
 	struct cancel cancel;
@@ -120,6 +121,13 @@ void context_deinit(struct context *context);
 enum world { WORLD_TRUSTED, WORLD_PRODUCT };
 bool context_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,
 		  uint64_t *ret_value);
+
+/*
+ * The address of `size` bytes of the trusted stack that are free for what a function is to be pointed to. They are good until the CPU runs
+ * on. At most CONTEXT_SCRATCH - 16 bytes: functions that are called have their stack below.
+ */
+enum { CONTEXT_SCRATCH = 256 };
+uint64_t context_scratch(const struct context *context, unsigned size);
 
 /* The address in product context that stands for an address of the trusted stack. */
 uint64_t context_to_product(const struct context *context, uint64_t address);

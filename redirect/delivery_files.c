@@ -22,7 +22,7 @@ static void run_task_work(struct deliveries *deliveries)
 /* Writes by way of a buffer of the kernel's. */
 static bool write_file(struct deliveries *deliveries, uint64_t file, uint64_t buffer, const uint8_t *data, size_t size)
 {
-	uint64_t position = (deliveries->worlds->cpu->gpr[RSP] - 64) & ~15ull, zero = 0, written;
+	uint64_t position = context_scratch(&deliveries->worlds->context, sizeof(uint64_t)), zero = 0, written;
 
 	if (!cpu_poke(deliveries->worlds->cpu, position, &zero, sizeof(zero)))
 		return false;
@@ -54,24 +54,21 @@ static bool open_file(struct deliveries *deliveries, uint64_t buffer, const char
  */
 static void make_folder(struct deliveries *deliveries, const char *path, size_t length)
 {
-	enum { DI = 14, SI = 13, BX = 0, CX = 1, REGISTERS = 21, MODE = 0755, LONGEST = 1024 };
+	enum { MODE = 0755, LONGEST = 1024 };
+	const struct abi *abi = deliveries->worlds->context.abi;
 	struct cpu *cpu = deliveries->worlds->cpu;
-	bool wide = deliveries->worlds->context.word == 8;
-	uint64_t rsp = deliveries->calls->now.rsp, regs = (cpu->gpr[RSP] - 192) & ~15ull, words[REGISTERS] = {0}, ignored;
+	uint64_t rsp = deliveries->calls->now.rsp, regs = context_scratch(&deliveries->worlds->context, abi_regs_size(abi)), ignored;
 	uint64_t place = (rsp & ~PAGE_MASK) > LONGEST ? rsp & PAGE_MASK : rsp; /* the page that RSP is in is there */
-	uint32_t narrow[REGISTERS] = {0};
+	uint8_t bytes[ABI_REGS_SIZE] = {0};
 	char old[LONGEST], text[LONGEST];
 
 	if (length >= LONGEST || cpu_peek(cpu, place, old, length + 1) != length + 1)
 		return;
 	memcpy(text, path, length);
 	text[length] = '\0';
-	words[DI] = place;
-	words[SI] = MODE;
-	narrow[BX] = place;
-	narrow[CX] = MODE;
-	if (cpu_poke(cpu, regs, wide ? (void *)words : (void *)narrow, wide ? sizeof(words) : sizeof(narrow)) &&
-	    cpu_poke(cpu, place, text, length + 1)) {
+	memcpy(bytes + abi_call_argument_offset(abi, abi->call, 0), &place, abi->word);
+	memcpy(bytes + abi_call_argument_offset(abi, abi->call, 1), &(uint64_t){MODE}, abi->word);
+	if (cpu_poke(cpu, regs, bytes, abi_regs_size(abi)) && cpu_poke(cpu, place, text, length + 1)) {
 		worlds_call(deliveries->worlds, WORLD_TRUSTED, FUNCTION_mkdir, &regs, 1, &ignored);
 		cpu_poke(cpu, place, old, length + 1);
 	}

@@ -48,7 +48,7 @@ static struct directory *add_directory(struct directories *directories, uint64_t
 static bool put_fs(struct directories *directories, uint64_t fs)
 {
 	return product_memory_write_word(&directories->worlds->memory, directories->host->now + directories->worlds->product->layout.fs,
-					 directories->worlds->context.word, fs);
+					 directories->worlds->context.abi->word, fs);
 }
 
 /* The fs_struct of a trusted task; 0: it cannot be told. */
@@ -57,7 +57,7 @@ static uint64_t fs_of(const struct directories *directories, uint64_t task)
 	uint64_t fs;
 
 	return task && cpu_peek_word(directories->worlds->cpu, task + directories->worlds->trusted.layout.fs,
-				     directories->worlds->context.word, &fs)
+				     directories->worlds->context.abi->word, &fs)
 		       ? fs
 		       : 0;
 }
@@ -69,7 +69,7 @@ bool directory_make(struct directories *directories)
 
 	return worlds->product->layout.fs &&
 	       product_memory_read_word(&directories->worlds->memory, directories->host->now + worlds->product->layout.fs,
-					worlds->context.word, &original) &&
+					worlds->context.abi->word, &original) &&
 	       copy_fs(directories, original, &directories->first) && put_fs(directories, directories->first);
 }
 
@@ -90,7 +90,7 @@ void directory_keep(struct directories *directories)
 
 	if (directory) /* else it has the first one, with all others, for want of memory */
 		product_memory_read_word(&directories->worlds->memory, directories->host->now + directories->worlds->product->layout.fs,
-					 directories->worlds->context.word, &directory->product);
+					 directories->worlds->context.abi->word, &directory->product);
 }
 
 void directory_inherit(struct directories *directories, uint64_t parent, uint64_t child)

@@ -58,7 +58,7 @@ static void translate_message(struct placeholders *placeholders, uint64_t addres
 /* The first piece of a struct msghdr. */
 static void translate_msghdr(struct placeholders *placeholders, uint64_t address)
 {
-	unsigned word = placeholders->calls->now.abi == POLICY_X86_64 ? 8 : 4;
+	unsigned word = abi_call_word(placeholders->calls->now.abi);
 	uint64_t vector, base, size;
 
 	if (cpu_peek_word(placeholders->worlds->cpu, address + 2 * word, word, &vector) &&

@@ -61,84 +61,24 @@ static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, u
 
 /* -- exceptions -- */
 
-/* pt_regs in words (arch/x86/include/asm/ptrace.h): which register each is; segment selectors and orig_ax do not matter here. */
-enum { IP = 16, CS, FLAGS, SP, SS, NONE };
-static const uint8_t layout64[] = {R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI, NONE, IP, CS, FLAGS, SP, SS};
-static const uint8_t layout32[] = {RBX, RCX, RDX, RSI, RDI, RBP, RAX, NONE, NONE, NONE, NONE, NONE, IP, CS, FLAGS, SP, SS};
-
-struct layout {
-	const uint8_t *word;
-	unsigned count, size;
-};
-
-static struct layout pt_regs_layout(const struct exceptions *exceptions)
-{
-	if (exceptions->worlds->context.word == 8)
-		return (struct layout){layout64, sizeof(layout64), 8};
-	return (struct layout){layout32, sizeof(layout32), 4};
-}
-
-static uint64_t get_register(const struct cpu *cpu, unsigned which)
-{
-	switch (which) {
-	case IP:
-		return cpu->rip;
-	case CS:
-		return cpu->seg[SEG_CS].selector;
-	case FLAGS:
-		return cpu_get_eflags(cpu);
-	case SP:
-		return cpu->gpr[RSP];
-	case SS:
-		return cpu->seg[SEG_SS].selector;
-	case NONE:
-		return UINT64_MAX;
-	default:
-		return cpu->gpr[which];
-	}
-}
-
-static void set_register(struct cpu *cpu, unsigned which, uint64_t value)
-{
-	if (which == IP)
-		cpu->rip = value;
-	else if (which < IP)
-		cpu->gpr[which] = value;
-}
-
-/* What is below of the trusted stack is free. */
-static uint64_t free_stack(const struct exceptions *exceptions)
-{
-	return exceptions->worlds->context.way == REDIRECT_TAGS ? exceptions->worlds->cpu->gpr[RSP]
-								: exceptions->worlds->context.trusted_rsp;
-}
-
 /* Asks the trusted kernel whether the faulting instruction has a fixup, and if so goes on there. */
 static bool fix_up(struct exceptions *exceptions)
 {
-	struct cpu *cpu = exceptions->worlds->cpu;
-	struct layout layout = pt_regs_layout(exceptions);
-	uint64_t words[sizeof(layout64)];
-	uint8_t bytes[sizeof(words)]; /* below what is in use of the trusted stack, above where context_call() begins */
-	uint64_t place = (free_stack(exceptions) - sizeof(bytes)) & ~15ull, fixed;
+	struct worlds *worlds = exceptions->worlds;
+	const struct abi *abi = worlds->context.abi;
+	struct cpu *cpu = worlds->cpu;
+	unsigned size = abi_regs_size(abi);
+	uint64_t place = context_scratch(&worlds->context, size), fixed;
 	uint64_t argument[] = {place, cpu->exception.vector, cpu->exception.error_code, cpu->cr2};
-	unsigned size = layout.count * layout.size;
+	uint8_t regs[ABI_REGS_SIZE];
 
-	if (!exceptions->worlds->trusted.function[FUNCTION_fixup_exception])
+	if (!worlds->trusted.function[FUNCTION_fixup_exception])
 		return false;
-	for (unsigned i = 0; i < layout.count; i++) {
-		words[i] = get_register(cpu, layout.word[i]);
-		memcpy(bytes + i * layout.size, &words[i], layout.size);
-	}
-	if (!cpu_poke(cpu, place, bytes, size) ||
-	    !worlds_call(exceptions->worlds, WORLD_TRUSTED, FUNCTION_fixup_exception, argument, layout.size == 8 ? 4 : 3, &fixed) ||
-	    !(uint32_t)fixed || cpu_peek(cpu, place, bytes, size) != size)
+	abi_regs_get(abi, cpu, regs);
+	if (!cpu_poke(cpu, place, regs, size) || !worlds_call(worlds, WORLD_TRUSTED, FUNCTION_fixup_exception, argument, 4, &fixed) ||
+	    !(uint32_t)fixed || cpu_peek(cpu, place, regs, size) != size)
 		return false;
-	for (unsigned i = 0; i < layout.count; i++) {
-		words[i] = 0;
-		memcpy(&words[i], bytes + i * layout.size, layout.size);
-		set_register(cpu, layout.word[i], words[i]);
-	}
+	abi_regs_set(abi, cpu, regs);
 	return true;
 }
 
@@ -158,7 +98,7 @@ static uint64_t find_bug(struct exceptions *exceptions, uint64_t rip)
 
 static bool is_bug_entry(struct exceptions *exceptions, uint64_t place)
 {
-	uint64_t value, word = exceptions->worlds->context.word;
+	uint64_t value, word = exceptions->worlds->context.abi->word;
 
 	if (!cpu_peek_word(exceptions->worlds->cpu, place, 4, &value))
 		return false;

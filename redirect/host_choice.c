@@ -49,7 +49,7 @@ static struct error *become_host(const struct host_choice *choice, uint64_t init
 /* Where init_task points to init_nsproxy. */
 static void find_namespaces(struct search *search)
 {
-	unsigned word = search->worlds->context.word;
+	unsigned word = search->worlds->context.abi->word;
 	uint64_t value;
 
 	search->namespaces = kernel_symbol(search->worlds->product, "init_nsproxy");
@@ -87,7 +87,7 @@ static bool is_like_init(struct search *search, uint64_t task)
 	uint64_t namespaces;
 
 	if (search->at &&
-	    (!product_memory_read_word(&search->worlds->memory, task + search->at, search->worlds->context.word, &namespaces) ||
+	    (!product_memory_read_word(&search->worlds->memory, task + search->at, search->worlds->context.abi->word, &namespaces) ||
 	     namespaces != search->namespaces))
 		return false;
 	return has_memory(search, task) && may(search, task, CAP_DAC_OVERRIDE) && may(search, task, CAP_SYS_PTRACE) &&

@@ -39,7 +39,7 @@ struct error *host_task_find(struct host_task *host, uint64_t init_task, uint64_
 /* Moves the pointers into the original that the copy holds. */
 static bool rebase(struct host_task *host, uint64_t from, uint64_t to, uint64_t size)
 {
-	unsigned word = host->worlds->context.word;
+	unsigned word = host->worlds->context.abi->word;
 	uint64_t value;
 
 	for (uint64_t at = 0; at + word <= size; at += word) {
@@ -83,7 +83,7 @@ static struct error *copy_task(struct host_task *host, uint64_t original)
 /* Makes one as a child gets one, but from the table of the kernel's threads, which have nothing open. */
 static struct error *make_files(struct host_task *host, uint64_t init_task)
 {
-	unsigned word = host->worlds->context.word;
+	unsigned word = host->worlds->context.abi->word;
 	uint64_t member = host->worlds->product->layout.files, none, files, ignored;
 
 	if (!member)
@@ -107,7 +107,7 @@ static void put_abi(struct host_task *host)
 	struct worlds *worlds = host->worlds;
 	uint8_t trusted[SIZE], own[SIZE];
 
-	if (worlds->context.word == 8 && cpu_peek(worlds->cpu, worlds_current(worlds) + AFTER_FLAGS, trusted, SIZE) == SIZE &&
+	if (worlds->context.abi->word == 8 && cpu_peek(worlds->cpu, worlds_current(worlds) + AFTER_FLAGS, trusted, SIZE) == SIZE &&
 	    product_memory_read(&worlds->memory, host->now + AFTER_FLAGS, own, SIZE) && memcmp(trusted, own, SIZE) != 0)
 		product_memory_write(&worlds->memory, host->now + AFTER_FLAGS, trusted, SIZE);
 }
@@ -124,11 +124,11 @@ static void put_stack(struct host_task *host)
 	uint64_t field = host->now + worlds->product->layout.stack, now;
 	uint64_t stack = tags ? worlds->cpu->gpr[RSP] & ~(context->stack_size - 1) : worlds->memory.window;
 
-	if (product_memory_read_word(&worlds->memory, field, context->word, &now) && now == stack)
+	if (product_memory_read_word(&worlds->memory, field, context->abi->word, &now) && now == stack)
 		return;
-	product_memory_write_word(&worlds->memory, field, context->word, stack);
+	product_memory_write_word(&worlds->memory, field, context->abi->word, stack);
 	if (tags)
-		product_memory_tag(&worlds->memory, field, context->word, TAG_STACK);
+		product_memory_tag(&worlds->memory, field, context->abi->word, TAG_STACK);
 }
 
 void host_task_prepare(struct host_task *host)
@@ -154,7 +154,7 @@ struct error *host_task_make(struct host_task *host, uint64_t init_task, uint64_
 void host_task_reset(struct host_task *host)
 {
 	struct worlds *worlds = host->worlds;
-	unsigned word = worlds->context.word;
+	unsigned word = worlds->context.abi->word;
 
 	/* thread_info stands at the task's start: flags and syscall_work. */
 	product_memory_write_word(&worlds->memory, host->now, word, 0);

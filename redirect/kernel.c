@@ -6,21 +6,35 @@
 #include "emu/peek.h"
 #include "util/quote.h"
 
-enum { NAMES = 3 };
+enum { OPTIONAL, NEEDED, NAMES = 4 };
 
-static const char *const names[KERNEL_FUNCTIONS][NAMES] = {
-#define KERNEL_FUNCTION(name, ...) [FUNCTION_##name] = {__VA_ARGS__},
+static const struct function {
+	bool needed;
+	const char *purpose;
+	const char *name[NAMES];
+} functions[] = {
+#define KERNEL_FUNCTION(name, need, purpose, ...) [FUNCTION_##name] = {need, purpose, {__VA_ARGS__}},
 #include "redirect/functions.def"
 #undef KERNEL_FUNCTION
 };
 
 void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, unsigned word)
 {
-	*kernel = (struct kernel){.symbols = symbols, .cpu = cpu, .word = word};
+	*kernel = (struct kernel){.symbols = symbols, .cpu = cpu, .abi = abi_of(word)};
 	for (unsigned i = 0; i < KERNEL_FUNCTIONS; i++) {
-		for (unsigned j = 0; j < NAMES && names[i][j] && !kernel->function[i]; j++)
-			kernel->function[i] = kernel_symbol(kernel, names[i][j]);
+		for (unsigned j = 0; j < NAMES && functions[i].name[j] && !kernel->function[i]; j++)
+			kernel->function[i] = kernel_symbol(kernel, functions[i].name[j]);
 	}
+}
+
+struct error *kernel_check(const struct kernel *kernel)
+{
+	for (unsigned i = 0; i < KERNEL_FUNCTIONS; i++) {
+		if (functions[i].needed && !kernel->function[i])
+			return error_create("introspection is not possible with this kernel: it has no %s(), which %s",
+					    functions[i].name[0], functions[i].purpose);
+	}
+	return NULL;
 }
 
 uint64_t kernel_symbol(const struct kernel *kernel, const char *name)
@@ -67,5 +81,7 @@ size_t kernel_peek(const struct kernel *kernel, uint64_t address, void *to, size
 
 bool kernel_is_error(const struct kernel *kernel, uint64_t value)
 {
-	return kernel->word == 8 ? value >= (uint64_t)-4095 : (uint32_t)value >= (uint32_t)-4095;
+	int64_t number = abi_signed(kernel->abi, value);
+
+	return number < 0 && number >= -4095;
 }

@@ -9,6 +9,7 @@
 
 #include "emu/cpu.h"
 #include "loader/symbols.h"
+#include "redirect/abi.h"
 #include "util/error.h"
 
 /* functions.def */
@@ -26,15 +27,17 @@ struct kernel_layout {
 };
 
 struct kernel {
-	const struct symbols *symbols;       /* at the base that it has */
-	const struct cpu *cpu;               /* outside of product context, this CPU finds its code */
-	unsigned word;                       /* bytes of a pointer: 4 or 8 */
+	const struct symbols *symbols; /* at the base that it has */
+	const struct cpu *cpu;         /* outside of product context, this CPU finds its code */
+	const struct abi *abi;
 	uint64_t function[KERNEL_FUNCTIONS]; /* 0: there is none */
 	struct kernel_layout layout;
 };
 
-/* Finds the functions. The arguments must outlive the kernel. */
+/* Finds the functions. The arguments must outlive the kernel. word: bytes of a pointer. */
 void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, unsigned word);
+/* An error names a function that the kernel lacks, and without which there is no introspection. */
+struct error *kernel_check(const struct kernel *kernel);
 
 /* The address of a function or variable; 0 if there is none of this name. */
 uint64_t kernel_symbol(const struct kernel *kernel, const char *name);

@@ -31,7 +31,7 @@ static bool next_insn(struct reading *reading)
 
 	reading->at += reading->insn.length;
 	reading->rip += reading->insn.length;
-	return reading->at < reading->size && decode(kernel->cpu->isa, kernel->word, reading->code + reading->at,
+	return reading->at < reading->size && decode(kernel->cpu->isa, kernel->abi->word, reading->code + reading->at,
 						     reading->size - reading->at, &reading->insn) == DECODE_OK;
 }
 
@@ -53,10 +53,10 @@ struct error *kernel_find_current(struct kernel *kernel)
 	if (!kernel->function[FUNCTION_bpf_get_current_task])
 		return error_create("the kernel has no bpf_get_current_task(), by which `current` is found");
 	while (next_insn(&reading)) {
-		if (!insn->segment_override || insn->segment != (kernel->word == 8 ? SEG_GS : SEG_FS))
+		if (!insn->segment_override || insn->segment != kernel->abi->percpu)
 			continue;
 		offset = insn->displacement + (insn->base == RIP_REGISTER ? reading.rip + insn->length : 0);
-		kernel->layout.current = kernel->word == 8 ? offset : (uint32_t)offset;
+		kernel->layout.current = abi_value(kernel->abi, offset);
 		return NULL;
 	}
 	return error_create("bpf_get_current_task() of the trusted kernel does not load `current` from per-CPU data");
@@ -70,7 +70,8 @@ static unsigned find_member(const struct kernel *kernel, enum kernel_function fu
 	struct reading reading = read_function(kernel, function, 64);
 
 	while (next_insn(&reading)) {
-		if (has_member(&reading.insn) && !reading.insn.segment_override && reading.insn.displacement >= 2 * (int64_t)kernel->word)
+		if (has_member(&reading.insn) && !reading.insn.segment_override &&
+		    reading.insn.displacement >= 2 * (int64_t)kernel->abi->word)
 			return reading.insn.displacement;
 	}
 	return 0;

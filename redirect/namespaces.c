@@ -58,7 +58,7 @@ static bool product_call(struct namespaces *namespaces, enum kernel_function fun
 
 static bool read_word(struct namespaces *namespaces, uint64_t address, uint64_t *ret)
 {
-	return product_memory_read_word(&namespaces->worlds->memory, address, namespaces->worlds->context.word, ret);
+	return product_memory_read_word(&namespaces->worlds->memory, address, namespaces->worlds->context.abi->word, ret);
 }
 
 /* The first of `words` words at the address that is this value; false: none is. */
@@ -67,7 +67,7 @@ static bool find_word(struct namespaces *namespaces, uint64_t address, unsigned 
 	uint64_t word;
 
 	for (unsigned i = 0; i < words; i++) {
-		*ret_offset = i * namespaces->worlds->context.word;
+		*ret_offset = i * namespaces->worlds->context.abi->word;
 		if (read_word(namespaces, address + *ret_offset, &word) && word == value)
 			return true;
 	}
@@ -91,7 +91,7 @@ static bool look_at_structures(struct namespaces *namespaces)
 	    !product_call(namespaces, FUNCTION_ksize, &task, 1, &size))
 		return false;
 	namespaces->known = find_word(namespaces, nsproxy, NSPROXY_WORDS, active, &namespaces->for_children) &&
-			    find_word(namespaces, task, size / namespaces->worlds->context.word, pid, &namespaces->thread_pid);
+			    find_word(namespaces, task, size / namespaces->worlds->context.abi->word, pid, &namespaces->thread_pid);
 	return namespaces->known;
 }
 
@@ -104,7 +104,7 @@ static bool give_pid(struct namespaces *namespaces, uint64_t task, uint64_t pid_
 
 	return product_call(namespaces, FUNCTION_alloc_pid, (uint64_t[]){pid_namespace, 0, 0}, 3, &pid) && pid &&
 	       !kernel_is_error(namespaces->worlds->product, pid) &&
-	       product_memory_write_word(&namespaces->worlds->memory, task + namespaces->thread_pid, namespaces->worlds->context.word,
+	       product_memory_write_word(&namespaces->worlds->memory, task + namespaces->thread_pid, namespaces->worlds->context.abi->word,
 					 pid) &&
 	       product_call(namespaces, FUNCTION_attach_pid, (uint64_t[]){task, PIDTYPE_PID}, 2, &ignored);
 }
@@ -197,11 +197,11 @@ bool namespace_inherit(struct namespaces *namespaces, uint64_t parent, uint64_t 
 static enum mark_action on_pid_number(void *opaque, struct cpu *cpu)
 {
 	struct namespaces *namespaces = opaque;
-	bool wide = namespaces->worlds->context.word == 8;
-	enum gpr task = wide ? RDI : RAX, type = wide ? RSI : RDX;
+	const struct abi *abi = namespaces->worlds->context.abi;
+	enum gpr type = abi->argument[1];
 
 	if (namespaces->worlds->context.phase == CONTEXT_PRODUCT && namespaces->host->now != namespaces->host->first &&
-	    cpu->gpr[task] == namespaces->host->now && (uint32_t)cpu->gpr[type] == PIDTYPE_TGID)
+	    abi_argument(abi, cpu, 0) == namespaces->host->now && (uint32_t)cpu->gpr[type] == PIDTYPE_TGID)
 		cpu->gpr[type] = PIDTYPE_PID;
 	return MARK_CONTINUE;
 }

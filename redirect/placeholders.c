@@ -35,7 +35,7 @@ static void close_in_product(struct placeholders *placeholders, uint32_t number)
 static bool open_null(struct placeholders *placeholders, uint64_t *ret_file, int64_t *ret)
 {
 	static const char path[] = "/dev/null";
-	uint64_t place = (placeholders->worlds->cpu->gpr[RSP] - 64) & ~15ull;
+	uint64_t place = context_scratch(&placeholders->worlds->context, sizeof(path));
 
 	*ret = -EMFILE;
 	if (!cpu_poke(placeholders->worlds->cpu, place, path, sizeof(path)) ||
@@ -86,7 +86,7 @@ int64_t placeholder_duplicate(struct placeholders *placeholders, uint32_t fd, bo
 
 void placeholder_show_position(struct placeholders *placeholders, uint32_t fd)
 {
-	bool wide = placeholders->worlds->context.word == 8;
+	struct abi_arguments seek = {.abi = placeholders->worlds->context.abi}, set = seek;
 	uint64_t placeholder, file, position = 0, ignored;
 	uint32_t number;
 	bool known;
@@ -94,15 +94,18 @@ void placeholder_show_position(struct placeholders *placeholders, uint32_t fd)
 	if (!placeholder_find(placeholders, fd, &number) ||
 	    !worlds_call(placeholders->worlds, WORLD_PRODUCT, FUNCTION_fget, (uint64_t[]){number}, 1, &file) || !file)
 		return;
-	known = worlds_call(placeholders->worlds, WORLD_PRODUCT, FUNCTION_vfs_llseek,
-			    wide ? (uint64_t[]){file, 0, SEEK_CUR} : (uint64_t[]){file, 0, 0, SEEK_CUR}, wide ? 3 : 4, &position) &&
+	abi_add(&seek, file);
+	abi_add_64(&seek, 0);
+	abi_add(&seek, SEEK_CUR);
+	known = worlds_call(placeholders->worlds, WORLD_PRODUCT, FUNCTION_vfs_llseek, seek.word, seek.count, &position) &&
 		!kernel_is_error(placeholders->worlds->product, position);
 	worlds_call(placeholders->worlds, WORLD_PRODUCT, FUNCTION_fput, &file, 1, &ignored);
 	if (!known || !worlds_call(placeholders->worlds, WORLD_TRUSTED, FUNCTION_fget, (uint64_t[]){fd}, 1, &placeholder) || !placeholder)
 		return;
-	worlds_call(placeholders->worlds, WORLD_TRUSTED, FUNCTION_vfs_setpos,
-		    wide ? (uint64_t[]){placeholder, position, INT64_MAX} : (uint64_t[]){placeholder, position, 0, UINT32_MAX, INT32_MAX},
-		    wide ? 3 : 5, &ignored);
+	abi_add(&set, placeholder);
+	abi_add_64(&set, position);
+	abi_add_64(&set, INT64_MAX);
+	worlds_call(placeholders->worlds, WORLD_TRUSTED, FUNCTION_vfs_setpos, set.word, set.count, &ignored);
 	worlds_call(placeholders->worlds, WORLD_TRUSTED, FUNCTION_fput, &placeholder, 1, &ignored);
 }
 
@@ -122,7 +125,7 @@ static enum mark_action on_fput(void *opaque, struct cpu *cpu)
 	const struct context *context = &placeholders->worlds->context;
 
 	if (context->phase == CONTEXT_TRUSTED && !context->nested)
-		release(placeholders, cpu->gpr[context->word == 8 ? RDI : RAX]);
+		release(placeholders, abi_argument(context->abi, cpu, 0));
 	return MARK_CONTINUE;
 }
 

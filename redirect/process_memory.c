@@ -44,7 +44,7 @@ static bool is_in_reach(const struct process_memory *memory, uint64_t address, s
 {
 	uint64_t last = address + (size - 1);
 
-	return last >= address && (memory->worlds->context.word == 8 || last <= UINT32_MAX);
+	return last >= address && (memory->worlds->context.abi->word == 8 || last <= UINT32_MAX);
 }
 
 struct error *process_memory_read(struct process_memory *memory, uint64_t pid, uint64_t address, void *to, size_t size)

@@ -88,7 +88,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 		call_record_loss(calls, LOSS_NOT_IN_MEMORY);
 	if (calls->now.opens && result >= 0) {
 		result = placeholder_install(&redirect->placeholders, result);
-		cpu->gpr[RAX] = context->word == 8 ? (uint64_t)result : (uint32_t)result;
+		cpu->gpr[RAX] = abi_value(context->abi, result);
 	}
 	host_task_finish_work(&redirect->host);
 	call_finish(calls, result, NULL);
@@ -138,7 +138,7 @@ static void reset_preempt_count(struct worlds *worlds)
 	uint64_t at = kernel_symbol(kernel, "__preempt_count");
 
 	if (!at && kernel_symbol(kernel, "pcpu_hot")) /* its second member, 6.2 to 6.14 */
-		at = kernel->layout.current + kernel->word;
+		at = kernel->layout.current + kernel->abi->word;
 	if (at)
 		product_memory_write_word(&worlds->memory, worlds->context.percpu + at, 4, 0x80000000);
 }
@@ -292,7 +292,7 @@ static enum mark_action on_new_task(void *opaque, struct cpu *cpu)
 	if (context->phase != CONTEXT_TRUSTED || context->nested || !redirect->ready)
 		return MARK_CONTINUE;
 	parent = worlds_current(&redirect->worlds);
-	child = cpu->gpr[context->word == 8 ? RDI : RAX];
+	child = abi_argument(context->abi, cpu, 0);
 	if (!namespace_inherit(&redirect->namespaces, parent, child)) {
 		redirect->calls.failure = error_create("out of memory");
 		return MARK_EXIT;
@@ -431,8 +431,10 @@ void redirect_destroy(struct redirect *redirect)
 
 struct error *redirect_begin(struct redirect *redirect)
 {
-	struct error *err = kernel_for_each_function(&redirect->worlds.trusted, mark_body, redirect);
+	struct error *err = redirect->config.trusted_only ? NULL : kernel_check(redirect->worlds.product);
 
+	if (!err)
+		err = kernel_for_each_function(&redirect->worlds.trusted, mark_body, redirect);
 	if (!err)
 		err = placeholder_mark(&redirect->placeholders);
 	if (!err)

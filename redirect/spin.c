@@ -58,7 +58,7 @@ static bool operand_address(const struct calls *calls, uint64_t rip, const struc
 		address += cpu->gpr[insn->index] * insn->scale;
 	if (insn->segment == SEG_FS || insn->segment == SEG_GS)
 		address += cpu->seg[insn->segment].base;
-	*ret = calls->worlds->context.word == 8 ? address : (uint32_t)address;
+	*ret = abi_value(calls->worlds->context.abi, address);
 	return *ret >= calls->worlds->memory.kernel_start;
 }
 
@@ -69,7 +69,7 @@ static bool release(struct calls *calls, uint64_t address, unsigned size)
 
 	if (!product_memory_read_word(&calls->worlds->memory, address, size, &value) || !(value & 1))
 		return false;
-	if (size == calls->worlds->context.word && value >= calls->worlds->memory.kernel_start)
+	if (size == calls->worlds->context.abi->word && value >= calls->worlds->memory.kernel_start)
 		value--; /* a bit lock */
 	else if (size == 4)
 		value++; /* a seqcount */
@@ -89,7 +89,7 @@ bool spin_end(struct calls *calls, bool *ret_spins)
 		uint8_t code[16];
 		size_t size = kernel_peek(calls->worlds->product, circle.rip[i], code, sizeof(code));
 
-		if (decode(calls->worlds->cpu->isa, calls->worlds->context.word, code, size, &insn[i]) != DECODE_OK)
+		if (decode(calls->worlds->cpu->isa, calls->worlds->context.abi->word, code, size, &insn[i]) != DECODE_OK)
 			return false;
 		*ret_spins |= insn[i].row->op == OP_PAUSE;
 	}

@@ -80,7 +80,7 @@ static struct error *add_tables(struct text *text)
 	const struct patch_memory memory = {
 		.read = read_trusted,
 		.opaque = text,
-		.word = kernel->word,
+		.word = kernel->abi->word,
 		.start = kernel->symbols->base,
 		.end = kernel->symbols->end,
 		.text_end = text_end ? text_end : kernel->symbols->end,
@@ -125,16 +125,16 @@ static bool read_argument(const struct text *text, enum gpr pointer, void *to, s
 
 static uint64_t first_argument(const struct text *text)
 {
-	return text->worlds->cpu->gpr[text->worlds->context.word == 8 ? RDI : RAX];
+	return abi_argument(text->worlds->context.abi, text->worlds->cpu, 0);
 }
 
 static void write_text(struct text *text)
 {
-	bool wide = text->worlds->context.word == 8;
-	uint64_t size = text->worlds->cpu->gpr[wide ? RDX : RCX];
+	const struct abi *abi = text->worlds->context.abi;
+	uint64_t size = abi_argument(abi, text->worlds->cpu, 2);
 	uint8_t bytes[WRITTEN_MAX];
 
-	if (size > sizeof(bytes) || !read_argument(text, wide ? RSI : RDX, bytes, size) ||
+	if (size > sizeof(bytes) || !read_argument(text, abi->argument[1], bytes, size) ||
 	    !product_memory_write(&text->worlds->memory, first_argument(text), bytes, size))
 		call_record_loss(text->calls, LOSS_DAMAGED);
 }
@@ -177,7 +177,7 @@ struct error *text_follow(struct text *text, const struct runtime_constants *con
 		.is_function = is_function,
 		.name = name_of,
 		.add_page = add_page,
-		.word = text->worlds->context.word,
+		.word = text->worlds->context.abi->word,
 		.start = symbols_of(text)->base,
 		.end = symbols_of(text)->end,
 	};

@@ -19,7 +19,7 @@ uint64_t tool_task(struct tools *tools, uint32_t pid)
 static bool touch(struct tools *tools, uint64_t address)
 {
 	struct worlds *worlds = tools->worlds;
-	uint64_t place = (worlds->cpu->gpr[RSP] - 64) & ~15ull, ignored;
+	uint64_t place = context_scratch(&worlds->context, 1), ignored;
 
 	return worlds->context.phase == CONTEXT_TRUSTED &&
 	       worlds_call(worlds, WORLD_TRUSTED, FUNCTION_strncpy_from_user, (uint64_t[]){place, address, 1}, 3, &ignored);
@@ -48,7 +48,7 @@ bool tool_read_path(struct tools *tools, uint64_t address, char path[TOOL_PATH])
 const char *tool_executable(struct tools *tools, char to[TOOL_EXECUTABLE])
 {
 	struct worlds *worlds = tools->worlds;
-	uint64_t place = (worlds->cpu->gpr[RSP] - TOOL_EXECUTABLE) & ~15ull; /* on the stack, where context_call() leaves room */
+	uint64_t place = context_scratch(&worlds->context, TOOL_EXECUTABLE);
 	uint64_t task = worlds_current(worlds), file, text, ignored;
 	bool good;
 

@@ -30,7 +30,7 @@ static bool is_opener(const char *name)
 static bool is_within_opener(struct worlds *worlds)
 {
 	uint64_t rsp = worlds->cpu->gpr[RSP], end = (rsp | (worlds->context.stack_size - 1)) + 1, address;
-	unsigned word = worlds->context.word;
+	unsigned word = worlds->context.abi->word;
 	struct symbol symbol;
 
 	for (; rsp < end; rsp += word) {

@@ -9,7 +9,7 @@ struct error *worlds_init(struct worlds *worlds, const struct worlds_config *con
 	worlds->context.cpu = worlds->cpu;
 	worlds->context.memory = &worlds->memory;
 	worlds->context.way = config->way;
-	worlds->context.word = config->word;
+	worlds->context.abi = abi_of(config->word);
 	worlds->context.percpu = config->percpu;
 	worlds->context.cancel = config->cancel;
 	kernel_init(&worlds->trusted, config->symbols, worlds->cpu, config->word);
@@ -46,14 +46,14 @@ struct error *worlds_mark(struct worlds *worlds, enum world world, const char *n
 enum mark_action worlds_return(struct worlds *worlds, int64_t value)
 {
 	struct cpu *cpu = worlds->cpu;
-	unsigned word = worlds->context.word;
+	unsigned word = worlds->context.abi->word;
 	bool in_window = worlds->context.phase == CONTEXT_PRODUCT && worlds->context.way == REDIRECT_CONTEXT;
 	uint64_t rip = 0;
 
 	if (!(in_window ? product_memory_read_word(&worlds->memory, cpu->gpr[RSP], word, &rip)
 			: cpu_peek_word(cpu, cpu->gpr[RSP], word, &rip)))
 		return MARK_CONTINUE; /* and faults */
-	cpu->gpr[RAX] = word == 8 ? (uint64_t)value : (uint32_t)value;
+	cpu->gpr[RAX] = abi_value(worlds->context.abi, value);
 	cpu->gpr[RSP] += word;
 	cpu->rip = rip;
 	return MARK_LOOK;
@@ -66,24 +66,25 @@ static uint64_t trusted_percpu(const struct worlds *worlds)
 {
 	const struct cpu *cpu = worlds->cpu;
 
-	if (worlds->context.word == 4)
-		return cpu->seg[SEG_FS].base;
-	return cpu->seg[SEG_GS].base >> 63 ? cpu->seg[SEG_GS].base : cpu->kernel_gs_base;
+	uint64_t base = cpu->seg[worlds->context.abi->percpu].base;
+	bool swapped = worlds->context.abi->word == 8 && !(base >> 63); /* SWAPGS has put the program's there */
+
+	return swapped ? cpu->kernel_gs_base : base;
 }
 
 uint64_t worlds_current(const struct worlds *worlds)
 {
 	uint64_t task;
 
-	if (!cpu_peek_word(worlds->cpu, trusted_percpu(worlds) + worlds->trusted.layout.current, worlds->context.word, &task))
+	if (!cpu_peek_word(worlds->cpu, trusted_percpu(worlds) + worlds->trusted.layout.current, worlds->context.abi->word, &task))
 		return 0;
 	return task;
 }
 
 bool worlds_set_current(struct worlds *worlds, uint64_t task)
 {
-	return product_memory_write_word(&worlds->memory, worlds->context.percpu + worlds->product->layout.current, worlds->context.word,
-					 task);
+	return product_memory_write_word(&worlds->memory, worlds->context.percpu + worlds->product->layout.current,
+					 worlds->context.abi->word, task);
 }
 
 /* -- the kernel stack -- */
@@ -94,10 +95,10 @@ struct error *worlds_find_stack(struct worlds *worlds, uint64_t regs)
 	enum { TASK_SEARCH = 0x4000 /* bytes of a task_struct that are searched */ };
 	struct context *context = &worlds->context;
 	uint64_t task = worlds_current(worlds), rsp = worlds->cpu->gpr[RSP], value;
-	uint64_t end = regs + (context->word == 8 ? 21 * 8 : 17 * 4);
+	uint64_t end = regs + (abi_regs_size(context->abi));
 
-	for (unsigned offset = 0; offset < TASK_SEARCH; offset += context->word) {
-		if (!cpu_peek_word(worlds->cpu, task + offset, context->word, &value))
+	for (unsigned offset = 0; offset < TASK_SEARCH; offset += context->abi->word) {
+		if (!cpu_peek_word(worlds->cpu, task + offset, context->abi->word, &value))
 			break;
 		if (value % PAGE_SIZE || value > rsp || rsp - value >= 64 << 10)
 			continue;

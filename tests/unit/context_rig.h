@@ -195,7 +195,7 @@ static inline int setup(void **state)
 		.cpu = scene->rig.cpu,
 		.memory = &scene->memory,
 		.way = variant->way,
-		.word = 8,
+		.abi = abi_of(8),
 		.stack_size = STACK_SIZE,
 		.percpu = PRODUCT_PERCPU,
 		.work = {.call = PLENTY, .slice = PLENTY},

@@ -193,7 +193,7 @@ static void test_find_members(void **state)
 static void test_errors_and_image(void **state)
 {
 	const struct symbols symbols = {.base = 0xffffffff81000000, .end = 0xffffffff83000000};
-	struct kernel kernel = {.symbols = &symbols, .word = 8};
+	struct kernel kernel = {.symbols = &symbols, .abi = abi_of(8)};
 
 	(void)state;
 	assert_true(kernel_in_image(&kernel, symbols.base));
@@ -204,8 +204,31 @@ static void test_errors_and_image(void **state)
 	assert_true(kernel_is_error(&kernel, -4095));
 	assert_false(kernel_is_error(&kernel, -4096));
 	assert_false(kernel_is_error(&kernel, 0xfffffffe));
-	kernel.word = 4;
+	kernel.abi = abi_of(4);
 	assert_true(kernel_is_error(&kernel, 0xfffffffe));
+}
+
+/* Without a function that is needed there is no introspection; what is missing otherwise is for its user to do without. */
+static void test_needed_functions(void **state)
+{
+	const struct symbols none = {0};
+	struct kernel kernel;
+	struct error *err;
+
+	(void)state;
+	kernel_init(&kernel, &none, NULL, 8);
+	for (unsigned i = 0; i < KERNEL_FUNCTIONS; i++)
+		kernel.function[i] = 1;
+	assert_null(kernel_check(&kernel));
+	kernel.function[FUNCTION_vfs_llseek] = 0;
+	assert_null(kernel_check(&kernel));
+	kernel.function[FUNCTION_dup_fd] = 0;
+	err = kernel_check(&kernel);
+	assert_non_null(err);
+	assert_string_equal(err->message,
+			    "introspection is not possible with this kernel: it has no dup_fd(), which makes the host task's own "
+			    "table of descriptors");
+	error_destroy(err);
 }
 
 int main(void)
@@ -213,9 +236,16 @@ int main(void)
 	static struct variant variants[] = {{REDIRECT_CONTEXT, true}, {REDIRECT_TAGS, true}};
 #define CASE(name, i) cmocka_unit_test_prestate_setup_teardown(name, setup, teardown, &variants[i])
 	const struct CMUnitTest tests[] = {
-		CASE(test_functions, 0),    CASE(test_functions, 1),    CASE(test_current, 0),
-		CASE(test_current, 1),      CASE(test_return, 0),       CASE(test_return, 1),
-		CASE(test_find_current, 0), CASE(test_find_members, 0), cmocka_unit_test(test_errors_and_image),
+		CASE(test_functions, 0),
+		CASE(test_functions, 1),
+		CASE(test_current, 0),
+		CASE(test_current, 1),
+		CASE(test_return, 0),
+		CASE(test_return, 1),
+		CASE(test_find_current, 0),
+		CASE(test_find_members, 0),
+		cmocka_unit_test(test_errors_and_image),
+		cmocka_unit_test(test_needed_functions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
