@@ -4,7 +4,7 @@
  *	Linux version RELEASE (USER@HOST) (COMPILER, LINKER) #NUMBER FLAGS DATE\n
  *
  * The part behind the compiler is "the version" (utsname's word, UTS_VERSION in the sources). Debian's ends in "Debian PACKAGE-VERSION
- *(DATE)". The setup header of a bzImage has the same text without the compiler.
+ * (DATE)". The setup header of a bzImage has the same text without the compiler.
  */
 #ifndef XRAY86_LOADER_BANNER_H
 #define XRAY86_LOADER_BANNER_H

@@ -1,4 +1,4 @@
-/* The segments of an ELF file that are loaded. */
+/* The segments of an ELF file that a loader loads. */
 #ifndef XRAY86_LOADER_ELF_SEGMENTS_H
 #define XRAY86_LOADER_ELF_SEGMENTS_H
 

@@ -46,9 +46,9 @@ bool overlay_page(struct overlay *overlay, uint64_t paddr, bool write, struct ov
 bool overlay_read(struct overlay *overlay, uint64_t paddr, void *to, size_t size);
 bool overlay_write(struct overlay *overlay, uint64_t paddr, const void *from, size_t size);
 
-/* Calls fn with each copied page until it says false; false: it has. */
+/* Calls fn with each copied page until fn returns false. Returns false if fn has. */
 bool overlay_for_each(const struct overlay *overlay, bool (*fn)(void *opaque, uint64_t paddr, const uint8_t *page), void *opaque);
-/* The overlay as memory that another one lies over. It must not be written meanwhile. */
+/* The overlay as the memory below another overlay. It must not be written meanwhile. */
 struct page_source overlay_source(struct overlay *overlay);
 
 /* Transactions do not nest. */

@@ -26,7 +26,7 @@ struct product {
 	bool x86_64;
 	bool based;            /* vbase and pbase are known: always on x86-64, on i386 with landmarks */
 	uint64_t vbase, pbase; /* of the image's first byte (_text) */
-	uint64_t ram_end;      /* where the machine's RAM ends, if a raw snapshot ends before; 0: it does not */
+	uint64_t ram_end;      /* the end of the machine's RAM, if a raw snapshot ends before it; 0: it does not */
 	/* Filled in by product_complete(), which needs landmarks: */
 	uint64_t *per_cpu_base; /* __per_cpu_offset[n], which is CPU n's base of GS (i386: FS) in the kernel */
 	unsigned cpus;          /* how many: CPUs that are set up, running or not */

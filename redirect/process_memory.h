@@ -11,7 +11,7 @@ struct process_memory {
 	struct host_task *host;
 
 	/* -- its state -- */
-	uint64_t buffer; /* the product's, where the kernel copies to; 0: not made yet */
+	uint64_t buffer; /* in the product, where the kernel copies to; 0: not made yet */
 };
 
 /*

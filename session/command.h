@@ -18,7 +18,7 @@ struct command_options {
 	enum redirect_way way;
 	bool no_redirect;  /* the command looks at the trusted VM itself */
 	bool product_code; /* code that the trusted kernel lacks is the snapshot's own */
-	bool keep;         /* it begins with the changes that commands with this flag have left, and leaves its own */
+	bool keep;         /* begin with the changes of commands with this flag, and leave this command's changes for others */
 	uint64_t budget;   /* instructions of the trusted VM that the command may take */
 	struct courier_streams streams;
 	void (*trace)(void *opaque, const struct redirect_call *call); /* gets each call that went to the snapshot; or NULL */

@@ -9,7 +9,7 @@
 
 #include "util/error.h"
 
-/* PATH, where nobody has another one. */
+/* The default PATH. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* What --env adds, in order: NAME=VALUE, or NAME with its value here. The strings are argv's. */

@@ -40,8 +40,8 @@ struct session {
 	struct cache cache;
 	struct target target;
 	struct trusted_vm vm;
-	bool booted, failed;  /* the trusted VM is; booting it has ended in an error, and the target is not to be used for another one */
-	struct overlay *kept; /* what commands that keep their changes have written; NULL: nothing */
+	bool booted, failed;  /* the trusted VM is booted; booting has failed, and the target must not be used for another one */
+	struct overlay *kept; /* the changes of commands that keep theirs; NULL: none */
 };
 
 /* Call session_close() in any case. */
@@ -59,13 +59,12 @@ struct error *session_open_snapshot(struct session *session);
  */
 struct error *session_boot(struct session *session, struct error *(*identified)(void *opaque, const struct product *product), void *opaque);
 /*
- * What introspection has to know of the session and a machine of its trusted VM, which has been booted: the rest of the configuration is
- * zero.
+ * The configuration of introspection, as far as the session and a machine of its booted trusted VM tell it. The rest is zero.
  */
 void session_describe(const struct session *session, struct machine *machine, struct redirect_config *ret);
-/* The snapshot as those commands have left it. */
+/* The snapshot as the commands that keep their changes have left it. */
 struct page_source session_kept(const struct session *session);
-/* Another one has ended: what it has written is kept, too. */
+/* Another such command has ended: keeps its changes, too. */
 struct error *session_keep(struct session *session, const struct redirect *redirect);
 void session_close(struct session *session);
 

@@ -32,7 +32,7 @@ struct error *target_open(struct target *target, const char *snapshot);
 struct error *target_identify(struct target *target, const struct kernel_sources *sources, struct error **ret_lack);
 /* The same for a kernel with known landmarks, without an image. Returns whether it is the one in the snapshot. */
 bool target_recognise(struct target *target, const struct landmarks *landmarks);
-/* Tells, as a message, which of the machine's memory the snapshot lacks. NULL: none, as far as can be told. */
+/* A message that says which memory of the machine the snapshot lacks. NULL: none, as far as xray86 knows. */
 struct error *target_lacks_memory(const struct target *target);
 /* Forgets the kernel. */
 void target_forget(struct target *target);

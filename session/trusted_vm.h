@@ -15,9 +15,9 @@
 struct trusted_vm {
 	struct trusted_kernel kernel;
 	struct checkpoint *checkpoint; /* where machines begin; NULL: there is one machine */
-	struct machine *machine;       /* the symbols are read from its memory. With `once` it runs the command, else it never runs */
+	struct machine *machine;       /* symbols are read from its memory. With `once` it runs the command; otherwise it never runs */
 	struct symbols symbols;
-	bool once, used; /* used: the one machine has run */
+	bool once, used; /* used: the only machine has run */
 };
 
 struct trusted_vm_options {
@@ -42,7 +42,7 @@ struct error *trusted_vm_open(struct target *target, const struct kernel_sources
 struct error *trusted_vm_start(struct trusted_vm *vm, struct machine **ret);
 /* NULL is allowed. */
 void trusted_vm_end(struct trusted_vm *vm, struct machine *machine);
-/* A zeroed one is allowed. All machines have been taken back. */
+/* A zeroed one is allowed. All machines must have been taken back. */
 void trusted_vm_close(struct trusted_vm *vm);
 
 #endif

@@ -7,9 +7,9 @@
 #include "util/error.h"
 
 /*
- * The path of the folder `name` in xray86's cache: $XDG_CACHE_HOME/xray86/name if that is absolute, else $HOME/.cache/xray86/name. *ret is
- * the caller's to free. *ret_base, unless ret_base is NULL: how many bytes of it name a folder that nobody makes: HOME, or the one that
- * XDG_CACHE_HOME is in.
+ * The path of the folder `name` in xray86's cache: $XDG_CACHE_HOME/xray86/name if that is absolute, or else $HOME/.cache/xray86/name. The
+ * caller frees *ret. Unless ret_base is NULL, *ret_base is how many bytes of the path name a folder that nobody makes: HOME, or the parent
+ * of XDG_CACHE_HOME.
  */
 struct error *cache_path(const char *name, char **ret, size_t *ret_base);
 

@@ -15,13 +15,13 @@ enum error_code {
 	ERROR_NOT_FOUND,      /* the command that is to run: `run` ends with status 127 */
 	ERROR_CANNOT_EXECUTE, /* it is there and cannot be run: status 126 */
 	ERROR_NO_PROCESS,     /* the snapshot has no process of this number */
-	ERROR_NO_KERNEL,      /* the snapshot's kernel, or the image that is needed of it, was not found */
+	ERROR_NO_KERNEL,      /* the snapshot's kernel, or its image, which is needed, was not found */
 	ERROR_NOT_THERE,      /* memory that cannot be read */
 	ERROR_CANCELLED,      /* struct cancel wanted it */
 	ERROR_TIMEOUT,        /* the command has spent its instructions, or its time */
 	ERROR_BUSY,           /* a callback called its own session */
-	ERROR_INVALID,        /* an argument that has no meaning */
-	ERROR_WORKER,         /* the isolated worker could not be started, or died */
+	ERROR_INVALID,        /* an argument has no meaning */
+	ERROR_WORKER,         /* the isolated worker could not start, or died */
 };
 
 struct error {
