@@ -56,7 +56,7 @@ help:
 	@echo 'make bench-boot    booting kernels beside QEMU TCG'
 	@echo 'make bench-run     xray86 run: start-up, and what redirection costs'
 	@echo 'make dist          a tarball of the sources, the same bytes each time; make test-dist'
-	@echo 'make lint          warnings are errors; clang-format, clang-tidy, and that handlers make tail calls'
+	@echo 'make lint          warnings are errors; clang-format, clang-tidy, that handlers make tail calls and parts lead to none above them'
 	@echo 'make deps          install the Debian packages that all this needs'
 	@echo 'make install       into PREFIX ($(PREFIX)); make clean'
 	@echo
@@ -300,6 +300,7 @@ LINT_JOBS ?= $(shell nproc)
 lint: DEVELOPER = 1
 lint: $(BUILD)/libinternal.a compile_commands.json
 	tests/check-tail-calls $(BUILD)
+	tests/check-circles $(BUILD)
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' $(UNFORMATTED))
 	printf '%s\n' $(LINT_SOURCES) | xargs -n 1 -P $(LINT_JOBS) clang-tidy --quiet -p .
 

@@ -1,5 +1,5 @@
 /*
- * What a format of snapshots provides, and the functions of snapshot.c that it uses. Only for product/snapshot*.c.
+ * What a format of snapshots provides, and the functions of snapshot_format.c that it uses. Only for product/snapshot*.c.
  *
  * A new format is a file product/snapshot_NAME.c with a struct snapshot_format, a line for it in the table of snapshot.c, and a test.
  *
