@@ -1,6 +1,6 @@
 /*
- * How the kernels of the two architectures differ for who calls their functions and reads their frames: registers, arguments, pt_regs. A
- * kernel has one of the two tables (kernel.h), and who needs to know asks the table.
+ * How the kernels of the two architectures differ for code that calls their functions and reads their frames: registers, arguments,
+ * pt_regs. Each kernel has one of the two tables (kernel.h), and such code asks the table.
  */
 #ifndef XRAY86_REDIRECT_ABI_H
 #define XRAY86_REDIRECT_ABI_H
@@ -20,13 +20,13 @@ enum abi_register { ABI_IP = R15 + 1, ABI_CS, ABI_FLAGS, ABI_SP, ABI_SS, ABI_ORI
 struct abi {
 	unsigned word;                /* bytes of a pointer: 4 or 8 */
 	uint64_t mask;                /* of a pointer's bits in a register */
-	enum segment_index percpu;    /* the segment register whose base per-CPU data are relative to */
-	unsigned in_registers;        /* arguments of a function that are passed in registers, the others on the stack */
-	uint8_t argument[6];          /* in which: enum gpr */
-	uint64_t return_address;      /* there is never code: for functions that are called from outside */
+	enum segment_index percpu;    /* the segment register whose base is that of per-CPU data */
+	unsigned in_registers;        /* how many arguments of a function are passed in registers; the others are on the stack */
+	uint8_t argument[6];          /* the registers of these arguments: enum gpr */
+	uint64_t return_address;      /* an address without code, for functions that are called from outside */
 	unsigned regs_words;          /* pt_regs: */
 	uint8_t regs[ABI_REGS_WORDS]; /* its words, from the lowest address on: enum gpr or enum abi_register */
-	enum policy_abi call;         /* of the system calls that programs for this kernel make; x86-64 has i386's, too */
+	enum policy_abi call;         /* of system calls of programs for this kernel; x86-64 has i386's calls, too */
 };
 
 /* word: 4 (i386) or 8 (x86-64) */
@@ -38,14 +38,14 @@ unsigned abi_call_word(enum policy_abi call);
 /* The bytes that pt_regs take; where in them a register is. */
 unsigned abi_regs_size(const struct abi *abi);
 unsigned abi_regs_offset(const struct abi *abi, unsigned which);
-/* Where the argument of a system call is in pt_regs: of calls by the kernel's own ABI, or by i386's in a kernel of x86-64. */
+/* Where argument n of a system call is in pt_regs. The call has the kernel's own ABI, or i386's in a kernel of x86-64. */
 unsigned abi_call_argument_offset(const struct abi *abi, enum policy_abi call, unsigned n);
 
-/* pt_regs as the CPU has them, in abi_regs_size() bytes; and back: general registers and the instruction pointer. */
+/* Make pt_regs, of abi_regs_size() bytes, from the CPU; set the CPU's general registers and instruction pointer from pt_regs. */
 void abi_regs_get(const struct abi *abi, const struct cpu *cpu, uint8_t *to);
 void abi_regs_set(const struct abi *abi, struct cpu *cpu, const uint8_t *from);
 
-/* An argument that is passed in a register, of the function at whose first instruction the CPU stands. */
+/* An argument in a register. The CPU is at the function's first instruction. */
 static inline uint64_t abi_argument(const struct abi *abi, const struct cpu *cpu, unsigned n)
 {
 	return cpu->gpr[abi->argument[n]];
@@ -57,7 +57,7 @@ static inline uint64_t abi_value(const struct abi *abi, int64_t value)
 	return (uint64_t)value & abi->mask;
 }
 
-/* The other way round: a register's number with its sign. */
+/* The reverse: a register's number with its sign. */
 static inline int64_t abi_signed(const struct abi *abi, uint64_t value)
 {
 	return abi->word == 8 ? (int64_t)value : (int32_t)value;
