@@ -93,6 +93,20 @@ static double seconds(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+/* Memory of this process, in MiB. */
+static double resident(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+
+	if (file) {
+		if (fscanf(file, "%*u %lu", &pages) != 1)
+			pages = 0;
+		fclose(file);
+	}
+	return pages / 256.0;
+}
+
 static bool prints(const xray86_result *result, const char *text)
 {
 	size_t size;
@@ -137,6 +151,40 @@ static void test_facts(xray86_session *session)
 	       NULL);
 	good(xray86_get_info(session, &info), "info");
 	expect(info && strstr(info, facts.release), "info has the release", info);
+}
+
+static void count_note(void *opaque, const char *text)
+{
+	*(unsigned *)opaque += *text && !strchr(text, '\n');
+}
+
+/* Without the kernel's image there are facts, and no commands. */
+static void test_no_image(void)
+{
+	static const char *const nowhere[] = {"/nowhere", NULL};
+	struct xray86_open_options options = XRAY86_INIT(struct xray86_open_options);
+	struct xray86_facts facts = XRAY86_INIT(struct xray86_facts);
+	struct xray86_run_options how = run_options();
+	xray86_session *session;
+	xray86_result *result;
+	unsigned notes = 0;
+	uint8_t bytes[16];
+
+	options.kernel_path = nowhere;
+	options.flags = XRAY86_NO_CACHE;
+	options.note = count_note;
+	options.opaque = &notes;
+	if (!good(xray86_open(snapshot, &options, &session), "open"))
+		return;
+	good(xray86_get_facts(session, &facts), "facts without the image");
+	expect(facts.release && facts.architecture && !facts.cpus && !facts.uptime_ms && notes == 1, "what the memory tells by itself",
+	       facts.release);
+	if (facts.kernel_base)
+		good(xray86_read_kernel(session, facts.kernel_base, bytes, sizeof(bytes)), "kernel memory without the image");
+	for (unsigned i = 0; i < 2; i++) /* it is the same again */
+		expect_code(run_with(session, "uname -n", &how, &result), XRAY86_NO_KERNEL, "a command without the image");
+	expect_code(xray86_read_process(session, 1, 0x1000, bytes, 1), XRAY86_NO_KERNEL, "a process without the image");
+	xray86_close(session);
 }
 
 static void test_memory(xray86_session *session)
@@ -214,6 +262,10 @@ static void test_several(xray86_session *session)
 	xray86_result *gone = run(session, "cat /run/left 2>&1", 0);
 
 	expect(seconds() - start < 10, "a later command starts at once", NULL);
+	start = resident();
+	for (unsigned i = 0; i < 3; i++)
+		xray86_result_destroy(run(session, script, 0));
+	expect(resident() - start < 8, "memory goes back between commands", NULL);
 	expect(same(first, later), "a second command is as the first", later ? xray86_result_stats(later) : NULL);
 	expect(same(first, others), "and as another session's first", others ? xray86_result_stats(others) : NULL);
 	expect(gone && xray86_result_status(gone) != 0, "what a command wrote is gone", NULL);
@@ -504,6 +556,7 @@ int main(int argc, char **argv)
 	test_cancel(session);
 	test_threads();
 	xray86_close(session);
+	test_no_image();
 	session = open_session(XRAY86_NO_CACHE); /* what was booted is kept in memory */
 	if (session) {
 		xray86_result *first = run(session, "ls /proc | wc -l", 0), *later = run(session, "ls /proc | wc -l", 0);
