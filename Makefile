@@ -226,7 +226,7 @@ test-run: snapshots test-library $(BUILD)/tests/library/library
 	@$(if $(filter-out 686%,$(SNAPSHOTS)),XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/frozen $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots \
 		$(filter-out 686%,$(SNAPSHOTS)))
 	@$(if $(filter cloud-amd64,$(SNAPSHOTS)),$(if $(filter 686,$(SNAPSHOTS)),tests/snapshots/usage $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64 686))
-	@$(if $(filter cloud-amd64 686,$(SNAPSHOTS)),tests/snapshots/library $(BUILD)/tests/library/library $(BUILD)/tests/library/processes $(LINUX) $(BUILD)/snapshots \
+	@$(if $(filter cloud-amd64 686,$(SNAPSHOTS)),tests/snapshots/library $(BUILD)/xray86 $(BUILD)/tests/library/library $(BUILD)/tests/library/processes $(LINUX) $(BUILD)/snapshots \
 		$(filter cloud-amd64 686,$(SNAPSHOTS)))
 	@$(if $(filter cloud-amd64,$(SNAPSHOTS)),tests/snapshots/python-package $(BUILD)/lib/libxray86.so.0 $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64)
 

@@ -1,7 +1,8 @@
 /*
  * The library on a real snapshot, as a program of a stranger's uses it: only <xray86.h>, and the shared library.
  *
- * usage: library SNAPSHOT KERNEL-PATH ROOT       ROOT: of the command's file system; "": this machine's
+ * usage: library SNAPSHOT KERNEL-PATH ROOT [WORKER]      ROOT: of the command's file system; "": this machine's
+ * With WORKER, the xray86 program, all sessions are isolated.
  * Prints a line for each expectation that does not hold, and at the end how many there were.
  */
 #include <errno.h>
@@ -22,7 +23,7 @@
 #include <unistd.h>
 #include <xray86.h>
 
-static const char *snapshot, *root;
+static const char *snapshot, *root, *worker;
 static const char *kernel_path[2];
 static unsigned passed, failed;
 
@@ -57,7 +58,8 @@ static xray86_session *open_session(unsigned flags)
 	xray86_session *session;
 
 	options.kernel_path = kernel_path;
-	options.flags = flags;
+	options.flags = flags | (worker ? XRAY86_ISOLATE : 0);
+	options.worker = worker;
 	return good(xray86_open(snapshot, &options, &session), "open") ? session : NULL;
 }
 
@@ -171,7 +173,8 @@ static void test_no_image(void)
 	uint8_t bytes[16];
 
 	options.kernel_path = nowhere;
-	options.flags = XRAY86_NO_CACHE;
+	options.flags = XRAY86_NO_CACHE | (worker ? XRAY86_ISOLATE : 0);
+	options.worker = worker;
 	options.note = count_note;
 	options.opaque = &notes;
 	if (!good(xray86_open(snapshot, &options, &session), "open"))
@@ -537,11 +540,12 @@ int main(int argc, char **argv)
 	struct process *before = look_at_process(), *after;
 	xray86_session *session;
 
-	if (argc != 4)
+	if (argc != 4 && argc != 5)
 		return 2;
 	snapshot = argv[1];
 	kernel_path[0] = argv[2];
 	root = argv[3];
+	worker = argv[4];
 	session = open_session(0);
 	if (!session)
 		return 1;
