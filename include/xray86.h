@@ -198,7 +198,8 @@ struct xray86_run_options {
 	long (*input)(void *opaque, void *to, size_t size, int idle);
 	/*
 	 * Gets what the command writes, in order; `stream` is XRAY86_STDOUT or XRAY86_STDERR. Returns 0, or the number of an error
-	 * (errno.h), which ends the command. NULL: the output is kept for xray86_result_output().
+	 * (errno.h), which ends the command. NULL: the output is kept for xray86_result_output(), at most 256 MiB of
+	 * each stream; a command that writes more is ended with an error.
 	 */
 	int (*output)(void *opaque, enum xray86_stream stream, const void *bytes, size_t size);
 	/* Each system call that went to the snapshot, after its end: a JSON object without a newline, as `xray86 run --trace --json`

@@ -1,5 +1,6 @@
 /* The public API: commands and their results. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,11 +46,15 @@ static struct error *check_options(const struct xray86_run_options *options)
 
 /* -- output that is kept -- */
 
+enum { KEPT_MIB = 256 }; /* of a stream: an isolated worker that was taken over does not fill the caller's memory */
+
 static int append(struct buffer *buffer, const void *bytes, size_t size)
 {
 	size_t room = buffer->room ? buffer->room : 4096;
 	char *larger;
 
+	if (size > ((size_t)KEPT_MIB << 20) - buffer->size)
+		return EFBIG;
 	while (room - buffer->size <= size) /* with the NUL behind it */
 		room *= 2;
 	if (room != buffer->room) {
@@ -71,6 +76,7 @@ static int append(struct buffer *buffer, const void *bytes, size_t size)
 struct keeper {
 	const struct xray86_run_options *theirs;
 	xray86_result *result;
+	bool full; /* no more is kept */
 };
 
 static long give_input(void *opaque, void *to, size_t size, int idle)
@@ -82,11 +88,14 @@ static long give_input(void *opaque, void *to, size_t size, int idle)
 
 static int take_output(void *opaque, enum xray86_stream stream, const void *bytes, size_t size)
 {
-	const struct keeper *keeper = opaque;
+	struct keeper *keeper = opaque;
+	int failure;
 
 	if (keeper->theirs->output)
 		return keeper->theirs->output(keeper->theirs->opaque, stream, bytes, size);
-	return append(stream == XRAY86_STDERR ? &keeper->result->err : &keeper->result->out, bytes, size);
+	failure = append(stream == XRAY86_STDERR ? &keeper->result->err : &keeper->result->out, bytes, size);
+	keeper->full |= failure == EFBIG;
+	return failure;
 }
 
 static void take_trace(void *opaque, const char *json)
@@ -103,7 +112,7 @@ static struct error *run(xray86_session *session, const char *const *command, co
 	struct xray86_run_options options;
 	struct error *err = api_take(&options, sizeof(options), theirs, "xray86_run_options");
 	struct xray86_run_options taken = options;
-	struct keeper keeper = {&taken, result};
+	struct keeper keeper = {.theirs = &taken, .result = result};
 
 	if (!err && (!command || !command[0] || !*command[0]))
 		err = error_create_code(ERROR_INVALID, "there is no command");
@@ -117,7 +126,12 @@ static struct error *run(xray86_session *session, const char *const *command, co
 	options.opaque = &keeper;
 	if (!options.environment)
 		options.environment = usual;
-	return session->backend->run(session->self, command, &options, &result->outcome);
+	err = session->backend->run(session->self, command, &options, &result->outcome);
+	if (!err || !keeper.full)
+		return err;
+	error_destroy(err);
+	return error_create("the command was ended, because it wrote more than %d MiB: take its output in pieces (options.output)",
+			    KEPT_MIB);
 }
 
 xray86_error *xray86_run(xray86_session *session, const char *const *command, const struct xray86_run_options *options, xray86_result **ret)

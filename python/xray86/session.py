@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, U
 
 from ._api import ffi
 from .calls import Call
-from .errors import Busy, Cancelled
+from .errors import Busy, Cancelled, Error
 from .library import Text, from_list, from_text, lib, raise_error, to_text
 from .streams import source_of
 
@@ -23,6 +23,7 @@ _log.addHandler(logging.NullHandler())
 _WAYS = {None: lib.XRAY86_WAY_DEFAULT, "context": lib.XRAY86_WAY_CONTEXT, "tags": lib.XRAY86_WAY_TAGS}
 _CODES = {None: lib.XRAY86_CODE_DEFAULT, "trusted": lib.XRAY86_CODE_TRUSTED, "product": lib.XRAY86_CODE_PRODUCT}
 _EIO = 5
+_KEPT = 256 << 20  # bytes of a stream, as the library keeps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,7 +227,8 @@ class Session:
         timeout    seconds of this machine's clock (Timeout); budget: instructions that the command may take
         keep       begin with what the last command with keep changed, and leave one's own changes for the next
         redirect   False: look at the trusted virtual machine itself, to measure and to compare
-        on_stdout, on_stderr   called with each piece that the command writes, which is not in the result then
+        on_stdout, on_stderr   called with each piece that the command writes, which is not in the result then; without them, a command that
+                   writes more than 256 MiB to a stream is ended
         trace      called with each system call that went to the snapshot, as `xray86 run --trace --json` prints it
         check      raise subprocess.CalledProcessError if the command does not end with 0
 
@@ -310,12 +312,14 @@ class _Run:
         return len(data)
 
     def on_output(self, _opaque: Any, stream: int, data: Any, size: int) -> int:
-        piece, taker = bytes(ffi.buffer(data, size)), self.takers[stream]
-        if not taker:
-            self.written[stream] += piece
+        piece, taker, written = bytes(ffi.buffer(data, size)), self.takers[stream], self.written[stream]
+        if not taker and len(written) + size <= _KEPT:
+            written += piece
             return 0
 
         def take() -> bool:
+            if not taker:
+                raise Error("the command was ended, because it wrote more than 256 MiB: take its output in pieces (on_stdout, on_stderr)")
             taker(piece)
             return True
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,24 @@ static struct error *fake_read(void *self, enum memory_kind kind, unsigned pid, 
 	return NULL;
 }
 
+/* As a worker that does not end. */
+static struct error *run_endlessly(const struct xray86_run_options *options)
+{
+	enum { PIECE = 1 << 20 };
+	void *bytes = calloc(1, PIECE);
+	unsigned pieces = 0;
+	int failure;
+
+	assert_non_null(bytes);
+	do
+		failure = options->output(options->opaque, XRAY86_STDOUT, bytes, PIECE);
+	while (!failure && pieces++ < 1000);
+	free(bytes);
+	assert_int_equal(failure, EFBIG);
+	assert_int_equal(pieces, 256);
+	return error_create("File too large");
+}
+
 static struct error *fake_run(void *self, const char *const *command, const struct xray86_run_options *options, struct outcome *ret)
 {
 	struct fake *fake = self;
@@ -169,6 +188,8 @@ static struct error *fake_run(void *self, const char *const *command, const stru
 	xray86_close(fake->session); /* refused, too */
 	xray86_cancel(fake->session);
 	fake->seen = *options;
+	if (strcmp(command[0], "endless") == 0)
+		return run_endlessly(options);
 	if (strcmp(command[0], "fail") == 0)
 		return error_create_code(ERROR_TIMEOUT, "late");
 	assert_int_equal(options->input(options->opaque, bytes, sizeof(bytes), 1), 0);
@@ -194,12 +215,14 @@ static xray86_session *fake_open(struct fake *fake)
 
 static void test_run(void **state)
 {
-	static const char *const command[] = {"a", NULL}, *const fail[] = {"fail", NULL}, *const none[] = {NULL};
+	static const char *const command[] = {"a", NULL}, *const fail[] = {"fail", NULL}, *const none[] = {NULL},
+				 *const endless[] = {"endless", NULL};
 	static const char *const environment[] = {"A", NULL};
 	struct xray86_run_options options = XRAY86_INIT(struct xray86_run_options);
 	struct fake fake;
 	xray86_session *session = fake_open(&fake);
 	xray86_result *result;
+	xray86_error *err;
 	size_t size;
 
 	(void)state;
@@ -218,6 +241,9 @@ static void test_run(void **state)
 	assert_null(fake.seen.environment[1]);
 	expect_code(xray86_run(session, fail, &options, &result), XRAY86_TIMEOUT);
 	assert_null(result);
+	err = xray86_run(session, endless, &options, &result);
+	assert_non_null(strstr(xray86_error_message(err), "more than 256 MiB"));
+	expect_code(err, XRAY86_FAILED);
 	expect_code(xray86_run(session, none, &options, &result), XRAY86_INVALID);
 	options.environment = environment;
 	expect_code(xray86_run(session, command, &options, &result), XRAY86_INVALID);
