@@ -1,8 +1,10 @@
 """The Python package without a snapshot: definitions, arguments, errors."""
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import xray86
@@ -72,6 +74,23 @@ class Opening(unittest.TestCase):
         finally:
             os.unlink(script.name)
         self.assertIn("sent what is no answer", str(caught.exception))
+
+    def test_interrupt(self):
+        """Who does not want to wait for a worker that says nothing does not have to."""
+        with tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False) as script:
+            script.write("#!/bin/sh\nexec cat <&3\n")
+        os.chmod(script.name, 0o755)
+        text = f"import xray86\nprint('begun', flush=True)\nxray86.open('/dev/null', worker={script.name!r})"
+        try:
+            with subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+                run.stdout.readline()
+                time.sleep(1)
+                start = time.monotonic()
+                run.send_signal(signal.SIGINT)
+                self.assertIn("KeyboardInterrupt", run.communicate()[1])
+                self.assertLess(time.monotonic() - start, 20)
+        finally:
+            os.unlink(script.name)
 
 
 class Streams(unittest.TestCase):
