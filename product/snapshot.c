@@ -45,6 +45,8 @@ bool snapshot_split(struct snapshot *snapshot, uint64_t from, uint64_t to)
 {
 	struct extent *extent;
 
+	if ((from | to) % PAGE_SIZE)
+		return false;
 	if (!array_reserve(&snapshot->ram.extent, snapshot->ram.count, &snapshot->ram.room, sizeof(*extent)))
 		return false;
 	extent = snapshot->ram.extent;

@@ -74,7 +74,7 @@ bool snapshot_is_raw(const struct snapshot *snapshot);
 
 /*
  * For memory of one extent from 0 on that turns out to leave out the machine's hole: moves the memory at `from` and behind it to `to`.
- * Pages stay valid. Returns false without memory.
+ * Pages stay valid. Returns false without memory, and if the two are no page boundaries.
  */
 bool snapshot_split(struct snapshot *snapshot, uint64_t from, uint64_t to);
 /* Undoes it. */

@@ -425,6 +425,30 @@ static void leaves_files_that_were_cut_off(void **state)
 	assert_layout(fd, &cases[0], NULL, 0);
 }
 
+/* A forged map, by which the hole would begin within a page: what is in one piece stays so. */
+static void leaves_holes_within_pages(void **state)
+{
+	const uint64_t hole = 3 * GIB, table = cases[0].pbase + PARAMS + 0x2d0, last = table + 6 * 20;
+	int fd = cut_out(new_large(&cases[0], hole), hole);
+	struct snapshot *snapshot;
+	struct product product;
+
+	(void)state;
+	put_u64(fd, last + 8, GIB - 16);
+	snapshot = open_snapshot(fd);
+	product = find(snapshot, NULL);
+	assert_int_equal(snapshot->ram.count, 1);
+	assert_int_equal(product.ram_end, 5 * GIB - 16);
+	snapshot_close(snapshot);
+	put_u64(fd, last + 8, GIB);
+	put_u64(fd, last, 4 * GIB + 16); /* the memory above it would */
+	snapshot = open_snapshot(fd);
+	product = find(snapshot, NULL);
+	assert_int_equal(snapshot->ram.count, 1);
+	snapshot_close(snapshot);
+	close(fd);
+}
+
 /* -- what is refused -- */
 
 static void assert_not_found(int fd, const struct landmarks *marks, const char *words)
@@ -549,6 +573,7 @@ int main(void)
 		cmocka_unit_test(trampoline_tells_the_running_one),
 		cmocka_unit_test(registers_tell_the_running_one),
 		cmocka_unit_test(lays_out_memory_in_one_piece),
+		cmocka_unit_test(leaves_holes_within_pages),
 		cmocka_unit_test(leaves_files_that_were_cut_off),
 		cmocka_unit_test(refuses_memory_without_a_kernel),
 		cmocka_unit_test(refuses_forgeries),
