@@ -40,7 +40,7 @@ static bool measure(struct snappy_frame *frame, const uint8_t *body, size_t size
 	if (is_compressed(frame) && snappy_uncompressed_length((const char *)body + skip, size - skip, &plain) != SNAPPY_OK)
 		return false;
 	frame->plain_size = plain;
-	return plain <= SNAPPY_FRAME_SIZE;
+	return plain <= SNAPPY_FRAME_SIZE && plain / SNAPPY_LARGEST_RATIO <= frame->size;
 }
 
 /* The chunk at `offset`, of which no more than `size` bytes are there. false: there is none. */

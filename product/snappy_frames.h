@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SNAPPY_FRAME_SIZE = 65536 };
+/* The ratio: of decompressed bytes to a compressed one, rounded up. The densest element has 64 bytes in 3 (format_description.txt, 2.2). */
+enum { SNAPPY_FRAME_SIZE = 65536, SNAPPY_LARGEST_RATIO = 22 };
 
 struct snappy_frame {
 	uint64_t start;      /* of its first byte in the decompressed stream */

@@ -5,6 +5,8 @@
  * The size stands behind the stream: so records are found from the file's end to its start, without a look at the streams. Positions count
  * the bytes of all records when they are decompressed. Where the frames of a record are is found when the record is first read.
  *
+ * A header that claims more memory than a stream of its size can hold is damaged: else a file of 50 bytes would be terabytes to search.
+ *
  * A block of 16 MiB that is all zeros is not written at all: it is a hole for us, which reads as zeros in product context.
  */
 #include "product/snapshot_lime.h"
@@ -64,7 +66,7 @@ static struct error *read_record(const struct snapshot *snapshot, uint64_t end, 
 	err = snapshot_read_file(snapshot, end - TRAILER_SIZE - size - sizeof(header), &header, sizeof(header), "a record's header");
 	if (err)
 		return err;
-	if (!lime_header_is_valid(&header, magic, VERSION))
+	if (!lime_header_is_valid(&header, magic, VERSION) || (header.last - header.first) / SNAPPY_LARGEST_RATIO > size)
 		return damaged(end);
 	*ret = (struct record){
 		.paddr = header.first,
@@ -197,12 +199,14 @@ static enum page_lack read_avml(const struct snapshot *snapshot, uint64_t positi
 		struct record *record = find_record(snapshot->private, position);
 		const struct snappy_frame *frame;
 		const uint8_t *bytes = record ? get_frame(snapshot, record, position - record->position, &frame) : NULL;
-		uint64_t into, part;
+		uint64_t into, left, part;
 
 		if (!bytes)
 			return PAGE_UNREADABLE;
 		into = position - record->position - frame->start;
+		left = record->plain_size - (position - record->position); /* a frame may have more than belongs to its record */
 		part = frame->plain_size - into < size ? frame->plain_size - into : size;
+		part = part < left ? part : left;
 		memcpy(out, bytes + into, part);
 		out += part;
 		position += part;

@@ -257,6 +257,54 @@ static void avml_endless(void **state)
 	close(fd);
 }
 
+/* A stream of n bytes cannot hold more than 22 n. */
+static void avml_claims(void **state)
+{
+	static const uint8_t bomb[] = {0, 0, 0, 0, 0x80, 0x80, 0x04}; /* a checksum; 64 KiB, and nothing of them */
+	int fd = new_file(0);
+	struct snapshot *snapshot;
+	uint64_t at, stream;
+
+	(void)state;
+	at = put_chunk(fd, put_header(fd, 0, "AVML", 2, 0, (1ull << 46) - 1), STREAM, "sNaPpY", 6);
+	put_u64(fd, at, 10);
+	assert_refused(dup(fd), "no record ends at byte 50");
+	at = put_chunk(fd, put_header(fd, 0, "AVML", 2, 0, 0xffff), STREAM, "sNaPpY", 6);
+	stream = at;
+	at = put_chunk(fd, at, COMPRESSED, bomb, sizeof(bomb));
+	for (unsigned i = 0; i < 16; i++)
+		at = put_frame(fd, at, PLAIN, 0, 0x1000);
+	put_u64(fd, at, at - 32);
+	snapshot = open_snapshot(fd);
+	assert_int_equal(lack_at(snapshot, 0), PAGE_UNREADABLE); /* the stream ends there */
+	put(fd, stream, "\xfe", 1);
+	snapshot_close(snapshot);
+	snapshot = open_snapshot(fd);
+	assert_int_equal(lack_at(snapshot, 0), PAGE_THERE);
+	snapshot_close(snapshot);
+	close(fd);
+}
+
+/* The last frame of a record has more than the record. What follows is the next record's. */
+static void avml_overlong_frame(void **state)
+{
+	int fd = new_file(0);
+	struct snapshot *snapshot;
+	uint64_t at, stream;
+
+	(void)state;
+	stream = put_header(fd, 0, "AVML", 2, 0, 0x17ff);
+	at = put_frame(fd, stream, PLAIN, 0x100000, 0x3000);
+	put_u64(fd, at, at - stream);
+	stream = put_header(fd, at + 8, "AVML", 2, 0x1800, 0x1fff);
+	at = put_frame(fd, stream, PLAIN, 0x1800, 0x800);
+	put_u64(fd, at, at - stream);
+	snapshot = open_snapshot(fd);
+	assert_memory(snapshot, 0x1800, 0x800);
+	snapshot_close(snapshot);
+	close(fd);
+}
+
 /* -- the cache of what is decompressed -- */
 
 struct filling {
@@ -329,9 +377,9 @@ static void checksums(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lime_ranges), cmocka_unit_test(avml_records), cmocka_unit_test(avml_frames),
-		cmocka_unit_test(avml_damage), cmocka_unit_test(avml_endless), cmocka_unit_test(cache_keeps_the_latest),
-		cmocka_unit_test(checksums),
+		cmocka_unit_test(lime_ranges),         cmocka_unit_test(avml_records),           cmocka_unit_test(avml_frames),
+		cmocka_unit_test(avml_damage),         cmocka_unit_test(avml_endless),           cmocka_unit_test(avml_claims),
+		cmocka_unit_test(avml_overlong_frame), cmocka_unit_test(cache_keeps_the_latest), cmocka_unit_test(checksums),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
