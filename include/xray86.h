@@ -122,8 +122,8 @@ XRAY86_API xray86_error *xray86_open(const char *snapshot, const struct xray86_o
 XRAY86_API void xray86_close(xray86_session *session);
 
 /*
- * Soon ends what the session is doing: the running call returns XRAY86_CANCELLED. If no call runs, the next one ends. Async-signal-safe.
- * The session can be used again.
+ * Soon ends what the session is doing: the running call returns XRAY86_CANCELLED. If no call runs, or it succeeds before it notices, the
+ * next one ends. Async-signal-safe. The session can be used again.
  */
 XRAY86_API void xray86_cancel(xray86_session *session);
 

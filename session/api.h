@@ -3,6 +3,7 @@
 #define XRAY86_SESSION_API_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "session/backend.h"
 
@@ -18,6 +19,8 @@ struct xray86_session {
 xray86_error *api_error(struct error *err);
 xray86_error *api_invalid(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Whether it can be what a caller's struct begins with. What was never set must not lead us out of the struct. */
+bool api_size_makes_sense(size_t size);
 /*
  * Copies the caller's struct of options, which begins with its size, as far as this version knows it. Fields that the caller's struct lacks
  * are zero. Error if the caller has set something that this version does not know.

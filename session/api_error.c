@@ -53,6 +53,14 @@ xray86_error *api_invalid(const char *format, ...)
 	return api_error(err);
 }
 
+/* Far more than any version has: the field was never set. */
+enum { LARGEST_STRUCT = 4096 };
+
+bool api_size_makes_sense(size_t size)
+{
+	return size >= sizeof(size) && size <= LARGEST_STRUCT;
+}
+
 struct error *api_take(void *ret, size_t size, const void *theirs, const char *name)
 {
 	const uint8_t *bytes = theirs;
@@ -64,8 +72,8 @@ struct error *api_take(void *ret, size_t size, const void *theirs, const char *n
 		return NULL;
 	}
 	memcpy(&given, theirs, sizeof(given));
-	if (given < sizeof(given))
-		return error_create_code(ERROR_INVALID, "struct %s has no size: initialise it with XRAY86_INIT()", name);
+	if (!api_size_makes_sense(given))
+		return error_create_code(ERROR_INVALID, "struct %s has no size, or a wrong one: initialise it with XRAY86_INIT()", name);
 	known = given < size ? given : size;
 	for (size_t i = known; i < given; i++) {
 		if (bytes[i])

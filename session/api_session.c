@@ -154,8 +154,9 @@ xray86_error *xray86_get_facts(xray86_session *session, struct xray86_facts *ret
 
 	if (busy)
 		return busy;
-	if (!ret || ret->size < sizeof(ret->size))
-		return api_leave(session, error_create_code(ERROR_INVALID, "struct xray86_facts has no size"));
+	if (!ret || !api_size_makes_sense(ret->size))
+		return api_leave(session, error_create_code(ERROR_INVALID, "struct xray86_facts has no size, or a wrong one: initialise "
+									   "it with XRAY86_INIT()"));
 	size = ret->size;
 	err = session->backend->facts(session->self, &facts);
 	if (!err) {

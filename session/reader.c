@@ -41,7 +41,7 @@ static struct error *run_to_first_call(struct reader *reader)
 		return err;
 	stop = redirect_run(reader->redirect, cpu_instructions(reader->machine->cpu) + LIMIT);
 	err = redirect_failure(reader->redirect);
-	if (!err && stop == MACHINE_STOP_LIMIT)
+	if (!err && stop == MACHINE_STOP_LIMIT && cancel_wanted(&reader->session->config.cancel))
 		err = error_create_code(ERROR_CANCELLED, "reading the memory of a process was stopped");
 	if (!err && (stop != MACHINE_STOP_CPU || reader->courier->failure))
 		err = error_create("the trusted VM stopped before its first system call (%d)", stop);

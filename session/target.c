@@ -21,8 +21,10 @@ static struct error *open_image(struct target *target, const char *path)
 
 static struct error *find_kernel(struct target *target, const struct landmarks *landmarks)
 {
-	struct error *err = product_find(target->snapshot, landmarks, &target->product);
+	struct error *err;
 
+	target_forget(target); /* another build's, of a checkpoint that could not be used */
+	err = product_find(target->snapshot, landmarks, &target->product);
 	target->found = !err;
 	return err;
 }

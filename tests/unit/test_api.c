@@ -1,4 +1,5 @@
-/* The public API without a snapshot: structs of other versions, what is refused, errors, and calls from callbacks. */
+/* The public API without a snapshot: structs of other versions, what is refused, errors, and calls from callbacks. And a session that is
+ * cancelled. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "session/api.h"
+#include "tests/unit/snapshot_rig.h"
 #include "util/build_id.h"
 
 static void expect_code(xray86_error *err, enum xray86_code code)
@@ -58,6 +60,7 @@ static void test_newer_struct(void **state)
 	assert_int_equal(taken.size, sizeof(taken));
 	assert_int_equal(taken.a, 0);
 	expect_code(api_error(api_take(&taken, sizeof(taken), &(struct options){0, 1, 2}, "options")), XRAY86_INVALID);
+	expect_code(api_error(api_take(&taken, sizeof(taken), &(struct options){0x5555555555555555, 1, 2}, "options")), XRAY86_INVALID);
 }
 
 /* -- what is refused -- */
@@ -273,6 +276,8 @@ static void test_facts_and_memory(void **state)
 	assert_string_equal(older.format, "fake");
 	assert_int_equal(older.size, sizeof(older));
 	expect_code(xray86_get_facts(session, &facts), XRAY86_INVALID);
+	facts.size = SIZE_MAX;
+	expect_code(xray86_get_facts(session, &facts), XRAY86_INVALID);
 	assert_null(xray86_get_info(session, &info));
 	assert_string_equal(info, "{}");
 	assert_null(xray86_get_info(session, &info)); /* and the text before is gone */
@@ -282,6 +287,40 @@ static void test_facts_and_memory(void **state)
 	expect_code(xray86_read_kernel(session, 0, NULL, 1), XRAY86_INVALID);
 	expect_code(xray86_read_process(session, 1, 1, bytes, 1), XRAY86_NOT_THERE);
 	xray86_close(session);
+}
+
+/* -- a session on a snapshot without a kernel -- */
+
+static void cancel(void *opaque, const char *text)
+{
+	(void)text;
+	xray86_cancel(*(xray86_session **)opaque);
+}
+
+/* A call that is cancelled says so, whatever has failed besides; and only that call. */
+static void test_cancelled(void **state)
+{
+	struct xray86_open_options options = XRAY86_INIT(struct xray86_open_options);
+	int fd = new_file(2 << 20);
+	xray86_session *session;
+	char path[64];
+	uint8_t byte;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	options.flags = XRAY86_NO_CACHE;
+	options.note = cancel; /* when its kernel is looked for, and not found */
+	options.opaque = &session;
+	assert_null(xray86_open(path, &options, &session));
+	expect_code(xray86_read_kernel(session, 0, &byte, 1), XRAY86_CANCELLED);
+	expect_code(xray86_read_kernel(session, 0, &byte, 1), XRAY86_NO_KERNEL);
+	assert_null(xray86_read_physical(session, 0, &byte, 1));
+	expect_code(xray86_read_physical(session, 2 << 20, &byte, 1), XRAY86_NOT_THERE);
+	xray86_cancel(session); /* nothing runs: the next one ends */
+	expect_code(xray86_read_physical(session, 0, &byte, 1), XRAY86_CANCELLED);
+	assert_null(xray86_read_physical(session, 0, &byte, 1));
+	xray86_close(session);
+	close(fd);
 }
 
 /* It is that of this program, in which the code is; the linker makes one if it is told to. */
@@ -300,7 +339,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_older_struct), cmocka_unit_test(test_newer_struct), cmocka_unit_test(test_open),
 		cmocka_unit_test(test_codes),        cmocka_unit_test(test_run),          cmocka_unit_test(test_facts_and_memory),
-		cmocka_unit_test(test_build_id),
+		cmocka_unit_test(test_cancelled),    cmocka_unit_test(test_build_id),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
