@@ -160,7 +160,9 @@ static struct error *set_up_product(struct redirect *redirect)
 		err = context_init(&worlds->context);
 	if (err)
 		return err;
-	kernel_find_members(worlds->product);
+	kernel_find_members(&worlds->trusted);
+	if (worlds->product != &worlds->trusted)
+		kernel_find_members(worlds->product);
 	reset_preempt_count(worlds);
 	err = host_choose(&choice);
 	if (err)
