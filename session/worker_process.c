@@ -77,11 +77,17 @@ static int make_said(void)
 
 /* -- starting -- */
 
-static bool is_program(const char *path)
+/*
+ * A program of somebody who could run what he likes here anyway: of root, this user, or whoever made the library. For a folder near the
+ * library may be one that everybody can write to, such as /tmp.
+ */
+static bool is_program(const char *path, const char *library)
 {
-	struct stat status;
+	struct stat status, ours;
 
-	return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
+	if (stat(path, &status) < 0 || !S_ISREG(status.st_mode) || status.st_mode & S_IWOTH || access(path, X_OK) < 0)
+		return false;
+	return !status.st_uid || status.st_uid == geteuid() || (stat(library, &ours) == 0 && status.st_uid == ours.st_uid);
 }
 
 /* Relative to the folder of the library, or of the program that it is linked into. */
@@ -101,7 +107,7 @@ static char *path_beside(void)
 
 		if (asprintf(&path, "%.*s/%sxray86", (int)(slash - info.dli_fname), info.dli_fname, places[i]) < 0)
 			return NULL;
-		if (is_program(path))
+		if (is_program(path, info.dli_fname))
 			return path;
 		free(path);
 	}

@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "session/message.h"
 #include "session/remote.h"
+#include "session/worker_process.h"
 
 /* -- a worker whose answers are written before they are asked for -- */
 
@@ -561,14 +564,80 @@ static void cancel(void **state)
 	end_worker(&worker);
 }
 
-int main(void)
+/* -- which program is started -- */
+
+enum { OTHER_USER = 65534 };
+
+/* In a process of its own, which passes for a program in a certain folder. Returns the worker's status, or 0 if another one was started. */
+static int start_beside(void)
+{
+	struct worker_process process;
+	struct error *err = worker_process_start(NULL, &process);
+	char *how = NULL;
+	bool seven;
+
+	if (!err)
+		worker_process_end(&process, &how);
+	seven = how && strcmp(how, "status 7") == 0;
+	error_destroy(err);
+	free(how);
+	worker_process_close(&process);
+	return seven ? 7 : 0;
+}
+
+static int status_of_child(const char *name)
+{
+	char *const argument[] = {(char *)name, "--beside", NULL};
+	pid_t pid = fork();
+	int status = -1;
+
+	if (!pid) {
+		execv("/proc/self/exe", argument);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WEXITSTATUS(status);
+}
+
+/* The program near the library counts only if no stranger has put it there. */
+static void strangers_program(void **state)
+{
+	char folder[] = "/tmp/xray86-test-XXXXXX", name[64], program[64];
+	static const char script[] = "#!/bin/sh\nexit 7\n";
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(name, sizeof(name), "%s/test", folder);
+	snprintf(program, sizeof(program), "%s/xray86", folder);
+	file = fopen(program, "we");
+	assert_non_null(file);
+	fputs(script, file);
+	fclose(file);
+	chmod(program, 0755);
+	assert_int_equal(status_of_child(name), 7);
+	chmod(program, 0757);
+	assert_int_equal(status_of_child(name), 0);
+	chmod(program, 0755);
+	if (chown(program, OTHER_USER, OTHER_USER) == 0) /* else we are not root */
+		assert_int_equal(status_of_child(name), 0);
+	unlink(program);
+	rmdir(folder);
+}
+
+int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fields),  cmocka_unit_test(bad_fields), cmocka_unit_test(too_large), cmocka_unit_test(versions),
-		cmocka_unit_test(errors),  cmocka_unit_test(memory),     cmocka_unit_test(facts),     cmocka_unit_test(info),
-		cmocka_unit_test(command), cmocka_unit_test(nonsense),   cmocka_unit_test(sizes),     cmocka_unit_test(long_command),
-		cmocka_unit_test(cancel),
+		cmocka_unit_test(fields),    cmocka_unit_test(bad_fields),
+		cmocka_unit_test(too_large), cmocka_unit_test(versions),
+		cmocka_unit_test(errors),    cmocka_unit_test(memory),
+		cmocka_unit_test(facts),     cmocka_unit_test(info),
+		cmocka_unit_test(command),   cmocka_unit_test(nonsense),
+		cmocka_unit_test(sizes),     cmocka_unit_test(long_command),
+		cmocka_unit_test(cancel),    cmocka_unit_test(strangers_program),
 	};
 
+	if (argc == 2 && strcmp(argv[1], "--beside") == 0)
+		return start_beside();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
