@@ -300,6 +300,7 @@ LINT_JOBS ?= $(shell nproc)
 lint: DEVELOPER = 1
 lint: $(BUILD)/libinternal.a compile_commands.json
 	tests/check-tail-calls $(BUILD)
+	tests/check-names
 	tests/check-circles $(BUILD)
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' $(UNFORMATTED))
 	printf '%s\n' $(LINT_SOURCES) | xargs -n 1 -P $(LINT_JOBS) clang-tidy --quiet -p .

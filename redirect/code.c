@@ -12,6 +12,7 @@
 
 #include "emu/exception.h"
 #include "emu/peek.h"
+#include "util/array.h"
 #include "util/quote.h"
 
 enum { MAX_PAGES = 16384 /* 64 MiB, more than modules have: page tables can pretend that there is code everywhere */ };
@@ -36,13 +37,10 @@ static size_t find_page(const struct code *code, uint64_t linear)
 
 static bool insert_page(struct code *code, size_t at, struct code_page page)
 {
-	struct code_page *larger = realloc(code->page, (code->pages + 1) * sizeof(*larger));
-
-	if (!larger)
+	if (!array_reserve(&code->page, code->pages, &code->room, sizeof(*code->page)))
 		return false;
-	memmove(&larger[at + 1], &larger[at], (code->pages - at) * sizeof(*larger));
-	larger[at] = page;
-	code->page = larger;
+	memmove(&code->page[at + 1], &code->page[at], (code->pages - at) * sizeof(*code->page));
+	code->page[at] = page;
 	code->pages++;
 	return true;
 }

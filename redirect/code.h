@@ -22,7 +22,7 @@ struct code {
 	struct code_page {
 		uint64_t linear, paddr;
 	} * page; /* of the product's own code that product context has run */
-	size_t pages;
+	size_t pages, room;
 	size_t added; /* pages of code in all */
 };
 

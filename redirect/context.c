@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/peek.h"
+#include "util/align.h"
 #include "util/array.h"
 
 /* -- the stack -- */
@@ -135,7 +136,7 @@ bool context_enter(struct context *context)
 	context->entry = cpu_state_save(cpu);
 	if (!context->entry)
 		return false;
-	context->stack = rsp & ~(context->stack_size - 1);
+	context->stack = align_down(rsp, context->stack_size);
 	context->trusted_rsp = rsp;
 	context->return_rsp = rsp + context->abi->word;
 	context->started = cpu_instructions(cpu);
@@ -355,7 +356,7 @@ uint64_t context_scratch(const struct context *context, unsigned size)
 {
 	bool in_window = context->phase == CONTEXT_PRODUCT && context->way == REDIRECT_CONTEXT;
 
-	return ((in_window ? context->trusted_rsp : context->cpu->gpr[RSP]) - size) & ~15ull;
+	return align_down((in_window ? context->trusted_rsp : context->cpu->gpr[RSP]) - size, 16);
 }
 
 /* Makes the CPU as the function finds it, apart from the arguments and the return address. */
@@ -371,7 +372,7 @@ static void go_to_world(struct context *context, enum world world)
 			cpu->gpr[RSP] = rsp;
 	}
 	if (world == WORLD_PRODUCT && context->phase != CONTEXT_PRODUCT) {
-		context->stack = cpu->gpr[RSP] & ~(context->stack_size - 1);
+		context->stack = align_down(cpu->gpr[RSP], context->stack_size);
 		context->trusted_rsp = cpu->gpr[RSP];
 		cpu->gpr[RSP] = context_to_product(context, cpu->gpr[RSP]);
 		set_percpu_base(context);
@@ -399,7 +400,7 @@ bool context_call(struct context *context, enum world world, uint64_t function, 
 	}
 	context->nested++;
 	go_to_world(context, world);
-	top = (cpu->gpr[RSP] - CONTEXT_SCRATCH) & ~15ull;
+	top = align_down(cpu->gpr[RSP] - CONTEXT_SCRATCH, 16);
 	if (context->way == REDIRECT_TAGS)
 		tag_stack(context, own);
 	done = pass_arguments(context, argument, arguments, top) &&

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "emu/peek.h"
+#include "util/align.h"
 #include "util/error.h"
 
 enum { MIN_TASK = 0x400, MAX_TASK = 0x8000 /* bytes */, GFP_KERNEL = 0xcc0, STANDARD_FILES = 3 };
@@ -122,7 +123,7 @@ static void put_stack(struct host_task *host)
 	const struct context *context = &worlds->context;
 	bool tags = context->way == REDIRECT_TAGS;
 	uint64_t field = host->now + worlds->product->layout.stack, now;
-	uint64_t stack = tags ? worlds->cpu->gpr[RSP] & ~(context->stack_size - 1) : worlds->memory.window;
+	uint64_t stack = tags ? align_down(worlds->cpu->gpr[RSP], context->stack_size) : worlds->memory.window;
 
 	if (product_memory_read_word(&worlds->memory, field, context->abi->word, &now) && now == stack)
 		return;

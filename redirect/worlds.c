@@ -23,7 +23,7 @@ void worlds_deinit(struct worlds *worlds)
 	product_memory_deinit(&worlds->memory);
 }
 
-struct kernel *worlds_kernel(struct worlds *worlds, enum world world)
+static struct kernel *kernel_of(struct worlds *worlds, enum world world)
 {
 	return world == WORLD_TRUSTED ? &worlds->trusted : worlds->product;
 }
@@ -33,12 +33,12 @@ struct kernel *worlds_kernel(struct worlds *worlds, enum world world)
 bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function function, const uint64_t *argument, unsigned arguments,
 		 uint64_t *ret_value)
 {
-	return context_call(&worlds->context, world, worlds_kernel(worlds, world)->function[function], argument, arguments, ret_value);
+	return context_call(&worlds->context, world, kernel_of(worlds, world)->function[function], argument, arguments, ret_value);
 }
 
 struct error *worlds_mark(struct worlds *worlds, enum world world, const char *name, mark_fn *fn, void *opaque)
 {
-	uint64_t address = kernel_symbol(worlds_kernel(worlds, world), name);
+	uint64_t address = kernel_symbol(kernel_of(worlds, world), name);
 
 	return address ? cpu_mark(worlds->cpu, address, fn, opaque) : NULL;
 }

@@ -34,8 +34,6 @@ struct worlds_config {
 struct error *worlds_init(struct worlds *worlds, const struct worlds_config *config);
 void worlds_deinit(struct worlds *worlds);
 
-struct kernel *worlds_kernel(struct worlds *worlds, enum world world);
-
 /* Calls a function of that world's kernel (context_call()). */
 bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function function, const uint64_t *argument, unsigned arguments,
 		 uint64_t *ret_value);
