@@ -311,9 +311,6 @@ static void obey(void)
 	case MESSAGE_DIRECTORY:
 		SYSTEM(mkdir, message.text, message.mode);
 		break;
-	case MESSAGE_LINK:
-		SYSTEM(symlink, message.text + length(message.text) + 1, message.text);
-		break;
 	case MESSAGE_ARGUMENTS:
 		make_list(&arguments);
 		break;

@@ -29,14 +29,13 @@ enum agent_failure {
 enum message_kind {
 	MESSAGE_FILE = 1,      /* text: path; size bytes follow by HYPERCALL_DATA; mode */
 	MESSAGE_DIRECTORY = 2, /* text: path; mode */
-	MESSAGE_LINK = 3,      /* text: path, target */
-	MESSAGE_ARGUMENT = 4,  /* text: the next of argv */
-	MESSAGE_VARIABLE = 5,  /* text: NAME=VALUE */
-	MESSAGE_PID = 6,       /* size: tools' process numbers are greater */
-	MESSAGE_CLOCKS = 7,    /* text: of /proc/self/timens_offsets, for the command (time_namespaces(7)) */
-	MESSAGE_RUN = 8,       /* text: path of the program, working directory */
-	MESSAGE_ARGUMENTS = 9, /* before them. mode: how many there are; size: their bytes, each with its 0 */
-	MESSAGE_VARIABLES = 10 /* the same of the environment */
+	MESSAGE_ARGUMENT = 3,  /* text: the next of argv */
+	MESSAGE_VARIABLE = 4,  /* text: NAME=VALUE */
+	MESSAGE_PID = 5,       /* size: tools' process numbers are greater */
+	MESSAGE_CLOCKS = 6,    /* text: of /proc/self/timens_offsets, for the command (time_namespaces(7)) */
+	MESSAGE_RUN = 7,       /* text: path of the program, working directory */
+	MESSAGE_ARGUMENTS = 8, /* before them. mode: how many there are; size: their bytes, each with its 0 */
+	MESSAGE_VARIABLES = 9, /* the same of the environment */
 };
 
 enum { MESSAGE_TEXT = 131072 + 4096 /* the longest string of an argv, MAX_ARG_STRLEN, and a path */ };
