@@ -56,6 +56,7 @@ help:
 	@echo 'make bench-boot    booting kernels beside QEMU TCG'
 	@echo 'make bench-run     xray86 run: start-up, and what redirection costs'
 	@echo 'make dist          a tarball of the sources, the same bytes each time; make test-dist'
+	@echo 'make deb           Debian packages, in $(BUILD)/deb; make test-deb: in a bare Debian 12'
 	@echo 'make lint          warnings are errors; clang-format, clang-tidy, that handlers make tail calls and parts lead to none above them'
 	@echo 'make deps          install the Debian packages that all this needs'
 	@echo 'make install       into PREFIX ($(PREFIX)); make clean'
@@ -314,8 +315,17 @@ install: $(BUILD)/xray86 install-library install-python
 	install -D -m 644 completions/_xray86 $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_xray86
 	install -D -m 644 completions/xray86.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/xray86.fish
 
+# Debian packages, and a test of them in a bare Debian 12, with a snapshot if there is one.
+deb: dist
+	packaging/deb $(DIST) $(BUILD)/deb
+
+DEB_SNAPSHOT = $(wildcard $(BUILD)/snapshots/cloud-amd64/memory.elf)
+DEB_KERNEL = $(firstword $(wildcard $(LINUX)/amd64/linux-image-cloud-amd64/boot/vmlinuz-*))
+test-deb: deb
+	packaging/test-deb $(BUILD)/deb $(if $(DEB_KERNEL),$(DEB_SNAPSHOT) $(DEB_KERNEL))
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help dist test-dist test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library install-python test-library
+.PHONY: all help dist test-dist deb test-deb test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library install-python test-library
 -include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)
