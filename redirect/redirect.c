@@ -83,7 +83,6 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	call_leave(calls, result);
 	if (calls->now.row->flags & POLICY_MOVES)
 		directory_keep(&redirect->directories);
-	call_record_gaps(calls);
 	if (calls->now.shortened)
 		call_record_loss(calls, LOSS_NOT_IN_MEMORY);
 	if (calls->now.opens && result >= 0) {
@@ -91,6 +90,7 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 		cpu->gpr[RAX] = abi_value(context->abi, result);
 	}
 	host_task_finish_work(&redirect->host);
+	call_record_gaps(calls); /* those of the two before, too */
 	call_finish(calls, result, NULL);
 	tell_changes(redirect);
 	return MARK_LOOK;
