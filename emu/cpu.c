@@ -24,7 +24,7 @@ void cpu_destroy(struct cpu *cpu)
 	block_cache_destroy(cpu->blocks);
 	isa_destroy((struct isa *)cpu->isa);
 	free(cpu->banks);
-	free(cpu->jump_cache);
+	free(cpu->jump_caches);
 	free(cpu->marks);
 	free(cpu);
 }
@@ -104,8 +104,8 @@ struct error *cpu_create(struct physmem *mem, const struct cpu_bus *bus, struct 
 		cpu->bus = *bus;
 	cpu->isa = isa_create();
 	cpu->banks = alloc_lines(BANK_COUNT * sizeof(*cpu->banks));
-	cpu->jump_cache = calloc(JUMP_CACHE_SIZE, sizeof(*cpu->jump_cache));
-	if (!cpu->isa || !cpu->banks || !cpu->jump_cache) {
+	cpu->jump_caches = cpu->jump_cache = calloc(2 * JUMP_CACHE_SIZE, sizeof(*cpu->jump_caches));
+	if (!cpu->isa || !cpu->banks || !cpu->jump_caches) {
 		cpu_destroy(cpu);
 		return error_create("creating the CPU: out of memory");
 	}
@@ -304,6 +304,7 @@ void cpu_set_code_bank(struct cpu *cpu, struct tlb *bank)
 void cpu_use_code_bank(struct cpu *cpu, bool use)
 {
 	cpu->mode = use ? cpu->mode | MODE_CODE_BANK : cpu->mode & ~(uint32_t)MODE_CODE_BANK;
+	cpu->jump_cache = cpu->jump_caches + (use ? JUMP_CACHE_SIZE : 0); /* the same addresses are jumped to in both */
 	cpu_update_mode(cpu);
 }
 

@@ -295,10 +295,11 @@ struct cpu {
 		bool interrupt_shadow, debug_shadow, rf;
 	} found; /* as that instruction found them; they come back if it is abandoned */
 	struct physmem *mem;
-	struct tlb *banks;              /* BANK_COUNT of them */
-	struct tlb *supervisor_bank[2]; /* a client's banks for CPL 0-2, by TAG_STACK of the address; NULL: the CPU's own bank */
-	struct tlb *code_bank;          /* a client's bank for fetches at CPL 0-2 under MODE_CODE_BANK; or NULL */
-	uint16_t x87_host_control;      /* the control word that the host's x87 has now: emu/x87.h */
+	struct tlb *banks;                    /* BANK_COUNT of them */
+	struct tlb *supervisor_bank[2];       /* a client's banks for CPL 0-2, by TAG_STACK of the address; NULL: the CPU's own bank */
+	struct jump_cache_entry *jump_caches; /* jump_cache without the code bank, and with it */
+	struct tlb *code_bank;                /* a client's bank for fetches at CPL 0-2 under MODE_CODE_BANK; or NULL */
+	uint16_t x87_host_control;            /* the control word that the host's x87 has now: emu/x87.h */
 	struct block_cache *blocks;
 	const struct isa *isa;
 	struct cpu_bus bus;

@@ -85,17 +85,23 @@ static struct name get_name(const struct kallsyms *table, size_t offset)
 	return (struct name){table->names + at, length, at + length};
 }
 
+void kallsyms_read_tokens(struct kallsyms *table)
+{
+	for (unsigned i = 0; i < KALLSYMS_TOKENS; i++) {
+		uint16_t offset = kallsyms_u16(table->token_index + i * sizeof(uint16_t));
+		size_t room = offset < table->token_table_size ? table->token_table_size - offset : 0;
+
+		if (!room)
+			offset = 0;
+		table->token[i].offset = offset;
+		table->token[i].length = strnlen((const char *)table->token_table + offset, room < KSYM_NAME_LEN ? room : KSYM_NAME_LEN);
+	}
+}
+
 static const char *get_token(const struct kallsyms *table, uint8_t token, size_t *ret_length)
 {
-	size_t offset = kallsyms_u16(table->token_index + token * sizeof(uint16_t)), room;
-
-	if (offset >= table->token_table_size) {
-		*ret_length = 0;
-		return "";
-	}
-	room = table->token_table_size - offset;
-	*ret_length = strnlen((const char *)table->token_table + offset, room < KSYM_NAME_LEN ? room : KSYM_NAME_LEN);
-	return (const char *)table->token_table + offset;
+	*ret_length = table->token[token].length;
+	return (const char *)table->token_table + table->token[token].offset;
 }
 
 /* The type, then the name, which is cut if it is too long. */
@@ -116,7 +122,8 @@ static void expand(const struct kallsyms *table, const struct name *name, struct
 		}
 		if (count > room)
 			count = room;
-		memcpy(ret->name + length, token, count);
+		for (size_t j = 0; j < count; j++) /* a few letters, mostly: a call would cost more */
+			ret->name[length + j] = token[j];
 		length += count;
 	}
 	ret->name[length] = '\0';

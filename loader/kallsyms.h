@@ -42,6 +42,9 @@ struct kallsyms {
 	const uint8_t *names, *markers, *token_table, *token_index, *addresses;
 	const uint8_t *seqs; /* seqs_of_names, or NULL */
 	size_t names_size, token_table_size;
+	struct kallsyms_token {
+		uint16_t offset, length; /* in token_table, by token_index; no token is outside */
+	} token[256];
 };
 
 struct symbol {

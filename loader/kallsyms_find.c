@@ -300,8 +300,7 @@ static bool check_addresses(const struct kallsyms *table, const struct view *vie
 static struct kallsyms found_so_far(const struct finder *finder)
 {
 	const uint8_t *data = finder->piece->data;
-
-	return (struct kallsyms){
+	struct kallsyms found = {
 		.count = finder->count,
 		.pointer_size = finder->view->pointer_size,
 		.floor = finder->view->base,
@@ -313,6 +312,9 @@ static struct kallsyms found_so_far(const struct finder *finder)
 		.token_index = data + finder->token_index,
 		.seqs = finder->seqs ? data + finder->seqs : NULL,
 	};
+
+	kallsyms_read_tokens(&found);
+	return found;
 }
 
 /* Are there addresses like that, with labels so aligned? *ret_end: the end of addresses and base. */

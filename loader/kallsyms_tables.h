@@ -8,6 +8,9 @@
 
 enum { KALLSYMS_TOKENS = 256, KALLSYMS_MARKED = 256 /* symbols a marker */, KALLSYMS_SEQ_SIZE = 3 };
 
+/* Fills in table->token. */
+void kallsyms_read_tokens(struct kallsyms *table);
+
 static inline uint16_t kallsyms_u16(const uint8_t *at)
 {
 	uint16_t value;

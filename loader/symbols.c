@@ -126,6 +126,7 @@ void symbols_close(struct symbols *symbols)
 	for (unsigned i = 0; i < symbols->extras; i++)
 		free(symbols->extra[i].name);
 	free(symbols->extra);
+	free(symbols->index.slot);
 	*symbols = (struct symbols){0};
 }
 
@@ -165,11 +166,90 @@ bool symbols_next_named(const struct symbols *symbols, struct symbols_cursor *cu
 	return false;
 }
 
+/* -- the index: a hash table with open addressing, of the first symbol of each name -- */
+
+struct symbols_slot {
+	uint32_t hash;  /* 0: empty */
+	uint32_t extra; /* number of the extra symbol, and 1; 0: it is in the table */
+	struct kallsyms_cursor cursor;
+};
+
+static uint32_t hash_of(const char *name)
+{
+	uint32_t hash = 0x811c9dc5; /* FNV-1a */
+
+	for (; *name; name++)
+		hash = (hash ^ (uint8_t)*name) * 0x01000193;
+	return hash ? hash : 1;
+}
+
+static void read_slot(const struct symbols *symbols, const struct symbols_slot *slot, struct symbol *ret)
+{
+	struct kallsyms_cursor cursor = slot->cursor;
+
+	if (slot->extra)
+		get_extra(&symbols->extra[slot->extra - 1], ret);
+	else if (!kallsyms_next(&symbols->table, &cursor, ret))
+		*ret = (struct symbol){0};
+}
+
+/* The slot that has the name, read into *ret; or the empty one where it belongs. */
+static struct symbols_slot *find_slot(const struct symbols *symbols, const char *name, struct symbol *ret)
+{
+	uint32_t hash = hash_of(name);
+
+	for (size_t i = hash;; i++) {
+		struct symbols_slot *slot = &symbols->index.slot[i & (symbols->index.slots - 1)];
+
+		if (!slot->hash)
+			return slot;
+		if (slot->hash != hash)
+			continue;
+		read_slot(symbols, slot, ret);
+		if (strcmp(ret->name, name) == 0)
+			return slot;
+	}
+}
+
+static void enter(struct symbols *symbols, const char *name, uint32_t extra, struct kallsyms_cursor cursor)
+{
+	struct symbol known;
+	struct symbols_slot *slot = find_slot(symbols, name, &known);
+
+	if (!slot->hash)
+		*slot = (struct symbols_slot){hash_of(name), extra, cursor};
+}
+
+struct error *symbols_make_index(struct symbols *symbols)
+{
+	size_t wanted = ((size_t)symbols->table.count + symbols->extras) * 3 / 2 + 1, slots = 1;
+	struct kallsyms_cursor cursor = {0}, before = cursor;
+	struct symbol symbol;
+
+	while (slots < wanted)
+		slots *= 2;
+	symbols->index.slot = calloc(slots, sizeof(*symbols->index.slot));
+	if (!symbols->index.slot)
+		return error_create("indexing a kernel's symbols: out of memory");
+	symbols->index.slots = slots;
+	for (; kallsyms_next(&symbols->table, &cursor, &symbol); before = cursor)
+		enter(symbols, symbol.name, 0, before);
+	for (unsigned i = 0; i < symbols->extras; i++)
+		enter(symbols, symbols->extra[i].name, i + 1, cursor);
+	return NULL;
+}
+
 bool symbols_address(const struct symbols *symbols, const char *name, uint64_t *ret)
 {
 	struct symbols_cursor cursor = {0};
 	struct symbol symbol;
 
+	if (symbols->index.slot) {
+		if (!find_slot(symbols, name, &symbol)->hash)
+			return false;
+		*ret = symbol.address;
+		return true;
+	}
 	if (!symbols_next_named(symbols, &cursor, name, &symbol))
 		return false;
 	*ret = symbol.address;

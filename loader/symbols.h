@@ -16,6 +16,10 @@ struct symbols {
 	size_t extra_room;
 	uint64_t base, end;    /* of the image */
 	uint64_t absolute_end; /* behind the highest absolute symbol, or 0 */
+	struct symbols_index {
+		struct symbols_slot *slot; /* NULL: there is no index */
+		size_t slots;              /* a power of two */
+	} index;
 };
 
 /* A place in the list of symbols. A zeroed cursor is at the first symbol. */
@@ -31,6 +35,11 @@ struct symbols_cursor {
 struct error *symbols_open(const struct view *view, const struct export_ranges *ranges, uint64_t shift, struct symbols *ret);
 /* Opens the symbols of a kernel at virtual address `base`; 0: where it is linked or relocated to. */
 struct error *symbols_open_kernel(const struct kernel_image *kernel, uint64_t base, struct symbols *ret);
+/*
+ * Makes symbols_address() cost the same for every name, there or not: without it, names that the kernel's own tables do not index are
+ * searched for from the first symbol on. Worth its pass over all symbols from some five such names on.
+ */
+struct error *symbols_make_index(struct symbols *symbols);
 /* A zeroed struct symbols is allowed. */
 void symbols_close(struct symbols *symbols);
 

@@ -94,6 +94,7 @@ static const uint8_t *find_memory(const struct machine *machine, uint64_t paddr,
 struct error *trusted_kernel_symbols(const struct trusted_kernel *kernel, const struct machine *machine, struct symbols *ret)
 {
 	struct view view = {.pointer_size = kernel->landmarks.x86_64 ? 8 : 4, .base = kernel->base, .end = kernel->base};
+	struct error *err;
 
 	for (unsigned i = 0; i < kernel->pieces; i++) {
 		uint64_t vaddr = kernel->piece[i].vaddr, size = kernel->piece[i].size, end = vaddr + size;
@@ -104,5 +105,11 @@ struct error *trusted_kernel_symbols(const struct trusted_kernel *kernel, const 
 		view.piece[view.pieces++] = (struct view_piece){.vaddr = vaddr, .memory_size = size, .data = data, .size = size};
 		view.end = end > view.end ? end : view.end;
 	}
-	return symbols_open(&view, &kernel->exports, 0, ret);
+	err = symbols_open(&view, &kernel->exports, 0, ret);
+	if (err)
+		return err;
+	err = symbols_make_index(ret); /* some hundred names are looked up, and many of them other versions' */
+	if (err)
+		symbols_close(ret);
+	return err;
 }

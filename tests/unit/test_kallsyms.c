@@ -200,6 +200,22 @@ static void check_exports(struct rig *rig, const struct symbols *symbols)
 	assert_nearest(symbols, rig->view.end - 1 + SHIFT, "init_task");
 }
 
+/* With the index every name has the address that it has without: that of the first symbol of the name. */
+static void check_index(struct symbols *symbols)
+{
+	struct symbols plain = *symbols;
+	struct symbols_cursor cursor = {0};
+	uint64_t wanted, address;
+	struct symbol symbol;
+
+	assert_null(symbols_make_index(symbols));
+	while (symbols_next(&plain, &cursor, &symbol)) {
+		assert_true(symbols_address(&plain, symbol.name, &wanted));
+		assert_true(symbols_address(symbols, symbol.name, &address));
+		assert_int_equal(address, wanted);
+	}
+}
+
 static void adds_exports(void **state)
 {
 	static struct rig rig;
@@ -215,6 +231,8 @@ static void adds_exports(void **state)
 		put_exports(&rig);
 		ranges.range[0] = (struct export_range){rig.view.base + at, rig.view.base + at + 4 * 12};
 		open_symbols(&rig, &ranges, SHIFT, &symbols);
+		check_exports(&rig, &symbols);
+		check_index(&symbols);
 		check_exports(&rig, &symbols);
 		symbols_close(&symbols);
 	}
