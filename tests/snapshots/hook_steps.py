@@ -1,4 +1,5 @@
-"""Hooks in a snapshot, of the kind that rootkits make: checks of `usage` that they are passed by, and told. An x86-64 kernel that names its data."""
+"""The code that runs: checks of `usage` that hooks of the kind that rootkits make are passed by, and told, and that switches are followed. An x86-64 kernel that names its
+data."""
 import mmap
 import struct
 import subprocess
@@ -59,4 +60,13 @@ def hooks(test):
                         and all(name in done.stderr for name in told) and bool(notes) == bool(told) and not plain.stderr, done)
 
 
-STEPS = (hooks,)
+def switches(test):
+    """A command that turns a switch of the kernel, by a sysctl, finds it turned: the kernel writes to its text, and that is followed."""
+    script = "wc -l </proc/1/sched; echo 1 >/proc/sys/kernel/sched_schedstats; cat /proc/sys/kernel/sched_schedstats; wc -l </proc/1/sched"
+    for way in ("context", "tags"):
+        seen = test.run("--redirect", way, "--", "sh", "-c", script)
+        before, flag, after = (int(line) for line in seen[1].split()) if seen[0] == 0 and len(seen[1].split()) == 3 else (0, 0, 0)
+        test.expect(f"a switch that a command turns ({way})", flag == 1 and after > before + 20 and not seen[2], seen)
+
+
+STEPS = (hooks, switches)
