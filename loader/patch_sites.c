@@ -13,6 +13,7 @@ enum {
 	KEY_FLAGS = 3,   /* in the key's address: of a jump label BRANCH and INIT, of a static call TAIL and INIT */
 	FLAG_FIRST = 1,
 	REACH = 1 << 26, /* a jump label's target is in the same function, or in its cold part, which the linker puts far away */
+	NEAR = 1 << 16,  /* most are in the same function */
 };
 
 /* How an entry is written. */
@@ -99,6 +100,63 @@ static const struct entry_format jump_formats[] =
 				 call_formats[] = {
 					 {8, 0, parse_static_call},
 };
+
+/* -- forms -- */
+
+/* Every no-op that some x86 kernel has put at a patch site (arch/x86/include/asm/nops.h through the years). */
+static const struct no_op {
+	unsigned size;
+	uint8_t bytes[PATCH_LONG];
+} no_ops[] = {
+	{PATCH_SHORT, {0x66, 0x90}},
+	{PATCH_SHORT, {0x89, 0xf6}},
+	{PATCH_SHORT, {0x8b, 0xc0}},
+	{PATCH_LONG, {0x0f, 0x1f, 0x44, 0x00, 0x00}},
+	{PATCH_LONG, {0x66, 0x66, 0x66, 0x66, 0x90}},
+	{PATCH_LONG, {0x66, 0x66, 0x90, 0x66, 0x90}},
+	{PATCH_LONG, {0x3e, 0x8d, 0x74, 0x26, 0x00}},
+	{PATCH_LONG, {0x90, 0x8d, 0x74, 0x26, 0x00}},
+	{PATCH_LONG, {0x3e, 0x8d, 0x44, 0x20, 0x00}},
+	{PATCH_LONG, {0x8d, 0x44, 0x20, 0x00, 0x90}},
+};
+
+unsigned patch_no_op_size(const uint8_t *code)
+{
+	for (unsigned i = 0; i < sizeof(no_ops) / sizeof(no_ops[0]); i++) {
+		if (memcmp(code, no_ops[i].bytes, no_ops[i].size) == 0)
+			return no_ops[i].size;
+	}
+	return 0;
+}
+
+void patch_put_no_op(unsigned size, uint8_t *code)
+{
+	for (unsigned i = 0; i < sizeof(no_ops) / sizeof(no_ops[0]); i++) {
+		if (no_ops[i].size == size) {
+			memcpy(code, no_ops[i].bytes, size);
+			return;
+		}
+	}
+}
+
+uint64_t patch_branch_target(unsigned word, uint64_t address, const uint8_t *code, unsigned size)
+{
+	int32_t displacement = (int8_t)code[1];
+
+	if (size != PATCH_SHORT)
+		memcpy(&displacement, code + size - 4, 4);
+	address += size + (int64_t)displacement;
+	return word == 8 ? address : (uint32_t)address;
+}
+
+unsigned patch_jump_label_size(const struct patch_site *site, unsigned word, const uint8_t *code)
+{
+	unsigned size = code[0] == 0xeb ? PATCH_SHORT : PATCH_LONG;
+
+	if (code[0] != 0xeb && code[0] != 0xe9)
+		return patch_no_op_size(code);
+	return patch_branch_target(word, site->address, code, size) == site->target ? size : 0;
+}
 
 /* -- the list -- */
 
@@ -206,45 +264,89 @@ struct row {
 	uint64_t start, end;
 };
 
+/* Zeros lead to themselves, and would fit. */
+static bool is_empty(const struct entry_format *format, const uint8_t *entry)
+{
+	static const uint8_t nothing[LONGEST_ENTRY];
+
+	return memcmp(entry, nothing, format->size) == 0;
+}
+
 /* Extends the row that begins at `at` in the image as far as it goes. */
 static uint64_t follow_row(const struct entry_format *format, const struct patch_memory *memory, uint64_t at)
 {
 	uint8_t entry[LONGEST_ENTRY];
 	struct patch_site site;
 
-	while (memory->read(memory->opaque, at, entry, format->size) && format->parse(memory, entry, at, &site))
+	while (memory->read(memory->opaque, at, entry, format->size) && !is_empty(format, entry) && format->parse(memory, entry, at, &site))
 		at += format->size;
 	return at;
 }
 
+/*
+ * Whether a row is the table: most of its entries say where code is in one of a jump label's forms, and that it leads to the same function.
+ * (Some say where code was that was freed after boot, and some lead to a function's cold part.) Other tables have entries like these, too:
+ * of exceptions; of exported symbols, where traced functions begin with a no-op.
+ */
+static bool is_usual(const struct patch_site *site, const struct patch_memory *memory)
+{
+	uint8_t code[PATCH_LONG];
+
+	if (site->kind != PATCH_JUMP_LABEL)
+		return true;
+	return site->target - site->address + NEAR < 2 * (uint64_t)NEAR &&
+	       memory->read(memory->opaque, site->address, code, sizeof(code)) && patch_jump_label_size(site, memory->word, code);
+}
+
+static bool is_table(const struct row *row, const struct patch_memory *memory)
+{
+	uint64_t count = (row->end - row->start) / row->format->size, step = count / SAMPLES + 1;
+	unsigned tried = 0, good = 0;
+	uint8_t entry[LONGEST_ENTRY];
+	struct patch_site site;
+
+	for (uint64_t i = 0; i < count; i += step, tried++) {
+		uint64_t at = row->start + i * row->format->size;
+
+		good += memory->read(memory->opaque, at, entry, row->format->size) && row->format->parse(memory, entry, at, &site) &&
+			is_usual(&site, memory);
+	}
+	return good > tried / 2;
+}
+
 static void look_for_row(const struct entry_format *format, const struct patch_memory *memory, struct row *longest)
 {
-	static const uint8_t nothing[LONGEST_ENTRY];
+	uint64_t passed[LONGEST_ENTRY / 4] = {0}; /* where the last row ended, of those that begin so many words apart */
 	uint8_t *piece = malloc(PIECE);
 	struct patch_site site;
 
-	for (uint64_t at = memory->start, passed = 0; piece && at + LONGEST_ENTRY < memory->end; at += PIECE - LONGEST_ENTRY) {
+	for (uint64_t at = memory->start; piece && at + LONGEST_ENTRY < memory->end; at += PIECE - LONGEST_ENTRY) {
 		uint64_t size = memory->end - at < PIECE ? memory->end - at : PIECE;
 
 		if (!memory->read(memory->opaque, at, piece, size))
 			continue;
 		for (uint64_t offset = 0; offset + LONGEST_ENTRY <= size; offset += 4) {
-			uint64_t end;
+			struct row row = {format, at + offset, at + offset};
 
-			if (at + offset < passed || memcmp(piece + offset, nothing, format->size) == 0 ||
-			    !format->parse(memory, piece + offset, at + offset, &site))
+			uint64_t *phase = &passed[row.start / 4 % (format->size / 4)];
+
+			if (row.start < *phase || is_empty(format, piece + offset) ||
+			    !format->parse(memory, piece + offset, row.start, &site))
 				continue;
-			end = follow_row(format, memory, at + offset);
-			if (end - (at + offset) >= MIN_ROW * format->size && end - (at + offset) > longest->end - longest->start)
-				*longest = (struct row){format, at + offset, end};
-			passed = end;
+			row.end = follow_row(format, memory, row.start);
+			if (row.end - row.start < MIN_ROW * format->size)
+				continue;
+			*phase = row.end;
+			if (row.end - row.start > longest->end - longest->start && is_table(&row, memory))
+				*longest = row;
 		}
 	}
 	free(piece);
 }
 
+/* probe: the memory as the entries of a table are to be looked at; memory: as those are that count. */
 static struct error *add_table(struct patch_sites *sites, const struct entry_format *format, unsigned formats,
-			       const struct patch_memory *memory, uint64_t start, uint64_t end)
+			       const struct patch_memory *probe, const struct patch_memory *memory, uint64_t start, uint64_t end)
 {
 	struct row row = {0};
 
@@ -252,19 +354,43 @@ static struct error *add_table(struct patch_sites *sites, const struct entry_for
 		if (!suits(&format[i], memory))
 			continue;
 		if (!start)
-			look_for_row(&format[i], memory, &row);
-		else if (!row.format && end > start && fit(&format[i], memory, start, end) >= 90)
+			look_for_row(&format[i], probe, &row);
+		else if (!row.format && end > start && fit(&format[i], probe, start, end) >= 90)
 			row = (struct row){&format[i], start, end};
 	}
 	return row.format ? add_row(sites, row.format, memory, row.start, row.end) : NULL;
 }
 
+/* Jump labels of code that was freed after boot are in the table, too. That code lies behind the data. */
+static struct patch_memory with_freed_code(const struct patch_memory *memory)
+{
+	struct patch_memory whole = *memory;
+
+	whole.text_end = memory->end;
+	return whole;
+}
+
+bool patch_sites_are_jump_labels(const struct patch_memory *memory, uint64_t start, uint64_t end)
+{
+	const struct patch_memory whole = with_freed_code(memory);
+
+	for (unsigned i = 0; i < sizeof(jump_formats) / sizeof(jump_formats[0]); i++) {
+		const struct row row = {&jump_formats[i], start, end};
+
+		if (suits(row.format, memory) && fit(row.format, &whole, start, end) >= 90 && is_table(&row, &whole))
+			return true;
+	}
+	return false;
+}
+
 struct error *patch_sites_add_jump_labels(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end)
 {
-	return add_table(sites, jump_formats, sizeof(jump_formats) / sizeof(jump_formats[0]), memory, start, end);
+	const struct patch_memory whole = with_freed_code(memory);
+
+	return add_table(sites, jump_formats, sizeof(jump_formats) / sizeof(jump_formats[0]), &whole, memory, start, end);
 }
 
 struct error *patch_sites_add_static_calls(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end)
 {
-	return add_table(sites, call_formats, sizeof(call_formats) / sizeof(call_formats[0]), memory, start, end);
+	return add_table(sites, call_formats, sizeof(call_formats) / sizeof(call_formats[0]), memory, memory, start, end);
 }

@@ -35,6 +35,8 @@ struct patch_site {
 	bool tail;       /* static calls: a jump, in place of a call and a return */
 };
 
+enum { PATCH_SHORT = 2, PATCH_LONG = 5 /* bytes of a jump label, or of the no-op in its place */ };
+
 /* Sorted by address once patch_sites_sort() has been called. */
 struct patch_sites {
 	struct patch_site *site;
@@ -50,6 +52,8 @@ struct patch_memory {
 	uint64_t text_end;   /* no code is from here on */
 };
 
+/* Whether this is, from the first entry to the last, a table of jump labels. */
+bool patch_sites_are_jump_labels(const struct patch_memory *memory, uint64_t start, uint64_t end);
 /* Add the entries of the table from `start` to `end`; if both are 0, they search it. They ignore what fits no format. Error: no memory. */
 struct error *patch_sites_add_jump_labels(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end);
 struct error *patch_sites_add_static_calls(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end);
@@ -57,6 +61,17 @@ struct error *patch_sites_add(struct patch_sites *sites, const struct patch_site
 void patch_sites_sort(struct patch_sites *sites);
 /* The number of the first site that ends behind `address`; count if there is none. */
 size_t patch_sites_from(const struct patch_sites *sites, uint64_t address);
+/* -- the forms of a site: `code` has at least PATCH_LONG bytes -- */
+
+/* The size of the no-op, of any x86 kernel, that code begins with; 0: it begins with none. */
+unsigned patch_no_op_size(const uint8_t *code);
+/* Puts one there. size: PATCH_SHORT or PATCH_LONG */
+void patch_put_no_op(unsigned size, uint8_t *code);
+/* Where the relative branch of `size` bytes at `address` leads. word: bytes of a pointer */
+uint64_t patch_branch_target(unsigned word, uint64_t address, const uint8_t *code, unsigned size);
+/* The size of a jump label that is in one of its two forms; 0: it is in neither. */
+unsigned patch_jump_label_size(const struct patch_site *site, unsigned word, const uint8_t *code);
+
 /* A zeroed one is allowed. */
 void patch_sites_deinit(struct patch_sites *sites);
 

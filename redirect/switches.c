@@ -7,7 +7,7 @@
 
 #include "mmu/physmem.h"
 
-enum { LONG = 5, SHORT = 2, CONDITIONAL = 6, SITE = 8 };
+enum { LONG = PATCH_LONG, SHORT = PATCH_SHORT, CONDITIONAL = 6, SITE = 8 };
 
 /* -- which are not followed -- */
 
@@ -64,39 +64,12 @@ static bool is_followed(const struct switches *switches, const struct patch_site
 
 /* -- forms -- */
 
-/* Every no-op that some x86 kernel has put at a patch site (arch/x86/include/asm/nops.h through the years). */
-static const struct no_op {
-	unsigned size;
-	uint8_t bytes[LONG];
-} no_ops[] = {
-	{SHORT, {0x66, 0x90}},
-	{SHORT, {0x89, 0xf6}},
-	{SHORT, {0x8b, 0xc0}},
-	{LONG, {0x0f, 0x1f, 0x44, 0x00, 0x00}},
-	{LONG, {0x66, 0x66, 0x66, 0x66, 0x90}},
-	{LONG, {0x66, 0x66, 0x90, 0x66, 0x90}},
-	{LONG, {0x3e, 0x8d, 0x74, 0x26, 0x00}},
-	{LONG, {0x90, 0x8d, 0x74, 0x26, 0x00}},
-	{LONG, {0x3e, 0x8d, 0x44, 0x20, 0x00}},
-	{LONG, {0x8d, 0x44, 0x20, 0x00, 0x90}},
-};
-
 /* XOR EAX, EAX in the place of a call whose function returns 0, padded by prefixes. */
 static const uint8_t xor_forms[][LONG] = {
 	{0x2e, 0x2e, 0x2e, 0x31, 0xc0},
 	{0x66, 0x66, 0x48, 0x31, 0xc0},
 	{0x66, 0x66, 0x66, 0x31, 0xc0},
 };
-
-/* The size of the no-op that `code` begins with; 0: none. */
-static unsigned no_op_size(const uint8_t *code)
-{
-	for (unsigned i = 0; i < sizeof(no_ops) / sizeof(no_ops[0]); i++) {
-		if (memcmp(code, no_ops[i].bytes, no_ops[i].size) == 0)
-			return no_ops[i].size;
-	}
-	return 0;
-}
 
 static bool is_xor(const uint8_t *code)
 {
@@ -107,39 +80,9 @@ static bool is_xor(const uint8_t *code)
 	return false;
 }
 
-static uint64_t wrap(const struct switches *switches, uint64_t address)
-{
-	return switches->config.word == 8 ? address : (uint32_t)address;
-}
-
-/* Where the relative branch at `address` leads, whose displacement ends the `size` bytes. */
-static uint64_t branch_target(const struct switches *switches, uint64_t address, const uint8_t *code, unsigned size)
-{
-	int32_t displacement;
-
-	if (size == SHORT)
-		return wrap(switches, address + size + (int8_t)code[1]);
-	memcpy(&displacement, code + size - 4, 4);
-	return wrap(switches, address + size + displacement);
-}
-
-/* The size of a jump label in one of its two forms; 0: it is in neither. */
-static unsigned jump_label_size(const struct switches *switches, const struct patch_site *site, const uint8_t *code)
-{
-	unsigned size = no_op_size(code);
-
-	if (code[0] == 0xeb)
-		size = SHORT;
-	else if (code[0] == 0xe9)
-		size = LONG;
-	else
-		return size;
-	return branch_target(switches, site->address, code, size) == site->target ? size : 0;
-}
-
 static bool leads_to_function(const struct switches *switches, uint64_t address, const uint8_t *code, unsigned size)
 {
-	return switches->config.is_function(switches->config.opaque, branch_target(switches, address, code, size));
+	return switches->config.is_function(switches->config.opaque, patch_branch_target(switches->config.word, address, code, size));
 }
 
 /* The size of a static call, or its trampoline, in one of its forms. A return thunk is a function, too. */
@@ -149,7 +92,7 @@ static unsigned static_call_size(const struct switches *switches, const struct p
 		return leads_to_function(switches, site->address, code, CONDITIONAL) ? CONDITIONAL : 0;
 	if (code[0] == 0xe8 || code[0] == 0xe9)
 		return leads_to_function(switches, site->address, code, LONG) ? LONG : 0;
-	if (code[0] == 0xc3 || is_xor(code) || no_op_size(code) == LONG)
+	if (code[0] == 0xc3 || is_xor(code) || patch_no_op_size(code) == LONG)
 		return LONG;
 	return 0;
 }
@@ -158,7 +101,7 @@ static unsigned legal_size(const struct switches *switches, const struct patch_s
 {
 	switch ((enum patch_kind)site->kind) {
 	case PATCH_JUMP_LABEL:
-		return jump_label_size(switches, site, code);
+		return patch_jump_label_size(site, switches->config.word, code);
 	case PATCH_STATIC_CALL:
 	case PATCH_TRAMPOLINE:
 		return static_call_size(switches, site, code);
@@ -181,16 +124,6 @@ static void put_branch(const struct patch_site *site, uint8_t opcode, uint64_t t
 		memcpy(code + 1, &displacement, 4);
 }
 
-static void put_no_op(unsigned size, uint8_t *code)
-{
-	for (unsigned i = 0; i < sizeof(no_ops) / sizeof(no_ops[0]); i++) {
-		if (no_ops[i].size == size) {
-			memcpy(code, no_ops[i].bytes, size);
-			return;
-		}
-	}
-}
-
 /* The form that the key's data ask for. False: they do not tell. */
 static bool ask_key(const struct switches *switches, const struct patch_site *site, unsigned size, uint8_t *code)
 {
@@ -201,7 +134,7 @@ static bool ask_key(const struct switches *switches, const struct patch_site *si
 		return false;
 	if (site->kind == PATCH_JUMP_LABEL) {
 		if ((value != 0) == site->branch)
-			put_no_op(size, code);
+			patch_put_no_op(size, code);
 		else
 			put_branch(site, size == SHORT ? 0xeb : 0xe9, site->target, size, code);
 		return true;
@@ -213,7 +146,7 @@ static bool ask_key(const struct switches *switches, const struct patch_site *si
 	else if (site->tail)
 		code[0] = 0xc3;
 	else
-		put_no_op(size, code);
+		patch_put_no_op(size, code);
 	return legal_size(switches, site, code) == size;
 }
 

@@ -72,6 +72,39 @@ static struct error *add_constants(struct patch_sites *sites, const struct runti
 	return err;
 }
 
+enum { RESERVED_CODE = 160 /* bytes of jump_label_text_reserved() that are looked at */ };
+
+/*
+ * Kernels that do not name their data (i386) name jump_label_text_reserved(), which hands the table's bounds on: two addresses in its code.
+ */
+static void find_jump_table(const struct kernel *kernel, const struct patch_memory *memory, uint64_t *ret_start, uint64_t *ret_end)
+{
+	uint64_t function = kernel_symbol(kernel, "jump_label_text_reserved"), bound[RESERVED_CODE];
+	uint8_t code[RESERVED_CODE] = {0};
+	unsigned bounds = 0;
+
+	*ret_start = kernel_symbol(kernel, "__start___jump_table");
+	*ret_end = kernel_symbol(kernel, "__stop___jump_table");
+	if (*ret_start || !function)
+		return;
+	kernel_peek(kernel, function, code, sizeof(code));
+	for (unsigned i = 0; i + 4 <= sizeof(code); i++) {
+		int32_t value;
+
+		memcpy(&value, code + i, sizeof(value));
+		bound[bounds] = memory->word == 8 ? (uint64_t)(int64_t)value : (uint32_t)value;
+		bounds += bound[bounds] > memory->start && bound[bounds] < memory->end && bound[bounds] % 4 == 0;
+	}
+	for (unsigned i = 0; i < bounds * bounds; i++) {
+		uint64_t start = bound[i / bounds], end = bound[i % bounds];
+
+		if (start < end && patch_sites_are_jump_labels(memory, start, end)) {
+			*ret_start = start;
+			*ret_end = end;
+		}
+	}
+}
+
 /* Static calls are patched in line on x86-64 only, where kernels name their data. */
 static struct error *add_tables(struct text *text)
 {
@@ -85,9 +118,11 @@ static struct error *add_tables(struct text *text)
 		.end = kernel->symbols->end,
 		.text_end = text_end ? text_end : kernel->symbols->end,
 	};
-	struct error *err = patch_sites_add_jump_labels(&text->sites, &memory, kernel_symbol(kernel, "__start___jump_table"),
-							kernel_symbol(kernel, "__stop___jump_table"));
+	struct error *err;
+	uint64_t start, end;
 
+	find_jump_table(kernel, &memory, &start, &end);
+	err = patch_sites_add_jump_labels(&text->sites, &memory, start, end);
 	if (!err && calls)
 		err = patch_sites_add_static_calls(&text->sites, &memory, calls, kernel_symbol(kernel, "__stop_static_call_sites"));
 	return err;

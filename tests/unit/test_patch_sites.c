@@ -34,12 +34,19 @@ static uint64_t site_address(unsigned i)
 	return START + 0x3000 - i * 0x20; /* as tables are: sorted by key */
 }
 
+/* A jump label that is off. */
+static void put_code(struct image *image, uint64_t at)
+{
+	memcpy(image->bytes + (at - START), "\x3e\x8d\x74\x26\x00", 5);
+}
+
 static void put_relative(struct image *image, unsigned word, unsigned i)
 {
 	uint64_t at = TABLE + i * (8 + word);
 
+	put_code(image, site_address(i));
 	put(image, at, site_address(i) - at, 4);
-	put(image, at + 4, site_address(i) + 0x40 - (at + 4), 4);
+	put(image, at + 4, site_address(i) + 0x47 - (at + 4), 4);
 	put(image, at + 8, KEYS + 16 * (i / 2) + (i & 1) - (at + 8), word);
 }
 
@@ -47,8 +54,9 @@ static void put_absolute(struct image *image, unsigned word, unsigned i)
 {
 	uint64_t at = TABLE + 3 * word * i;
 
+	put_code(image, site_address(i));
 	put(image, at, site_address(i), word);
-	put(image, at + word, site_address(i) + 0x40, word);
+	put(image, at + word, site_address(i) + 0x47, word);
 	put(image, at + 2 * word, KEYS + 16 * (i / 2) + (i & 1), word);
 }
 
@@ -65,7 +73,7 @@ static void check_jump_labels(struct image *image, unsigned word, uint64_t start
 
 		assert_int_equal(site->kind, PATCH_JUMP_LABEL);
 		assert_int_equal(site->address, site_address(i));
-		assert_int_equal(site->target, site_address(i) + 0x40);
+		assert_int_equal(site->target, site_address(i) + 0x47);
 		assert_int_equal(site->key, KEYS + 16 * (i / 2));
 		assert_int_equal(site->branch, i & 1);
 	}
@@ -103,6 +111,25 @@ static void test_jump_labels(void **state)
 		check_jump_labels(image, word, TABLE, TABLE + ENTRIES * 3 * word);
 		check_jump_labels(image, word, 0, 0);
 	}
+	free(image);
+}
+
+/* The table of exceptions: instruction, fixup, and how, in an entry of 12 bytes; longer than that of jump labels. */
+static void test_exceptions(void **state)
+{
+	struct image *image = calloc(1, sizeof(*image));
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * ENTRIES; i++) {
+		uint64_t at = TABLE - 0x1000 + 12 * i;
+
+		put(image, at, site_address(i % ENTRIES) + 8 - at, 4);
+		put(image, at + 4, site_address(i % ENTRIES) + 10 - (at + 4), 4);
+		put(image, at + 8, 1 + i % 20, 4);
+	}
+	for (unsigned i = 0; i < ENTRIES; i++)
+		put_relative(image, 4, i);
+	check_jump_labels(image, 4, 0, 0);
 	free(image);
 }
 
@@ -159,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_jump_labels),
+		cmocka_unit_test(test_exceptions),
 		cmocka_unit_test(test_static_calls),
 		cmocka_unit_test(test_nothing),
 	};
