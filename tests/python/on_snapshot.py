@@ -362,6 +362,7 @@ class Worker(unittest.TestCase):
     def script(self, text, **options):
         """Another Python that has the package; its source is text."""
         head = f"import os, signal, subprocess, sys, threading, time, xray86\nIMAGE, KERNELS = {snapshot.image!r}, {snapshot.kernel_path!r}\nENDLESS = {ENDLESS!r}\n"
+        head += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # what a shell starts in the background has it ignored
         return subprocess.Popen([sys.executable, "-c", head + text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
     def test_interrupt(self):

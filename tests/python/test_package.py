@@ -80,7 +80,8 @@ class Opening(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False) as script:
             script.write("#!/bin/sh\nexec cat <&3\n")
         os.chmod(script.name, 0o755)
-        text = f"import xray86\nprint('begun', flush=True)\nxray86.open('/dev/null', worker={script.name!r})"
+        head = "import signal, xray86\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which in the background of a shell is ignored
+        text = f"{head}print('begun', flush=True)\nxray86.open('/dev/null', worker={script.name!r})"
         try:
             with subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
                 run.stdout.readline()
