@@ -57,10 +57,14 @@ static bool copy_text(const char *text, const char **ret)
 /* With strings of our own. False: some are missing. */
 static bool copy_options(const struct xray86_open_options *from, struct xray86_open_options *ret)
 {
+	bool kernel, cache, worker; /* each is copied even if another could not be: the session frees them all */
+
 	*ret = *from;
 	ret->kernel_path = from->kernel_path ? copy_list(from->kernel_path) : NULL;
-	return copy_text(from->kernel, &ret->kernel) & copy_text(from->cache, &ret->cache) & copy_text(from->worker, &ret->worker) &
-	       (!from->kernel_path == !ret->kernel_path);
+	kernel = copy_text(from->kernel, &ret->kernel);
+	cache = copy_text(from->cache, &ret->cache);
+	worker = copy_text(from->worker, &ret->worker);
+	return kernel && cache && worker && !from->kernel_path == !ret->kernel_path;
 }
 
 static struct error *check_options(const struct xray86_open_options *options)
@@ -105,6 +109,7 @@ xray86_error *xray86_open(const char *snapshot, const struct xray86_open_options
 	struct xray86_open_options taken;
 	xray86_session *session;
 	struct error *err;
+	bool copied, named;
 
 	if (!ret)
 		return api_invalid("there is no place for the session");
@@ -119,9 +124,9 @@ xray86_error *xray86_open(const char *snapshot, const struct xray86_open_options
 	session = calloc(1, sizeof(*session));
 	if (!session)
 		return api_error(error_create("out of memory"));
-	err = copy_options(&taken, &session->options) & copy_text(snapshot, (const char **)&session->snapshot)
-		      ? open_backend(session)
-		      : error_create("out of memory");
+	copied = copy_options(&taken, &session->options);
+	named = copy_text(snapshot, (const char **)&session->snapshot);
+	err = copied && named ? open_backend(session) : error_create("out of memory");
 	if (err)
 		destroy(session);
 	else
