@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/array.h"
+
 enum {
 	LONGEST_ENTRY = 24,
-	SITE_MAX = 8,    /* bytes of the longest site */
-	MIN_ROW = 32,    /* entries that fit one behind the other by chance: never so many */
-	SAMPLES = 64,    /* entries by which a format is told */
-	PIECE = 1 << 16, /* bytes read at once */
-	KEY_FLAGS = 3,   /* in the key's address: of a jump label BRANCH and INIT, of a static call TAIL and INIT */
+	SITE_MAX = 8,  /* bytes of the longest site */
+	SAMPLES = 64,  /* entries by which a format is told */
+	KEY_FLAGS = 3, /* in the key's address: of a jump label BRANCH and INIT, of a static call TAIL and INIT */
 	FLAG_FIRST = 1,
 	REACH = 1 << 26, /* a jump label's target is in the same function, or in its cold part, which the linker puts far away */
 	NEAR = 1 << 16,  /* most are in the same function */
@@ -90,15 +90,14 @@ static bool parse_static_call(const struct patch_memory *memory, const uint8_t *
 	return in_text(memory, ret->address) && in_image(memory, ret->key) && !in_text(memory, ret->key) && !(ret->key % memory->word);
 }
 
-static const struct entry_format jump_formats[] =
-	{
-		{16, 8, parse_relative},
-		{12, 4, parse_relative},
-		{24, 8, parse_absolute},
-		{12, 4, parse_absolute},
-},
-				 call_formats[] = {
-					 {8, 0, parse_static_call},
+static const struct entry_format jump_formats[] = {
+	{16, 8, parse_relative},
+	{12, 4, parse_relative},
+	{24, 8, parse_absolute},
+	{12, 4, parse_absolute},
+};
+static const struct entry_format call_formats[] = {
+	{8, 0, parse_static_call},
 };
 
 /* -- forms -- */
@@ -162,15 +161,8 @@ unsigned patch_jump_label_size(const struct patch_site *site, unsigned word, con
 
 struct error *patch_sites_add(struct patch_sites *sites, const struct patch_site *site)
 {
-	if (sites->count == sites->room) {
-		size_t room = sites->room ? 2 * sites->room : 1024;
-		struct patch_site *larger = reallocarray(sites->site, room, sizeof(*larger));
-
-		if (!larger)
-			return error_create("patch sites: out of memory");
-		sites->site = larger;
-		sites->room = room;
-	}
+	if (!array_reserve(&sites->site, sites->count, &sites->room, sizeof(*site)))
+		return error_create("patch sites: out of memory");
 	sites->site[sites->count++] = *site;
 	return NULL;
 }
@@ -212,81 +204,15 @@ void patch_sites_deinit(struct patch_sites *sites)
 
 /* -- tables -- */
 
-static bool suits(const struct entry_format *format, const struct patch_memory *memory)
-{
-	return !format->word || format->word == memory->word;
-}
-
-/* How many of some entries between start and end fit, in hundredths. */
-static unsigned fit(const struct entry_format *format, const struct patch_memory *memory, uint64_t start, uint64_t end)
-{
-	uint64_t count = (end - start) / format->size, step = count / SAMPLES + 1;
-	unsigned tried = 0, good = 0;
-	uint8_t entry[LONGEST_ENTRY];
-	struct patch_site site;
-
-	if ((end - start) % format->size)
-		return 0;
-	for (uint64_t i = 0; i < count; i += step, tried++) {
-		uint64_t at = start + i * format->size;
-
-		good += memory->read(memory->opaque, at, entry, format->size) && format->parse(memory, entry, at, &site);
-	}
-	return tried ? good * 100 / tried : 0;
-}
-
-static struct error *add_row(struct patch_sites *sites, const struct entry_format *format, const struct patch_memory *memory,
-			     uint64_t start, uint64_t end)
-{
-	uint8_t piece[LONGEST_ENTRY * 128];
-	struct error *err = NULL;
-	uint64_t most = sizeof(piece) / format->size * format->size;
-
-	for (uint64_t at = start; !err && at < end;) {
-		uint64_t size = end - at < most ? end - at : most;
-
-		if (!memory->read(memory->opaque, at, piece, size))
-			return NULL;
-		for (uint64_t offset = 0; !err && offset + format->size <= size; offset += format->size) {
-			struct patch_site site = {0};
-
-			if (format->parse(memory, piece + offset, at + offset, &site))
-				err = patch_sites_add(sites, &site);
-		}
-		at += size;
-	}
-	return err;
-}
-
-/* A row of entries that fit, one behind the other. */
-struct row {
+struct table {
 	const struct entry_format *format;
 	uint64_t start, end;
 };
 
-/* Zeros lead to themselves, and would fit. */
-static bool is_empty(const struct entry_format *format, const uint8_t *entry)
-{
-	static const uint8_t nothing[LONGEST_ENTRY];
-
-	return memcmp(entry, nothing, format->size) == 0;
-}
-
-/* Extends the row that begins at `at` in the image as far as it goes. */
-static uint64_t follow_row(const struct entry_format *format, const struct patch_memory *memory, uint64_t at)
-{
-	uint8_t entry[LONGEST_ENTRY];
-	struct patch_site site;
-
-	while (memory->read(memory->opaque, at, entry, format->size) && !is_empty(format, entry) && format->parse(memory, entry, at, &site))
-		at += format->size;
-	return at;
-}
-
 /*
- * Whether a row is the table: most of its entries say where code is in one of a jump label's forms, and that it leads to the same function.
- * (Some say where code was that was freed after boot, and some lead to a function's cold part.) Other tables have entries like these, too:
- * of exceptions; of exported symbols, where traced functions begin with a no-op.
+ * Whether a jump label is like most: code in one of its two forms is there, and it leads to the same function. (Others say where code was
+ * that was freed after boot, or lead to a function's cold part.) Other tables have entries that fit, too: that of exceptions; that of
+ * exported symbols, since traced functions begin with a no-op.
  */
 static bool is_usual(const struct patch_site *site, const struct patch_memory *memory)
 {
@@ -298,86 +224,88 @@ static bool is_usual(const struct patch_site *site, const struct patch_memory *m
 	       memory->read(memory->opaque, site->address, code, sizeof(code)) && patch_jump_label_size(site, memory->word, code);
 }
 
-static bool is_table(const struct row *row, const struct patch_memory *memory)
+/* Whether a sample of the entries says that this is a table of the format: nearly all fit, and most are usual. */
+static bool is_table(const struct table *table, const struct patch_memory *memory)
 {
-	uint64_t count = (row->end - row->start) / row->format->size, step = count / SAMPLES + 1;
-	unsigned tried = 0, good = 0;
+	unsigned size = table->format->size, tried = 0, fit = 0, usual = 0;
+	uint64_t count = (table->end - table->start) / size, step = count / SAMPLES + 1;
 	uint8_t entry[LONGEST_ENTRY];
 	struct patch_site site;
 
+	if (table->end <= table->start || (table->end - table->start) % size)
+		return false;
 	for (uint64_t i = 0; i < count; i += step, tried++) {
-		uint64_t at = row->start + i * row->format->size;
+		uint64_t at = table->start + i * size;
 
-		good += memory->read(memory->opaque, at, entry, row->format->size) && row->format->parse(memory, entry, at, &site) &&
-			is_usual(&site, memory);
+		if (!memory->read(memory->opaque, at, entry, size) || !table->format->parse(memory, entry, at, &site))
+			continue;
+		fit++;
+		usual += is_usual(&site, memory);
 	}
-	return good > tried / 2;
+	return fit * 10 >= tried * 9 && usual * 2 > tried;
 }
 
-static void look_for_row(const struct entry_format *format, const struct patch_memory *memory, struct row *longest)
+static struct error *add_entries(struct patch_sites *sites, const struct table *table, const struct patch_memory *memory)
 {
-	uint64_t passed[LONGEST_ENTRY / 4] = {0}; /* where the last row ended, of those that begin so many words apart */
-	uint8_t *piece = malloc(PIECE);
-	struct patch_site site;
+	uint8_t piece[LONGEST_ENTRY * 128];
+	unsigned step = table->format->size;
+	struct error *err = NULL;
+	uint64_t most = sizeof(piece) / step * step;
 
-	for (uint64_t at = memory->start; piece && at + LONGEST_ENTRY < memory->end; at += PIECE - LONGEST_ENTRY) {
-		uint64_t size = memory->end - at < PIECE ? memory->end - at : PIECE;
+	for (uint64_t at = table->start; !err && at < table->end;) {
+		uint64_t size = table->end - at < most ? table->end - at : most;
 
 		if (!memory->read(memory->opaque, at, piece, size))
-			continue;
-		for (uint64_t offset = 0; offset + LONGEST_ENTRY <= size; offset += 4) {
-			struct row row = {format, at + offset, at + offset};
+			return NULL;
+		for (uint64_t offset = 0; !err && offset + step <= size; offset += step) {
+			struct patch_site site = {0};
 
-			uint64_t *phase = &passed[row.start / 4 % (format->size / 4)];
-
-			if (row.start < *phase || is_empty(format, piece + offset) ||
-			    !format->parse(memory, piece + offset, row.start, &site))
-				continue;
-			row.end = follow_row(format, memory, row.start);
-			if (row.end - row.start < MIN_ROW * format->size)
-				continue;
-			*phase = row.end;
-			if (row.end - row.start > longest->end - longest->start && is_table(&row, memory))
-				*longest = row;
+			if (table->format->parse(memory, piece + offset, at + offset, &site))
+				err = patch_sites_add(sites, &site);
 		}
+		at += size;
 	}
-	free(piece);
+	return err;
 }
 
-/* probe: the memory as the entries of a table are to be looked at; memory: as those are that count. */
-static struct error *add_table(struct patch_sites *sites, const struct entry_format *format, unsigned formats,
-			       const struct patch_memory *probe, const struct patch_memory *memory, uint64_t start, uint64_t end)
+/* Finds the format of the table between start and end. False: it has none of these. */
+static bool tell_format(const struct entry_format *format, unsigned formats, const struct patch_memory *memory, uint64_t start,
+			uint64_t end, struct table *ret)
 {
-	struct row row = {0};
-
 	for (unsigned i = 0; i < formats; i++) {
-		if (!suits(&format[i], memory))
-			continue;
-		if (!start)
-			look_for_row(&format[i], probe, &row);
-		else if (!row.format && end > start && fit(&format[i], probe, start, end) >= 90)
-			row = (struct row){&format[i], start, end};
+		*ret = (struct table){&format[i], start, end};
+		if ((!format[i].word || format[i].word == memory->word) && is_table(ret, memory))
+			return true;
 	}
-	return row.format ? add_row(sites, row.format, memory, row.start, row.end) : NULL;
+	return false;
 }
 
 /* Jump labels of code that was freed after boot are in the table, too. That code lies behind the data. */
-static struct patch_memory with_freed_code(const struct patch_memory *memory)
+static bool is_jump_table(const struct patch_memory *memory, uint64_t start, uint64_t end, struct table *ret)
 {
 	struct patch_memory whole = *memory;
 
 	whole.text_end = memory->end;
-	return whole;
+	return tell_format(jump_formats, sizeof(jump_formats) / sizeof(jump_formats[0]), &whole, start, end, ret);
 }
 
-bool patch_sites_are_jump_labels(const struct patch_memory *memory, uint64_t start, uint64_t end)
+bool patch_sites_find_jump_table(const struct patch_memory *memory, const uint8_t *code, size_t size, uint64_t *ret_start,
+				 uint64_t *ret_end)
 {
-	const struct patch_memory whole = with_freed_code(memory);
+	uint64_t bound[PATCH_BOUNDS_CODE];
+	unsigned bounds = 0;
+	struct table table;
 
-	for (unsigned i = 0; i < sizeof(jump_formats) / sizeof(jump_formats[0]); i++) {
-		const struct row row = {&jump_formats[i], start, end};
+	for (size_t i = 0; i + 4 <= size && i < PATCH_BOUNDS_CODE; i++) {
+		uint64_t value = (int64_t)(int32_t)word_at(code + i, 4);
 
-		if (suits(row.format, memory) && fit(row.format, &whole, start, end) >= 90 && is_table(&row, &whole))
+		bound[bounds] = memory->word == 8 ? value : (uint32_t)value;
+		bounds += in_image(memory, bound[bounds]) && bound[bounds] % 4 == 0;
+	}
+	for (unsigned i = 0; i < bounds * bounds; i++) {
+		*ret_start = bound[i / bounds];
+		*ret_end = bound[i % bounds];
+		if (is_jump_table(memory, *ret_start, *ret_end, &table))
 			return true;
 	}
 	return false;
@@ -385,12 +313,15 @@ bool patch_sites_are_jump_labels(const struct patch_memory *memory, uint64_t sta
 
 struct error *patch_sites_add_jump_labels(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end)
 {
-	const struct patch_memory whole = with_freed_code(memory);
+	struct table table;
 
-	return add_table(sites, jump_formats, sizeof(jump_formats) / sizeof(jump_formats[0]), &whole, memory, start, end);
+	return is_jump_table(memory, start, end, &table) ? add_entries(sites, &table, memory) : NULL;
 }
 
 struct error *patch_sites_add_static_calls(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end)
 {
-	return add_table(sites, call_formats, sizeof(call_formats) / sizeof(call_formats[0]), memory, memory, start, end);
+	struct table table;
+	bool found = tell_format(call_formats, sizeof(call_formats) / sizeof(call_formats[0]), memory, start, end, &table);
+
+	return found ? add_entries(sites, &table, memory) : NULL;
 }

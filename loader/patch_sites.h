@@ -6,8 +6,7 @@
  * where calls are patched in line, and each with a trampoline, a function whose name begins with __SCT__. Alternatives, which depend on the
  * CPU, and the sites of tracing are no patch sites in this sense.
  *
- * The code tells the format, instead of the kernel's version: entries are relative to themselves or absolute, whichever fits the code. If
- * no symbol tells the bounds of a table (i386), it is the longest row of words that fit.
+ * The code tells the format, instead of the kernel's version: entries are relative to themselves or absolute, whichever fits the code.
  */
 #ifndef XRAY86_LOADER_PATCH_SITES_H
 #define XRAY86_LOADER_PATCH_SITES_H
@@ -52,9 +51,14 @@ struct patch_memory {
 	uint64_t text_end;   /* no code is from here on */
 };
 
-/* Whether this is, from the first entry to the last, a table of jump labels. */
-bool patch_sites_are_jump_labels(const struct patch_memory *memory, uint64_t start, uint64_t end);
-/* Add the entries of the table from `start` to `end`; if both are 0, they search it. They ignore what fits no format. Error: no memory. */
+/*
+ * Finds the bounds of the table of jump labels in the code of a function that uses both, where they stand as addresses: for kernels that do
+ * not name their data (i386). Looks at no more than PATCH_BOUNDS_CODE bytes. Returns false if no two addresses there are such bounds.
+ */
+enum { PATCH_BOUNDS_CODE = 160 };
+bool patch_sites_find_jump_table(const struct patch_memory *memory, const uint8_t *code, size_t size, uint64_t *ret_start,
+				 uint64_t *ret_end);
+/* Add the entries of the table from `start` to `end`, unless it fits no format. The error is about memory. */
 struct error *patch_sites_add_jump_labels(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end);
 struct error *patch_sites_add_static_calls(struct patch_sites *sites, const struct patch_memory *memory, uint64_t start, uint64_t end);
 struct error *patch_sites_add(struct patch_sites *sites, const struct patch_site *site);

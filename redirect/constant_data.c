@@ -128,7 +128,7 @@ static void tell(const struct constant_data *constants, const struct constant_fi
 	if (!kernel_in_image(constants->worlds->product, finding->value))
 		code_find_owner(constants->code, finding->value, &owner);
 	note(constants->notes,
-	     "constant data of the snapshot's kernel were changed: %s has %s%s%s and not %s; the answers here go by the kernel's own: "
+	     "constant data of the snapshot's kernel were changed: %s has %s%s%s and not %s; the answers here go by the kernel's own, and "
 	     "somebody may be hiding something",
 	     describe(constants, finding->address, at), describe(constants, finding->value, value),
 	     owner.owner == LOSS_OWNER_MODULE ? ", of the module " : "", owner.module, describe(constants, finding->right, right));
@@ -138,6 +138,10 @@ void constant_data_tell(struct constant_data *constants)
 {
 	for (; constants->told < constants->findings; constants->told++)
 		tell(constants, &constants->finding[constants->told]);
+	if (constants->words > CONSTANT_FINDINGS && !constants->told_more) {
+		constants->told_more = true;
+		note(constants->notes, "more constant data of the snapshot's kernel were changed than these notes tell");
+	}
 }
 
 void constant_data_deinit(struct constant_data *constants)

@@ -31,6 +31,7 @@ struct constant_data {
 		uint64_t address, value, right;
 	} finding[CONSTANT_FINDINGS];
 	unsigned findings, told;
+	bool told_more; /* that there are others */
 	uint64_t words; /* that were set right */
 };
 

@@ -72,37 +72,17 @@ static struct error *add_constants(struct patch_sites *sites, const struct runti
 	return err;
 }
 
-enum { RESERVED_CODE = 160 /* bytes of jump_label_text_reserved() that are looked at */ };
-
-/*
- * Kernels that do not name their data (i386) name jump_label_text_reserved(), which hands the table's bounds on: two addresses in its code.
- */
-static void find_jump_table(const struct kernel *kernel, const struct patch_memory *memory, uint64_t *ret_start, uint64_t *ret_end)
+/* False: the kernel has a table, and it cannot be found. */
+static bool find_jump_table(const struct kernel *kernel, const struct patch_memory *memory, uint64_t *ret_start, uint64_t *ret_end)
 {
-	uint64_t function = kernel_symbol(kernel, "jump_label_text_reserved"), bound[RESERVED_CODE];
-	uint8_t code[RESERVED_CODE] = {0};
-	unsigned bounds = 0;
+	uint64_t user = kernel_symbol(kernel, "jump_label_text_reserved");
+	uint8_t code[PATCH_BOUNDS_CODE];
 
 	*ret_start = kernel_symbol(kernel, "__start___jump_table");
 	*ret_end = kernel_symbol(kernel, "__stop___jump_table");
-	if (*ret_start || !function)
-		return;
-	kernel_peek(kernel, function, code, sizeof(code));
-	for (unsigned i = 0; i + 4 <= sizeof(code); i++) {
-		int32_t value;
-
-		memcpy(&value, code + i, sizeof(value));
-		bound[bounds] = memory->word == 8 ? (uint64_t)(int64_t)value : (uint32_t)value;
-		bounds += bound[bounds] > memory->start && bound[bounds] < memory->end && bound[bounds] % 4 == 0;
-	}
-	for (unsigned i = 0; i < bounds * bounds; i++) {
-		uint64_t start = bound[i / bounds], end = bound[i % bounds];
-
-		if (start < end && patch_sites_are_jump_labels(memory, start, end)) {
-			*ret_start = start;
-			*ret_end = end;
-		}
-	}
+	if (*ret_start || !user) /* without the function there are no jump labels */
+		return true;
+	return patch_sites_find_jump_table(memory, code, kernel_peek(kernel, user, code, sizeof(code)), ret_start, ret_end);
 }
 
 /* Static calls are patched in line on x86-64 only, where kernels name their data. */
@@ -121,7 +101,12 @@ static struct error *add_tables(struct text *text)
 	struct error *err;
 	uint64_t start, end;
 
-	find_jump_table(kernel, &memory, &start, &end);
+	if (!find_jump_table(kernel, &memory, &start, &end)) {
+		note(text->notes,
+		     "the kernel's switches (jump labels) stand as at its boot, not as in the snapshot, since their table was not found: "
+		     "what depends on them may be wrong");
+		start = end = 0;
+	}
 	err = patch_sites_add_jump_labels(&text->sites, &memory, start, end);
 	if (!err && calls)
 		err = patch_sites_add_static_calls(&text->sites, &memory, calls, kernel_symbol(kernel, "__stop_static_call_sites"));
@@ -244,9 +229,9 @@ void text_tell(struct text *text)
 		return;
 	text->told = true;
 	note(text->notes,
-	     "code of the snapshot's kernel was changed, at %s for one, in a way that the kernel itself does not: the trusted kernel's "
-	     "code ran there; "
-	     "somebody may be hiding something",
+	     "the snapshot's kernel has code at %s that no kernel puts there: the trusted kernel's code ran instead, and somebody may be "
+	     "hiding "
+	     "something",
 	     kernel_symbol_near(text->worlds->product, text->switches.count.first, near));
 }
 

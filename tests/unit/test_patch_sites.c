@@ -85,6 +85,24 @@ static void check_jump_labels(struct image *image, unsigned word, uint64_t start
 	patch_sites_deinit(&sites);
 }
 
+/* The bounds stand in code, among other addresses: those of the table of exceptions, for one. */
+static void check_found(struct image *image, unsigned word, uint64_t end)
+{
+	const struct patch_memory memory = memory_of(image, word);
+	const uint32_t address[] = {TABLE - 0x1000, TABLE - 0x1000 + 3 * ENTRIES * 12, START + 0x100, END + 8, (uint32_t)end, TABLE};
+	uint64_t found_start, found_end;
+	uint8_t code[64] = {0};
+
+	for (unsigned i = 0; i < 6; i++)
+		memcpy(code + 1 + 7 * i, &address[i], 4);
+	assert_true(patch_sites_find_jump_table(&memory, code, sizeof(code), &found_start, &found_end));
+	assert_int_equal(found_start, TABLE);
+	assert_int_equal(found_end, end);
+	assert_false(patch_sites_find_jump_table(&memory, code, 30, &found_start, &found_end));
+	assert_false(patch_sites_find_jump_table(&memory, code, 0, &found_start, &found_end));
+	check_jump_labels(image, word, found_start = TABLE, end);
+}
+
 /* A row of the table's form, but shorter, before it. */
 static void put_decoy(struct image *image, unsigned word)
 {
@@ -103,13 +121,13 @@ static void test_jump_labels(void **state)
 		for (unsigned i = 0; i < ENTRIES; i++)
 			put_relative(image, word, i);
 		check_jump_labels(image, word, TABLE, TABLE + ENTRIES * (8 + word));
-		check_jump_labels(image, word, 0, 0);
+		check_found(image, word, TABLE + ENTRIES * (8 + word));
 		memset(image, 0, sizeof(*image));
 		put_decoy(image, word);
 		for (unsigned i = 0; i < ENTRIES; i++)
 			put_absolute(image, word, i);
 		check_jump_labels(image, word, TABLE, TABLE + ENTRIES * 3 * word);
-		check_jump_labels(image, word, 0, 0);
+		check_found(image, word, TABLE + ENTRIES * 3 * word);
 	}
 	free(image);
 }
@@ -129,7 +147,7 @@ static void test_exceptions(void **state)
 	}
 	for (unsigned i = 0; i < ENTRIES; i++)
 		put_relative(image, 4, i);
-	check_jump_labels(image, 4, 0, 0);
+	check_found(image, 4, TABLE + ENTRIES * 12);
 	free(image);
 }
 
@@ -164,10 +182,12 @@ static void test_nothing(void **state)
 	struct image *image = calloc(1, sizeof(*image));
 	struct patch_memory memory = memory_of(image, 8);
 	struct patch_sites sites = {0};
+	uint64_t start, end;
 	uint32_t random = 1;
 
 	(void)state;
 	assert_null(patch_sites_add_jump_labels(&sites, &memory, 0, 0));
+	assert_false(patch_sites_find_jump_table(&memory, image->bytes, sizeof(image->bytes), &start, &end));
 	for (unsigned i = 0; i < sizeof(image->bytes); i++)
 		image->bytes[i] = (random = random * 1664525 + 1013904223) >> 24;
 	assert_null(patch_sites_add_jump_labels(&sites, &memory, 0, 0));
