@@ -29,11 +29,25 @@ static bool is_constant(const struct constant_data *constants, uint64_t address)
 	return false;
 }
 
+/* A table is told of by one of its words, by one that should lead to a function if there is such a word. */
 static void find(struct constant_data *constants, uint64_t address, uint64_t value, uint64_t right)
 {
-	constants->words++;
-	if (constants->findings < CONSTANT_FINDINGS)
-		constants->finding[constants->findings++] = (struct constant_finding){address, value, right};
+	unsigned word = constants->worlds->context.abi->word;
+	struct constant_finding *last = constants->findings ? &constants->finding[constants->findings - 1] : NULL;
+
+	if (last && last->end == address && constants->told < constants->findings) {
+		last->end += word;
+		last->words++;
+		if (!kernel_in_image(constants->worlds->product, last->right)) {
+			last->address = address;
+			last->value = value;
+			last->right = right;
+		}
+	} else if (constants->findings < CONSTANT_FINDINGS) {
+		constants->finding[constants->findings++] = (struct constant_finding){address, value, right, address + word, 1};
+	} else {
+		constants->overflow = true;
+	}
 }
 
 /* Makes the constant words of `bytes`, the product's, those of `right`. Returns whether there was anything to do. */
@@ -122,23 +136,26 @@ static const char *describe(const struct constant_data *constants, uint64_t valu
 
 static void tell(const struct constant_data *constants, const struct constant_finding *finding)
 {
-	char at[KERNEL_SYMBOL_NEAR], value[KERNEL_SYMBOL_NEAR], right[KERNEL_SYMBOL_NEAR];
+	char at[KERNEL_SYMBOL_NEAR], value[KERNEL_SYMBOL_NEAR], right[KERNEL_SYMBOL_NEAR], others[40] = "";
 	struct loss_code owner = {0};
 
 	if (!kernel_in_image(constants->worlds->product, finding->value))
 		code_find_owner(constants->code, finding->value, &owner);
+	if (finding->words > 1)
+		snprintf(others, sizeof(others), " (and %u words beside it)", finding->words - 1);
 	note(constants->notes,
-	     "constant data of the snapshot's kernel were changed: %s has %s%s%s and not %s; the answers here go by the kernel's own, and "
+	     "constant data of the snapshot's kernel were changed: %s has %s%s%s and not %s%s; the answers here go by the kernel's own, "
+	     "and "
 	     "somebody may be hiding something",
 	     describe(constants, finding->address, at), describe(constants, finding->value, value),
-	     owner.owner == LOSS_OWNER_MODULE ? ", of the module " : "", owner.module, describe(constants, finding->right, right));
+	     owner.owner == LOSS_OWNER_MODULE ? ", of the module " : "", owner.module, describe(constants, finding->right, right), others);
 }
 
 void constant_data_tell(struct constant_data *constants)
 {
 	for (; constants->told < constants->findings; constants->told++)
 		tell(constants, &constants->finding[constants->told]);
-	if (constants->words > CONSTANT_FINDINGS && !constants->told_more) {
+	if (constants->overflow && !constants->told_more) {
 		constants->told_more = true;
 		note(constants->notes, "more constant data of the snapshot's kernel were changed than these notes tell");
 	}

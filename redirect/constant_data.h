@@ -29,10 +29,11 @@ struct constant_data {
 	} * page;               /* by number, from range[0].start's page on */
 	struct constant_finding {
 		uint64_t address, value, right;
+		uint64_t end;   /* of the words that differ one behind the other, of which this is one */
+		unsigned words; /* how many these are */
 	} finding[CONSTANT_FINDINGS];
 	unsigned findings, told;
-	bool told_more; /* that there are others */
-	uint64_t words; /* that were set right */
+	bool overflow, told_more; /* there are others; and that was told */
 };
 
 /* Makes product context read constant data this way. Kernels that do not name where their constant data are (i386) have none. */

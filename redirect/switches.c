@@ -7,7 +7,7 @@
 
 #include "mmu/physmem.h"
 
-enum { LONG = PATCH_LONG, SHORT = PATCH_SHORT, CONDITIONAL = 6, SITE = 8 };
+enum { LONG = PATCH_LONG, SHORT = PATCH_SHORT, CONDITIONAL = 6, SITE = 8, INT3 = 0xcc };
 
 /* -- which are not followed -- */
 
@@ -111,7 +111,7 @@ static unsigned legal_size(const struct switches *switches, const struct patch_s
 	return 0;
 }
 
-/* -- a site that was caught while it was patched: INT3, then bytes of before or after -- */
+/* -- a site in no form: it was caught while it was patched (INT3, then bytes of before or after), or somebody else wrote there -- */
 
 static void put_branch(const struct patch_site *site, uint8_t opcode, uint64_t target, unsigned size, uint8_t *code)
 {
@@ -173,10 +173,13 @@ static unsigned decide(struct switches *switches, const struct patch_site *site,
 		switches->count.kept++;
 		return 0;
 	}
-	if (site->kind != PATCH_CONSTANT &&
-	    (code[0] == 0xcc ? !ask_key(switches, site, size, code) : legal_size(switches, site, code) != size)) {
-		note_illegal(switches, site);
-		return 0;
+	if (site->kind != PATCH_CONSTANT && legal_size(switches, site, code) != size) {
+		bool caught = code[0] == INT3, told = ask_key(switches, site, size, code);
+
+		if (!caught || !told)
+			note_illegal(switches, site);
+		if (!told || memcmp(code, trusted, size) == 0)
+			return 0;
 	}
 	switches->count.followed++;
 	return size;

@@ -5,8 +5,8 @@
  *
  * If sites of a page of text stand otherwise in the product, a fetch in product context gets a copy of the page with the product's forms.
  * So a site that is the same costs nothing, and one that differs costs nothing after the first fetch. The form of a site in the product
- * counts only if it is one that the kernel itself gives it. Anything else was not written by the kernel: the site stays as in the trusted
- * kernel, and is counted.
+ * counts only if it is one that the kernel itself gives it. Anything else was not written by the kernel, and is counted: then the key's
+ * data say how the site is to stand. If they do not, it stays as in the trusted kernel.
  */
 #ifndef XRAY86_REDIRECT_SWITCHES_H
 #define XRAY86_REDIRECT_SWITCHES_H

@@ -83,6 +83,7 @@ static void begin(const struct patch_site *site, unsigned word, const char *trus
 	world->name = "some_key";
 	memset(world->trusted, 0x90, sizeof(world->trusted));
 	memset(world->product, 0x90, sizeof(world->product));
+	memset(world->product + (DATA - IMAGE), 0, 8);
 	memcpy(world->trusted + (site->address - IMAGE), trusted, size);
 	memcpy(world->product + (site->address - IMAGE), trusted, size);
 	assert_null(patch_sites_add(&sites, site));
@@ -133,6 +134,7 @@ static void test_jump_label(void **state)
 	assert_int_equal(switches.count.illegal, 4);
 	end();
 	begin(&site, 8, "\xeb\x23", 2);
+	world->product[DATA - IMAGE] = 1;
 	assert_true(FOLLOWS("\x66\x90"));
 	assert_false(FOLLOWS("\xeb\x22"));
 	end();
@@ -153,8 +155,8 @@ static void test_being_patched(void **state)
 	assert_memory_equal(world->added[0] + 0x100, "\xe9\x20\x00\x00\x00", 5);
 	world->product[DATA - IMAGE] = 0;
 	switches_forget(&switches);
-	assert_true(switches_find(&switches, SITE, &paddr)); /* a no-op, that differs from what the product has */
-	assert_memory_equal(world->added[1] + 0x100, "\x0f\x1f\x44\x00\x00", 5);
+	assert_false(switches_find(&switches, SITE, &paddr)); /* a no-op, as the trusted kernel has it */
+	assert_int_equal(switches.count.illegal, 0);
 	end();
 	site = (struct patch_site){.address = SITE, .key = DATA, .kind = PATCH_STATIC_CALL};
 	begin(&site, 8, "\x0f\x1f\x44\x00\x00", 5);
@@ -169,12 +171,30 @@ static void test_being_patched(void **state)
 	end();
 }
 
+/* What somebody else wrote to a site is counted; the site stands as the key's data say. */
+static void test_written_over(void **state)
+{
+	const struct patch_site site = {.address = SITE, .target = SITE + 0x25, .key = DATA, .kind = PATCH_JUMP_LABEL};
+	uint64_t paddr;
+
+	(void)state;
+	begin(&site, 8, "\x0f\x1f\x44\x00\x00", 5);
+	world->product[DATA - IMAGE] = 1;
+	world->product[SITE - IMAGE] = 0xe8;
+	assert_true(switches_find(&switches, SITE, &paddr));
+	assert_memory_equal(world->added[0] + 0x100, "\xe9\x20\x00\x00\x00", 5);
+	assert_int_equal(switches.count.illegal, 1);
+	assert_int_equal(switches.count.first, SITE);
+	end();
+}
+
 static void test_static_call(void **state)
 {
 	const struct patch_site site = {.address = SITE, .key = DATA, .kind = PATCH_STATIC_CALL};
 
 	(void)state;
 	begin(&site, 8, "\xe8\xfb\x06\x00\x00", 5);
+	memcpy(world->product + (DATA - IMAGE), "\x00\x08\x10", 3); /* FUNCTION */
 	assert_true(FOLLOWS("\x0f\x1f\x44\x00\x00"));
 	assert_true(FOLLOWS("\x2e\x2e\x2e\x31\xc0"));
 	assert_true(FOLLOWS("\xe9\xfb\x06\x00\x00"));
@@ -247,8 +267,9 @@ static void test_pages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_jump_label),        cmocka_unit_test(test_being_patched), cmocka_unit_test(test_static_call),
-		cmocka_unit_test(test_constant_and_wrap), cmocka_unit_test(test_rules),         cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_jump_label),  cmocka_unit_test(test_being_patched),     cmocka_unit_test(test_written_over),
+		cmocka_unit_test(test_static_call), cmocka_unit_test(test_constant_and_wrap), cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_pages),
 	};
 	int result;
 
