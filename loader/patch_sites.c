@@ -183,17 +183,8 @@ void patch_sites_sort(struct patch_sites *sites)
 size_t patch_sites_from(const struct patch_sites *sites, uint64_t address)
 {
 	uint64_t from = address < SITE_MAX ? 0 : address - SITE_MAX + 1;
-	size_t low = 0, high = sites->count;
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (sites->site[middle].address < from)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return array_lower_bound(sites->site, sites->count, sizeof(*sites->site), from);
 }
 
 void patch_sites_deinit(struct patch_sites *sites)

@@ -25,13 +25,13 @@ enum patch_kind {
 };
 
 struct patch_site {
-	uint64_t address;
-	uint64_t target; /* jump labels: where the jump leads */
-	uint64_t key;    /* jump labels: of struct static_key; static calls: of struct static_call_key; else 0 */
-	uint8_t kind;    /* enum patch_kind */
-	uint8_t size;    /* bytes; 0: the instruction there tells */
-	bool branch;     /* jump labels: jumps if the key is false, not if it is true */
-	bool tail;       /* static calls: a jump, in place of a call and a return */
+	uint64_t address; /* MUST BE FIRST: the key */
+	uint64_t target;  /* jump labels: where the jump leads */
+	uint64_t key;     /* jump labels: of struct static_key; static calls: of struct static_call_key; else 0 */
+	uint8_t kind;     /* enum patch_kind */
+	uint8_t size;     /* bytes; 0: the instruction there tells */
+	bool branch;      /* jump labels: jumps if the key is false, not if it is true */
+	bool tail;        /* static calls: a jump, in place of a call and a return */
 };
 
 enum { PATCH_SHORT = 2, PATCH_LONG = 5 /* bytes of a jump label, or of the no-op in its place */ };

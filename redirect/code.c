@@ -22,17 +22,7 @@ enum { MAX_PAGES = 16384 /* 64 MiB, more than modules have: page tables can pret
 /* Where the page is in the list, or belongs: it is sorted, since each jump to a page that the TLB does not have looks it up. */
 static size_t find_page(const struct code *code, uint64_t linear)
 {
-	size_t low = 0, high = code->pages;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (code->page[middle].linear < linear)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return array_lower_bound(code->page, code->pages, sizeof(*code->page), linear);
 }
 
 static bool insert_page(struct code *code, size_t at, struct code_page page)

@@ -20,7 +20,8 @@ struct code {
 
 	/* -- its state -- */
 	struct code_page {
-		uint64_t linear, paddr;
+		uint64_t linear; /* MUST BE FIRST: the key */
+		uint64_t paddr;
 	} * page; /* of the product's own code that product context has run */
 	size_t pages, room;
 	size_t added; /* pages of code in all */
