@@ -561,3 +561,8 @@ bool redirect_for_each_change(const struct redirect *redirect, bool (*fn)(void *
 {
 	return overlay_for_each(redirect->worlds.memory.overlay, fn, opaque);
 }
+
+size_t redirect_changes(const struct redirect *redirect)
+{
+	return overlay_pages(redirect->worlds.memory.overlay);
+}

@@ -90,5 +90,7 @@ struct error *redirect_read_process(struct redirect *redirect, unsigned pid, uin
  * false. Between runs, when no call runs.
  */
 bool redirect_for_each_change(const struct redirect *redirect, bool (*fn)(void *opaque, uint64_t paddr, const uint8_t *page), void *opaque);
+/* How many such pages there are. */
+size_t redirect_changes(const struct redirect *redirect);
 
 #endif

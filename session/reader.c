@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
-enum { LIMIT = 100000000 /* instructions: far more than the agent needs until its first system call */ };
+enum {
+	LIMIT = 100000000,   /* instructions: far more than the agent needs until its first system call */
+	MOST_CHANGES = 16384 /* pages: reading counts references to pages, and what is written thereby takes memory */
+};
 
 /* Nobody writes or reads anything. */
 static ssize_t no_input(void *opaque, void *to, size_t size, bool idle)
@@ -70,8 +73,11 @@ static struct error *start(struct reader *reader, struct session *session)
 
 struct error *reader_read(struct reader *reader, struct session *session, unsigned pid, uint64_t address, void *to, size_t size)
 {
-	struct error *err = reader->redirect ? NULL : start(reader, session);
+	struct error *err;
 
+	if (reader->redirect && redirect_changes(reader->redirect) > MOST_CHANGES)
+		reader_close(reader);
+	err = reader->redirect ? NULL : start(reader, session);
 	if (err) {
 		reader_close(reader);
 		return err;

@@ -116,9 +116,15 @@ struct error *session_keep(struct session *session, const struct redirect *redir
 	const struct overlay_config config = {.source = snapshot_source(session->target.snapshot), .max_pages = SIZE_MAX};
 	struct error *err = session->kept ? NULL : overlay_create(&config, &session->kept);
 
-	if (!err && !redirect_for_each_change(redirect, keep_page, session))
-		err = error_create("keeping the command's changes: out of memory");
-	return err;
+	if (err)
+		return err;
+	overlay_begin(session->kept);
+	if (redirect_for_each_change(redirect, keep_page, session)) {
+		overlay_commit(session->kept);
+		return NULL;
+	}
+	overlay_rollback(session->kept);
+	return error_create("keeping the command's changes: out of memory");
 }
 
 void session_close(struct session *session)
