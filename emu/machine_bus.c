@@ -172,7 +172,7 @@ static void system_power_off(void *opaque)
 	request_stop(opaque, MACHINE_STOP_POWER_OFF);
 }
 
-static void system_exit(void *opaque, uint32_t code)
+static void system_debug_exit(void *opaque, uint32_t code)
 {
 	struct machine *machine = opaque;
 
@@ -355,7 +355,7 @@ struct error *machine_bus_init(struct machine *machine, const struct machine_con
 		.opaque = machine,
 		.reset = system_reset,
 		.power_off = system_power_off,
-		.exit = system_exit,
+		.debug_exit = system_debug_exit,
 		.set_a20 = system_set_a20,
 		.get_a20 = system_get_a20,
 	};

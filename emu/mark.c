@@ -9,20 +9,11 @@
 
 #include "emu/access.h"
 #include "emu/block.h"
+#include "util/array.h"
 
 static size_t lower_bound(const struct cpu *cpu, uint64_t linear)
 {
-	size_t low = 0, high = cpu->mark_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (cpu->marks[middle].linear < linear)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return array_lower_bound(cpu->marks, cpu->mark_count, sizeof(*cpu->marks), linear);
 }
 
 const struct mark *mark_find(const struct cpu *cpu, uint64_t linear)

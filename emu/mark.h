@@ -5,7 +5,7 @@
 #include "emu/engine.h"
 
 struct mark {
-	uint64_t linear;
+	uint64_t linear; /* MUST BE FIRST: the key */
 	mark_fn *fn;
 	void *opaque;
 };

@@ -30,7 +30,7 @@ static bool is_constant(const struct constant_data *constants, uint64_t address)
 }
 
 /* A table is told of by one of its words, by one that should lead to a function if there is such a word. */
-static void find(struct constant_data *constants, uint64_t address, uint64_t value, uint64_t right)
+static void note_word(struct constant_data *constants, uint64_t address, uint64_t value, uint64_t right)
 {
 	unsigned word = constants->worlds->context.abi->word;
 	struct constant_finding *last = constants->findings ? &constants->finding[constants->findings - 1] : NULL;
@@ -63,7 +63,7 @@ static bool set_right(struct constant_data *constants, uint64_t page, uint8_t *b
 			continue;
 		memcpy(&was, bytes + at, word);
 		memcpy(&value, right + at, word);
-		find(constants, page + at, was, value);
+		note_word(constants, page + at, was, value);
 		memcpy(bytes + at, right + at, word);
 		differs = true;
 	}
@@ -144,9 +144,8 @@ static void tell(const struct constant_data *constants, const struct constant_fi
 	if (finding->words > 1)
 		snprintf(others, sizeof(others), " (and %u words beside it)", finding->words - 1);
 	note(constants->notes,
-	     "constant data of the snapshot's kernel were changed: %s has %s%s%s and not %s%s; the answers here go by the kernel's own, "
-	     "and "
-	     "somebody may be hiding something",
+	     "constant data of the snapshot's kernel were changed: %s has %s%s%s and not %s%s; the answers here go by the "
+	     "kernel's own, and somebody may be hiding something",
 	     describe(constants, finding->address, at), describe(constants, finding->value, value),
 	     owner.owner == LOSS_OWNER_MODULE ? ", of the module " : "", owner.module, describe(constants, finding->right, right), others);
 }

@@ -170,9 +170,9 @@ struct error *namespace_enter(struct namespaces *namespaces)
 	if (traveller) {
 		if (traveller->born && !enter_pid_namespace(namespaces, traveller))
 			return error_create(
-				"a process of the command cannot be in another PID namespace, since the snapshot's kernel can make none "
-				"there: "
-				"leave out the PID namespace (nsenter without --pid), or use --as with a process that is in it");
+				"a process of the command cannot be in another PID namespace, since the snapshot's kernel can make "
+				"none there: leave out the PID namespace (nsenter without --pid), or use --as with a process that is in "
+				"it");
 		task = traveller->product;
 	}
 	if (task != namespaces->host->now && !host_task_set(namespaces->host, task))

@@ -229,9 +229,8 @@ void text_tell(struct text *text)
 		return;
 	text->told = true;
 	note(text->notes,
-	     "the snapshot's kernel has code at %s that no kernel puts there: the trusted kernel's code ran instead, and somebody may be "
-	     "hiding "
-	     "something",
+	     "the snapshot's kernel has code at %s that no kernel puts there: the trusted kernel's code ran instead, and "
+	     "somebody may be hiding something",
 	     kernel_symbol_near(text->worlds->product, text->switches.count.first, near));
 }
 

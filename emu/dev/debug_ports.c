@@ -55,7 +55,7 @@ static void debug_exit_write(void *opaque, uint16_t port, uint32_t value, unsign
 
 	(void)port;
 	(void)size;
-	debug->system->exit(debug->system->opaque, value);
+	debug->system->debug_exit(debug->system->opaque, value);
 }
 
 const struct port_ops debug_exit_port_ops = {debug_exit_read, debug_exit_write};

@@ -69,7 +69,7 @@ struct system_control {
 	void *opaque;
 	void (*reset)(void *opaque);
 	void (*power_off)(void *opaque);
-	void (*exit)(void *opaque, uint32_t code); /* isa-debug-exit */
+	void (*debug_exit)(void *opaque, uint32_t code); /* the guest wrote to isa-debug-exit: the machine is to stop */
 	void (*set_a20)(void *opaque, bool enabled);
 	bool (*get_a20)(void *opaque);
 };
