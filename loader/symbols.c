@@ -166,12 +166,15 @@ bool symbols_next_named(const struct symbols *symbols, struct symbols_cursor *cu
 	return false;
 }
 
-/* -- the index: a hash table with open addressing, of the first symbol of each name -- */
+/*
+ * -- the index: a hash table with open addressing, of the first symbol of each name --
+ *
+ * It is made anew for each command, of some hundred thousand symbols, so it is kept small.
+ */
 
 struct symbols_slot {
-	uint32_t hash;  /* 0: empty */
-	uint32_t extra; /* number of the extra symbol, and 1; 0: it is in the table */
-	struct kallsyms_cursor cursor;
+	uint32_t hash;   /* 0: empty */
+	uint32_t number; /* of the symbol in the table; from the table's count on: of the extra symbol */
 };
 
 static uint32_t hash_of(const char *name)
@@ -183,21 +186,22 @@ static uint32_t hash_of(const char *name)
 	return hash ? hash : 1;
 }
 
-static void read_slot(const struct symbols *symbols, const struct symbols_slot *slot, struct symbol *ret)
+static void read_numbered(const struct symbols *symbols, uint32_t number, struct symbol *ret)
 {
-	struct kallsyms_cursor cursor = slot->cursor;
+	struct kallsyms_cursor cursor;
 
-	if (slot->extra)
-		get_extra(&symbols->extra[slot->extra - 1], ret);
-	else if (!kallsyms_next(&symbols->table, &cursor, ret))
+	if (number >= symbols->table.count) {
+		get_extra(&symbols->extra[number - symbols->table.count], ret);
+		return;
+	}
+	kallsyms_seek(&symbols->table, number, &cursor);
+	if (!kallsyms_next(&symbols->table, &cursor, ret))
 		*ret = (struct symbol){0};
 }
 
 /* The slot that has the name, read into *ret; or the empty one where it belongs. */
-static struct symbols_slot *find_slot(const struct symbols *symbols, const char *name, struct symbol *ret)
+static struct symbols_slot *find_slot(const struct symbols *symbols, const char *name, uint32_t hash, struct symbol *ret)
 {
-	uint32_t hash = hash_of(name);
-
 	for (size_t i = hash;; i++) {
 		struct symbols_slot *slot = &symbols->index.slot[i & (symbols->index.slots - 1)];
 
@@ -205,25 +209,27 @@ static struct symbols_slot *find_slot(const struct symbols *symbols, const char 
 			return slot;
 		if (slot->hash != hash)
 			continue;
-		read_slot(symbols, slot, ret);
+		read_numbered(symbols, slot->number, ret);
 		if (strcmp(ret->name, name) == 0)
 			return slot;
 	}
 }
 
-static void enter(struct symbols *symbols, const char *name, uint32_t extra, struct kallsyms_cursor cursor)
+static void enter(struct symbols *symbols, const char *name, uint32_t number)
 {
+	uint32_t hash = hash_of(name);
 	struct symbol known;
-	struct symbols_slot *slot = find_slot(symbols, name, &known);
+	struct symbols_slot *slot = find_slot(symbols, name, hash, &known);
 
 	if (!slot->hash)
-		*slot = (struct symbols_slot){hash_of(name), extra, cursor};
+		*slot = (struct symbols_slot){hash, number};
 }
 
 struct error *symbols_make_index(struct symbols *symbols)
 {
-	size_t wanted = ((size_t)symbols->table.count + symbols->extras) * 3 / 2 + 1, slots = 1;
-	struct kallsyms_cursor cursor = {0}, before = cursor;
+	uint32_t count = symbols->table.count, number = 0;
+	size_t wanted = ((size_t)count + symbols->extras) * 5 / 4 + 1, slots = 1;
+	struct kallsyms_cursor cursor = {0};
 	struct symbol symbol;
 
 	while (slots < wanted)
@@ -232,10 +238,10 @@ struct error *symbols_make_index(struct symbols *symbols)
 	if (!symbols->index.slot)
 		return error_create("indexing a kernel's symbols: out of memory");
 	symbols->index.slots = slots;
-	for (; kallsyms_next(&symbols->table, &cursor, &symbol); before = cursor)
-		enter(symbols, symbol.name, 0, before);
+	while (kallsyms_next(&symbols->table, &cursor, &symbol))
+		enter(symbols, symbol.name, number++);
 	for (unsigned i = 0; i < symbols->extras; i++)
-		enter(symbols, symbols->extra[i].name, i + 1, cursor);
+		enter(symbols, symbols->extra[i].name, count + i);
 	return NULL;
 }
 
@@ -245,7 +251,7 @@ bool symbols_address(const struct symbols *symbols, const char *name, uint64_t *
 	struct symbol symbol;
 
 	if (symbols->index.slot) {
-		if (!find_slot(symbols, name, &symbol)->hash)
+		if (!find_slot(symbols, name, hash_of(name), &symbol)->hash)
 			return false;
 		*ret = symbol.address;
 		return true;
