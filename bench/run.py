@@ -122,8 +122,19 @@ def cost(args, snapshot, command, processes):
     return result
 
 
+def ratio(value, base):
+    """None: one of the differences is nothing but noise of the host."""
+    return value / base if value > 0 and base > 0 else None
+
+
 def mean(values):
-    return math.exp(statistics.mean(math.log(value) for value in values))
+    """Of the ratios that there are."""
+    known = [value for value in values if value is not None]
+    return math.exp(statistics.mean(math.log(value) for value in known)) if known else None
+
+
+def shown(value, width=0):
+    return f"{'noise' if value is None else f'{value:.2f}':>{width}}"
 
 
 def redirection(args, snapshot):
@@ -133,10 +144,10 @@ def redirection(args, snapshot):
     for command in COMMANDS:
         costs = cost(args, snapshot, command, missing)
         base = costs["none"]
-        ratios = {way: [costs[way][i] / base[i] for i in (0, 1)] for way in ("context", "tags")}
+        ratios = {way: [ratio(costs[way][i], base[i]) for i in (0, 1)] for way in ("context", "tags")}
         rows[command] = {"instructions": base[0], "seconds": base[1], "ratios": {way: dict(zip(("instructions", "time"), ratios[way])) for way in ratios}}
-        print(f"{'':{len(snapshot.name) + 1}} {command:20} {base[0] / 1e6:8.2f} {ratios['context'][0]:8.2f} {ratios['tags'][0]:8.2f}   "
-              f"{base[1] * 1e3:8.1f} {ratios['context'][1]:8.2f} {ratios['tags'][1]:8.2f}", flush=True)
+        print(f"{'':{len(snapshot.name) + 1}} {command:20} {base[0] / 1e6:8.2f} {shown(ratios['context'][0], 8)} {shown(ratios['tags'][0], 8)}   "
+              f"{base[1] * 1e3:8.1f} {shown(ratios['context'][1], 8)} {shown(ratios['tags'][1], 8)}", flush=True)
     summary = {way: {what: mean(row["ratios"][way][what] for row in rows.values()) for what in ("instructions", "time")} for way in ("context", "tags")}
     return {"commands": rows, "mean": summary}
 
@@ -159,8 +170,8 @@ def main():
         print(f"{name}: ps aux: first run {run['first_run']:.2f} s, warm {run['warm_run']:.2f} s, of that {run['start_up'] * 1e3:.0f} ms until snapshot and VM are there; "
               f"true: {run['empty_run'] * 1e3:.0f} ms, in an open session {run['session_first'] * 1e3:.0f} ms and then {run['session_later'] * 1e3:.0f} ms; "
               f"64 GiB sparse against {os.path.getsize(snapshot.directory + '/memory.raw') >> 20} MiB: time {large['time_ratio']:.2f}, memory {large['memory_ratio']:.2f}")
-        print(f"run: {name}: redirected/not, time: context {ratios['context']['time']:.2f}, tags {ratios['tags']['time']:.2f}; "
-              f"instructions: context {ratios['context']['instructions']:.2f}, tags {ratios['tags']['instructions']:.2f}", flush=True)
+        print(f"run: {name}: redirected/not, time: context {shown(ratios['context']['time'])}, tags {shown(ratios['tags']['time'])}; "
+              f"instructions: context {shown(ratios['context']['instructions'])}, tags {shown(ratios['tags']['instructions'])}", flush=True)
     if args.json:
         with open(args.json, "w", encoding="ascii") as file:
             json.dump(figures, file, indent=1)
