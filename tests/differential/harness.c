@@ -214,6 +214,18 @@ static struct error *show(struct harness *harness, struct suspect *suspect)
 	return NULL;
 }
 
+/*
+ * Whether the case went to what only the child has, wherever its kernel put that: a random base of FS or GS, a few hundred times in a
+ * million cases, lies where stacks and libraries do.
+ */
+static bool met_the_child(const struct harness *harness, const struct outcome *emulated)
+{
+	enum { PRESENT = 1 };
+
+	return emulated->kind == OUTCOME_FAULT && emulated->vector == VECTOR_PF && !(emulated->error_code & PRESENT) &&
+	       native_has_own(harness->native, emulated->cr2);
+}
+
 /* In words, at most `size` bytes. */
 static const char *what_came(const struct outcome *native, char *to, size_t size)
 {
@@ -296,16 +308,16 @@ struct error *harness_batch(struct harness *harness, uint64_t first, unsigned co
 	generate_batch(harness, first, count);
 	err = run_batch(harness);
 	for (unsigned i = 0; !err && i < batch->count; i++) {
-		uint64_t differs;
+		const struct outcome *emulated = outcome_of(harness, harness->emulator[0] ? 1 : 2, i);
 		unsigned a, b;
+		uint64_t differs = compare_is_void(emulated) ? 0 : harness_compare(harness, i, &a, &b);
 
-		if (compare_is_void(outcome_of(harness, harness->emulator[0] ? 1 : 2, i))) {
+		if (compare_is_void(emulated) || (differs && met_the_child(harness, emulated))) {
 			harness->not_compared++;
 			continue;
 		}
 		harness->cases++;
 		count_rows(harness, &batch->test[i], &batch->outcome[i]);
-		differs = harness_compare(harness, i, &a, &b);
 		if (!differs)
 			continue;
 		if (!suspects)

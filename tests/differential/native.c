@@ -9,12 +9,14 @@
 #include "tests/differential/native_segments.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <asm/prctl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -420,4 +422,20 @@ struct error *native_finish(struct native *native)
 			return err;
 	}
 	return NULL;
+}
+
+bool native_has_own(const struct native *native, uint64_t address)
+{
+	char name[32], line[512];
+	uint64_t start, end;
+	bool found = false;
+	FILE *maps;
+
+	snprintf(name, sizeof(name), "/proc/%d/maps", (int)native->child);
+	maps = fopen(name, "re");
+	while (maps && !found && fgets(line, sizeof(line), maps))
+		found = sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 && address >= start && address < end;
+	if (maps)
+		fclose(maps);
+	return found;
 }
