@@ -15,6 +15,7 @@ struct module_files {
 	struct module_file {
 		char *name; /* of the module, with `_` */
 		char *path;
+		unsigned rank; /* among files of one name: the lowest is the one that modprobe(8) takes */
 	} * file;
 	size_t count, room;
 };
