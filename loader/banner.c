@@ -2,11 +2,12 @@
 #include "loader/banner.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "loader/bzimage.h"
+#include "util/fnv1a.h"
 
 /* Copies text[0..length) as a string. */
 static bool take(const char *text, size_t length, char *ret, size_t room)
@@ -49,6 +50,24 @@ bool banner_parse(const char *text, size_t size, struct banner *ret)
 	return version && isdigit((unsigned char)version[3]) && take(release, builder - release, ret->release, sizeof(ret->release)) &&
 	       is_release(ret->release) && take(builder + 2, builder_end - builder - 2, ret->builder, sizeof(ret->builder)) &&
 	       take(version + 2, strlen(version + 2), ret->version, sizeof(ret->version));
+}
+
+static bool is_text(const char *text, size_t room)
+{
+	return memchr(text, 0, room);
+}
+
+bool banner_is_sound(const struct banner *banner)
+{
+	struct banner parsed;
+	char line[BANNER_MAX + 1];
+
+	if (!is_text(banner->text, sizeof(banner->text)) || !is_text(banner->release, sizeof(banner->release)) ||
+	    !is_text(banner->builder, sizeof(banner->builder)) || !is_text(banner->version, sizeof(banner->version)))
+		return false;
+	snprintf(line, sizeof(line), "%s\n", banner->text);
+	return banner_parse(line, strlen(line), &parsed) && !strcmp(parsed.release, banner->release) &&
+	       !strcmp(parsed.builder, banner->builder) && !strcmp(parsed.version, banner->version);
 }
 
 static bool starts_at(const uint8_t *at, const uint8_t *end)
@@ -98,12 +117,6 @@ bool banner_same(const struct banner *a, const struct banner *b)
 	return strcmp(a->text, b->text) == 0;
 }
 
-void banner_short(const struct banner *banner, char *ret)
-{
-	/* Together they are shorter than the text that they were taken from. */
-	snprintf(ret, BANNER_MAX, "%.64s (%.200s) %.240s", banner->release, banner->builder, banner->version);
-}
-
 bool banner_of_bzimage(const uint8_t *data, size_t size, char *ret)
 {
 	enum { VERSION_POINTER_AT = 0x20e, VERSION_BASE = 0x200 };
@@ -120,31 +133,31 @@ bool banner_of_bzimage(const uint8_t *data, size_t size, char *ret)
 	return length < size - at && take((const char *)data + at, length, ret, BANNER_MAX);
 }
 
-/* From Linux 6.19 on, Debian's linux-image-* are empty packages that depend on linux-binary-*. */
-static const char *package_prefix(const char *release)
+/* Whether the version of the banner is this one, or has a signature in parentheses behind it. */
+static bool is_version(const char *whole, const char *version)
 {
-	unsigned major = 0, minor = 0;
+	size_t length = strlen(version);
+	const char *rest = whole + length;
 
-	if (sscanf(release, "%3u.%3u", &major, &minor) != 2)
-		return "linux-image";
-	return major > 6 || (major == 6 && minor >= 19) ? "linux-binary" : "linux-image";
+	return strncmp(whole, version, length) == 0 &&
+	       (!*rest || (strncmp(rest, " (", 2) == 0 && !strchr(rest + 2, '(') && rest[strlen(rest) - 1] == ')'));
 }
 
-/*
- * The version goes into a command that the user is told to type, and who made the snapshot may have written it: it has only characters of
- * deb-version(7).
- */
-bool banner_debian_package(const struct banner *banner, char *ret_name, char *ret_version)
+bool banner_fits_bzimage(const struct banner *banner, const char *text)
 {
-	static const char mark[] = " Debian ";
-	const char *version = strstr(banner->version, mark), *end;
+	size_t release = strlen(banner->release);
+	const char *version = strstr(text, ") #");
+	char builder[BANNER_MAX];
 
-	if (!version)
+	if (!version || strncmp(text, banner->release, release) != 0 || strncmp(text + release, " (", 2) != 0 ||
+	    !is_version(banner->version, version + 2))
 		return false;
-	version += strlen(mark);
-	end = version + strspn(version, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.+-~:");
-	if (*end && *end != ' ')
-		return false;
-	snprintf(ret_name, BANNER_MAX, "%s-%s", package_prefix(banner->release), banner->release);
-	return take(version, end - version, ret_version, BANNER_MAX);
+	/* With what follows it in the banner: the compiler. */
+	return snprintf(builder, sizeof(builder), "%.*s (", (int)(version + 1 - (text + release)), text + release) < BANNER_MAX &&
+	       strstr(banner->text, builder);
+}
+
+void banner_name(const struct banner *banner, char ret[BANNER_NAME_MAX])
+{
+	snprintf(ret, BANNER_NAME_MAX, "%s-%016" PRIx64, banner->release, fnv1a_text(banner->text));
 }

@@ -27,18 +27,27 @@ struct banner {
 /* Parses the banner at the beginning of text[0..size), which may be anything. Returns false if it does not begin with a banner. */
 bool banner_parse(const char *text, size_t size, struct banner *ret);
 
+/*
+ * Whether a banner that somebody else filled in is one that banner_parse() makes: names of files and packages are made of its parts.
+ */
+bool banner_is_sound(const struct banner *banner);
+
 /* Searches data for a banner. NULL if there is none. */
 const uint8_t *banner_search(const uint8_t *data, size_t size, struct banner *ret);
 
 /* Whether both name the same build. */
 bool banner_same(const struct banner *a, const struct banner *b);
 
-/* Writes "RELEASE (USER@HOST) VERSION", as a bzImage has it. ret has room for BANNER_MAX bytes. */
-void banner_short(const struct banner *banner, char *ret);
-/* Reads the same from a bzImage's setup header. Returns false if it has none. */
+/* Reads "RELEASE (USER@HOST) VERSION" from a bzImage's setup header; ret has room for BANNER_MAX bytes. Returns false if it has none. */
 bool banner_of_bzimage(const uint8_t *data, size_t size, char *ret);
+/*
+ * Whether a bzImage with that text is of the build. The banner may say more than the text: Ubuntu's ends in " (SIGNATURE)", and that of
+ * Debian before 7 has the package's version behind the release.
+ */
+bool banner_fits_bzimage(const struct banner *banner, const char *text);
 
-/* Name and version of Debian's package with this kernel's image. Returns false for other kernels. Each has room for BANNER_MAX bytes. */
-bool banner_debian_package(const struct banner *banner, char *ret_name, char *ret_version);
+/* RELEASE-HASH: a name for files of this very build. */
+enum { BANNER_NAME_MAX = UTS_MAX + 17 };
+void banner_name(const struct banner *banner, char ret[BANNER_NAME_MAX]);
 
 #endif

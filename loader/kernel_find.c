@@ -22,12 +22,11 @@ static enum verdict judge_vmlinux(const struct file *file, const struct banner *
 
 static enum verdict judge_content(const struct file *file, const struct banner *wanted)
 {
-	char is[BANNER_MAX], should_be[BANNER_MAX];
+	char text[BANNER_MAX];
 
-	if (!banner_of_bzimage(file->data, file->size, is))
+	if (!banner_of_bzimage(file->data, file->size, text))
 		return judge_vmlinux(file, wanted);
-	banner_short(wanted, should_be);
-	return strcmp(is, should_be) == 0 ? RIGHT : OTHER_BUILD;
+	return banner_fits_bzimage(wanted, text) ? RIGHT : OTHER_BUILD;
 }
 
 /* *ret_error, of what is UNREADABLE: the caller's. */
@@ -56,6 +55,117 @@ bool kernel_fits(const char *path, const struct banner *banner)
 	return fits;
 }
 
+/* -- where it may be -- */
+
+/* In a folder. %r is the release, %f the flavour: what is behind its last -. */
+struct place {
+	const char *form, *why;
+};
+
+static const struct place images[] = {
+	{"vmlinuz-%r", "copied from /boot"},
+	{"boot/vmlinuz-%r", "packages of Debian, Ubuntu, SUSE"},
+	{"lib/modules/%r/vmlinuz", "packages of Fedora and its kin; what xray86 kernel unpacks"},
+	{"usr/lib/modules/%r/vmlinuz", "packages of Arch, and Debian's from 6.19 on"},
+	{"boot/vmlinuz-%f", "packages of Alpine"},
+};
+enum { IMAGES = sizeof(images) / sizeof(images[0]) };
+
+static const struct place modules[] = {
+	{"lib/modules/%r", "packages, but for those of the next row; what xray86 kernel unpacks"},
+	{"usr/lib/modules/%r", "packages of systems whose /lib is in /usr"},
+};
+enum { MODULES = sizeof(modules) / sizeof(modules[0]) };
+
+/* directory/place; the caller frees it. NULL: without memory. */
+static char *expand(const char *directory, const char *form, const struct banner *banner)
+{
+	const char *dash = strrchr(banner->release, '-'), *percent = strchr(form, '%');
+	const char *word = percent[1] == 'r' ? banner->release : dash ? dash + 1 : "";
+	size_t length = strlen(directory);
+	char *path;
+
+	while (length && directory[length - 1] == '/')
+		length--;
+	return asprintf(&path, "%.*s/%.*s%s%s", (int)length, directory, (int)(percent - form), form, word, percent + 2) < 0 ? NULL : path;
+}
+
+struct visit {
+	const struct banner *banner;
+	const struct place *place;
+	unsigned places;
+	bool (*fn)(void *opaque, const char *path);
+	void *opaque;
+};
+
+/* False: enough. */
+static bool visit_directory(const struct visit *visit, const char *directory)
+{
+	bool more = true;
+
+	for (unsigned i = 0; more && i < visit->places; i++) {
+		char *path = expand(directory, visit->place[i].form, visit->banner);
+
+		more = !path || visit->fn(visit->opaque, path);
+		free(path);
+	}
+	return more;
+}
+
+static bool visit_path(const struct visit *visit, const char *path)
+{
+	bool more = true;
+
+	while (more && path) {
+		const char *end = strchrnul(path, ':');
+		char *directory = end > path ? strndup(path, end - path) : NULL;
+
+		more = !directory || visit_directory(visit, directory);
+		free(directory);
+		path = *end ? end + 1 : NULL;
+	}
+	return more;
+}
+
+/* Files of the user's, then what was unpacked there. */
+static bool visit_cache(const struct visit *visit)
+{
+	char *directory, *unpacked, name[BANNER_NAME_MAX];
+	struct error *err = cache_path("kernels", &directory, NULL); /* without one, there is nothing in it */
+	bool more = true;
+
+	banner_name(visit->banner, name);
+	if (!err)
+		more = visit_directory(visit, directory);
+	if (!err && more && asprintf(&unpacked, "%s/%s", directory, name) >= 0) {
+		more = visit_directory(visit, unpacked);
+		free(unpacked);
+	}
+	error_destroy(err);
+	free(directory);
+	return more;
+}
+
+static void visit_all(const struct visit *visit, const struct kernel_sources *sources)
+{
+	if (visit_path(visit, sources->path) && visit_directory(visit, "/"))
+		visit_cache(visit);
+}
+
+void kernel_image_places(const struct banner *banner, const struct kernel_sources *sources, bool (*fn)(void *opaque, const char *path),
+			 void *opaque)
+{
+	visit_all(&(struct visit){banner, images, IMAGES, fn, opaque}, sources);
+}
+
+void kernel_module_folders(const struct banner *banner, const struct kernel_sources *sources, bool (*fn)(void *opaque, const char *path),
+			   void *opaque)
+{
+	visit_all(&(struct visit){banner, modules, MODULES, fn, opaque}, sources);
+}
+
+/* -- searching -- */
+
 /* What was seen on the way: the reason to give when nothing fits. */
 struct search {
 	const struct banner *banner;
@@ -63,94 +173,49 @@ struct search {
 	struct error *passed_over; /* why a file of the right name is not it */
 };
 
-/* Where a kernel may be in a directory: as in /boot, and as in Debian's packages unpacked (the last: from 6.19 on). */
-static const struct {
-	const char *before, *after; /* the release */
-} names[] = {
-	{"/vmlinuz-", ""},
-	{"/boot/vmlinuz-", ""},
-	{"/usr/lib/modules/", "/vmlinuz"},
-};
-
-/* Takes path over. false: go on. */
-static bool try_file(struct search *search, char *path)
+static bool try_file(void *opaque, const char *path)
 {
+	struct search *search = opaque;
 	struct error *err;
 	enum verdict verdict = judge(path, search->banner, &err);
 
 	if (verdict == RIGHT) {
-		search->found = path;
-		return true;
+		search->found = strdup(path);
+		return !search->found;
 	}
 	if (verdict == OTHER_BUILD)
 		err = error_create("%s is a kernel of another build", path);
-	free(path);
 	if (search->passed_over)
 		error_destroy(err);
 	else
 		search->passed_over = err;
-	return false;
+	return true;
 }
 
-static bool try_directory(struct search *search, const char *directory, size_t length)
+struct error *kernel_find_below(const char *directory, const struct banner *banner, char **ret_path)
 {
-	while (length && directory[length - 1] == '/')
-		length--;
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		char *path;
+	struct search search = {.banner = banner};
 
-		if (asprintf(&path, "%.*s%s%s%s", (int)length, directory, names[i].before, search->banner->release, names[i].after) >= 0 &&
-		    try_file(search, path))
-			return true;
-	}
-	return false;
-}
-
-static bool try_path(struct search *search, const char *path)
-{
-	while (path) {
-		const char *end = strchrnul(path, ':');
-
-		if (end > path && try_directory(search, path, end - path))
-			return true;
-		path = *end ? end + 1 : NULL;
-	}
-	return false;
-}
-
-static bool try_cache(struct search *search)
-{
-	char *directory;
-	struct error *err = cache_path("kernels", &directory, NULL); /* without one, there is nothing in it */
-	bool found = !err && try_directory(search, directory, strlen(directory));
-
-	error_destroy(err);
-	free(directory);
-	return found;
-}
-
-/* For apt-get: Debian's flavours for i386 are 686, 686-pae and rt-686-pae. */
-static const char *architecture(const char *release)
-{
-	return strstr(release, "-686") ? ":i386" : "";
+	visit_directory(&(struct visit){banner, images, IMAGES, try_file, &search}, directory);
+	*ret_path = search.found;
+	if (!search.found)
+		return search.passed_over ? search.passed_over : error_create("there is no image of Linux %s", banner->release);
+	error_destroy(search.passed_over);
+	return NULL;
 }
 
 /* The build, and how to get it. To be freed; NULL without memory. */
 static char *describe_wanted(const struct banner *banner)
 {
-	char package[BANNER_MAX], version[BANNER_MAX], by[QUOTE_NAME], full[QUOTE_NAME], *text;
-	int length;
+	char by[QUOTE_NAME], full[QUOTE_NAME], *text;
 
-	if (banner_debian_package(banner, package, version))
-		length = asprintf(&text,
-				  "Linux %s, %s: get Debian's package with `apt-get download %s%s=%s` (older ones: snapshot.debian.org), "
-				  "unpack it with `dpkg -x %s_*.deb DIR`, and give --kernel-path DIR",
-				  banner->release, quote_string(full, sizeof(full), banner->version), package,
-				  architecture(banner->release), version, package);
-	else
-		length = asprintf(&text, "Linux %s (%s), %s: give the file by --kernel, or its directory by --kernel-path", banner->release,
-				  quote_string(by, sizeof(by), banner->builder), quote_string(full, sizeof(full), banner->version));
-	return length < 0 ? NULL : text;
+	return asprintf(&text,
+			"Linux %s (%s), %s: to get it from its distribution, type xray86 kernel SNAPSHOT --get; or give the file by "
+			"--kernel, or its directory by --kernel-path",
+			banner->release, quote_string(by, sizeof(by), banner->builder),
+			quote_string(full, sizeof(full), banner->version)) < 0
+		       ? NULL
+		       : text;
 }
 
 static struct error *explain(const struct search *search)
@@ -191,9 +256,9 @@ struct error *kernel_find(const struct banner *banner, const struct kernel_sourc
 
 	if (sources->file)
 		return check_file(sources->file, banner, ret_path);
-	if (try_path(&search, sources->path) || try_directory(&search, "/", 1) || try_cache(&search))
-		*ret_path = search.found;
-	else
+	kernel_image_places(banner, sources, try_file, &search);
+	*ret_path = search.found;
+	if (!search.found)
 		err = explain(&search);
 	error_destroy(search.passed_over);
 	return err;

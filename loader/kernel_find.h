@@ -12,11 +12,23 @@ struct kernel_sources {
 };
 
 /*
- * Finds a kernel of that very build. The caller frees *ret_path. The error says which build is needed, and how to get it. Searches
- * vmlinuz-RELEASE, boot/vmlinuz-RELEASE and usr/lib/modules/RELEASE/vmlinuz in the directories of sources->path, in / and in xray86/kernels
- * in the user's cache directory. A file counts by its banner, whatever its name is.
+ * Finds a kernel of that very build. The caller frees *ret_path. The error says which build is needed, and how to get it. Searches the
+ * places of kernel_image_places(). A file counts by its banner, whatever its name is.
  */
 struct error *kernel_find(const struct banner *banner, const struct kernel_sources *sources, char **ret_path);
+/* The same in one directory alone. The error says what is there. */
+struct error *kernel_find_below(const char *directory, const struct banner *banner, char **ret_path);
+
+/*
+ * Calls fn with each place where the kernel's image may be, or the folder of its modules, in the order in which they are searched, until fn
+ * returns false. Images: vmlinuz-RELEASE, boot/vmlinuz-RELEASE, lib/modules/RELEASE/vmlinuz, usr/lib/modules/RELEASE/vmlinuz and
+ * boot/vmlinuz-FLAVOUR. Modules: lib/modules/RELEASE and usr/lib/modules/RELEASE. Both in the directories of sources->path, in /, in
+ * xray86/kernels in the user's cache directory, and in the folder banner_name() there, which has what was unpacked from packages.
+ */
+void kernel_image_places(const struct banner *banner, const struct kernel_sources *sources, bool (*fn)(void *opaque, const char *path),
+			 void *opaque);
+void kernel_module_folders(const struct banner *banner, const struct kernel_sources *sources, bool (*fn)(void *opaque, const char *path),
+			   void *opaque);
 
 /* Whether the file at path is the kernel of that build, by its banner. */
 bool kernel_fits(const char *path, const struct banner *banner);

@@ -21,6 +21,7 @@
 #include "session/checkpoint.h"
 #include "util/build_id.h"
 #include "util/cache_path.h"
+#include "util/fnv1a.h"
 #include "util/owned.h"
 #include "util/quote.h"
 
@@ -36,32 +37,38 @@ static bool make_directories(char *path, size_t base)
 	return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-/* *ret_base: as cache_path() has it; of a path that is given, all but the folder itself must be there. */
-static struct error *name_directory(const char *path, char **ret, size_t *ret_base)
+/* `base`: as cache_path() has it. Takes path over. */
+static struct error *open_folder(char *path, size_t base, struct cache *ret)
 {
+	struct error *err = NULL;
+
+	*ret = (struct cache){.directory = -1, .path = path};
 	if (!path)
-		return cache_path("checkpoints", ret, ret_base);
-	*ret = strdup(path);
-	*ret_base = strlen(path) - 1;
-	return *ret ? NULL : error_create("out of memory");
+		err = error_create("out of memory");
+	else if (!make_directories(path, base))
+		err = error_create("%s: %s", path, strerror(errno));
+	if (!err)
+		err = owned_directory_open(path, &ret->directory);
+	if (err)
+		cache_close(ret);
+	return err;
+}
+
+struct error *cache_open_folder(const char *name, struct cache *ret)
+{
+	char *path;
+	size_t base;
+	struct error *err = cache_path(name, &path, &base);
+
+	*ret = (struct cache){.directory = -1};
+	return err ? err : open_folder(path, base, ret);
 }
 
 struct error *cache_open(const char *path, struct cache *ret)
 {
-	struct error *err;
-	size_t base = 0;
-
-	*ret = (struct cache){.directory = -1};
-	err = name_directory(path, &ret->path, &base);
-	if (!err && !make_directories(ret->path, base))
-		err = error_create("%s: %s", ret->path, strerror(errno));
-	if (!err)
-		err = owned_directory_open(ret->path, &ret->directory);
-	if (!err)
-		return NULL;
-	free(ret->path);
-	ret->path = NULL;
-	return err;
+	if (!path)
+		return cache_open_folder("checkpoints", ret);
+	return open_folder(strdup(path), strlen(path) - 1, ret); /* all but the folder itself must be there */
 }
 
 void cache_close(struct cache *cache)
@@ -81,12 +88,9 @@ bool cache_has_suffix(const char *name)
 
 char *cache_file(const char *key)
 {
-	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a; the file has the whole key */
 	char *name;
 
-	for (const char *at = key; *at; at++)
-		hash = (hash ^ (uint8_t)*at) * 0x100000001b3;
-	return asprintf(&name, "%016" PRIx64 CACHE_SUFFIX, hash) < 0 ? NULL : name;
+	return asprintf(&name, "%016" PRIx64 CACHE_SUFFIX, fnv1a_text(key)) < 0 ? NULL : name; /* the file has the whole key */
 }
 
 static bool is_ours(const char *name)

@@ -1,4 +1,4 @@
-/* The folder of checkpoints in the user's cache directory (XDG Base Directory Specification). */
+/* Folders in the user's cache directory (XDG Base Directory Specification): of checkpoints, and of kernels (session/kernel_store.h). */
 #ifndef XRAY86_SESSION_CACHE_H
 #define XRAY86_SESSION_CACHE_H
 
@@ -7,15 +7,17 @@
 #include "util/error.h"
 
 struct cache {
-	int directory; /* of checkpoints; -1: there is none */
+	int directory; /* -1: there is none */
 	char *path;    /* its name */
 };
 
 /*
- * Opens the directory (NULL: the user's own), and makes it if it is missing. The error says why there can be none; *ret is an empty cache
- * then.
+ * Opens the directory of checkpoints (NULL: the user's own), and makes it if it is missing. The error says why there can be none; *ret is
+ * an empty cache then.
  */
 struct error *cache_open(const char *path, struct cache *ret);
+/* The same for another folder in the user's cache directory. */
+struct error *cache_open_folder(const char *name, struct cache *ret);
 /* An empty one is allowed. */
 void cache_close(struct cache *cache);
 

@@ -80,6 +80,13 @@ struct error *target_identify(struct target *target, const struct kernel_sources
 	return err ? error_prefix(err, "%s", target->name) : NULL;
 }
 
+struct error *target_find(struct target *target)
+{
+	struct error *err = find_kernel(target, NULL);
+
+	return err ? error_prefix(err, "%s", target->name) : NULL;
+}
+
 bool target_recognise(struct target *target, const struct landmarks *landmarks)
 {
 	struct error *err = find_kernel(target, landmarks);

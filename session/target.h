@@ -30,7 +30,9 @@ struct error *target_open(struct target *target, const char *snapshot);
  * nobody asked for a certain one, *ret_lack says why; otherwise it is NULL.
  */
 struct error *target_identify(struct target *target, const struct kernel_sources *sources, struct error **ret_lack);
-/* The same for a kernel with known landmarks, without an image. Returns whether it is the one in the snapshot. */
+/* Finds the kernel by the memory alone, without its image. */
+struct error *target_find(struct target *target);
+/* Finds a kernel with known landmarks, without an image. Returns whether it is the one in the snapshot. */
 bool target_recognise(struct target *target, const struct landmarks *landmarks);
 /* A message that says which memory of the machine the snapshot lacks. NULL: none, as far as xray86 knows. */
 struct error *target_lacks_memory(const struct target *target);

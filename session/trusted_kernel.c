@@ -25,25 +25,6 @@ char *trusted_kernel_key(const struct trusted_kernel *kernel)
 
 /* -- reading -- */
 
-static bool is_text(const char *text, size_t room)
-{
-	return memchr(text, 0, room);
-}
-
-/* The parts are what the whole says: names of files and packages are made of them. */
-static bool banner_is_sound(const struct banner *banner)
-{
-	struct banner parsed;
-	char line[BANNER_MAX + 1];
-
-	if (!is_text(banner->text, sizeof(banner->text)) || !is_text(banner->release, sizeof(banner->release)) ||
-	    !is_text(banner->builder, sizeof(banner->builder)) || !is_text(banner->version, sizeof(banner->version)))
-		return false;
-	snprintf(line, sizeof(line), "%s\n", banner->text);
-	return banner_parse(line, strlen(line), &parsed) && !strcmp(parsed.release, banner->release) &&
-	       !strcmp(parsed.builder, banner->builder) && !strcmp(parsed.version, banner->version);
-}
-
 static bool constants_are_sound(const struct runtime_constants *constants)
 {
 	if (constants->count > RUNTIME_CONSTANTS_MAX)

@@ -14,6 +14,8 @@
 
 #include "loader/banner.h"
 #include "loader/kernel_find.h"
+#include "loader/kernel_packages.h"
+#include "util/tree.h"
 
 #define RELEASE "6.1.0-56-amd64"
 #define BUILDER "debian-kernel@lists.debian.org"
@@ -121,25 +123,104 @@ static void searches_in_linear_time(void **state)
 	free(data);
 }
 
+static bool debian_package(const struct banner *banner, struct kernel_packages *ret)
+{
+	return kernel_packages_of(banner, true, ret) && ret->family == PACKAGES_APT;
+}
+
 static void names_debian_packages(void **state)
 {
-	char name[BANNER_MAX], version[BANNER_MAX];
+	struct kernel_packages packages;
 	struct banner banner = parsed(TEXT "\n");
 
 	(void)state;
-	assert_true(banner_debian_package(&banner, name, version));
-	assert_string_equal(name, "linux-image-6.1.0-56-amd64");
-	assert_string_equal(version, "6.1.192-2");
+	assert_true(debian_package(&banner, &packages));
+	assert_string_equal(packages.package[0].name, "linux-image-6.1.0-56-amd64");
+	assert_string_equal(packages.package[0].version, "6.1.192-2");
 	banner = parsed("Linux version 6.19.3+deb14-amd64 (a@b) (gcc) #1 SMP Debian 6.19.3-1 (2026-03-01)\n");
-	assert_true(banner_debian_package(&banner, name, version));
-	assert_string_equal(name, "linux-binary-6.19.3+deb14-amd64");
+	assert_true(debian_package(&banner, &packages));
+	assert_string_equal(packages.package[0].name, "linux-binary-6.19.3+deb14-amd64");
 	banner = parsed("Linux version 7.3-cloud-amd64 (a@b) (gcc) #1 SMP Debian 7.3-1 (2026-11-01)\n");
-	assert_true(banner_debian_package(&banner, name, version));
-	assert_string_equal(name, "linux-binary-7.3-cloud-amd64");
+	assert_true(debian_package(&banner, &packages));
+	assert_string_equal(packages.package[0].name, "linux-binary-7.3-cloud-amd64");
 	banner = parsed("Linux version 6.1.0 (me@home) (gcc) #12 SMP Tue Nov 24 2026\n");
-	assert_false(banner_debian_package(&banner, name, version));
+	assert_false(debian_package(&banner, &packages));
 	banner = parsed("Linux version 6.1.0 (me@home) (gcc) #12 SMP Debian 1;reboot (2026-11-24)\n");
-	assert_false(banner_debian_package(&banner, name, version));
+	assert_false(debian_package(&banner, &packages));
+}
+
+/* What the setup header of a bzImage has of the banner. */
+static void compares_with_images(void **state)
+{
+#define UBUNTU                                                                                                                             \
+	"Linux version 5.15.0-91-generic (buildd@lcy02-amd64-045) (gcc (Ubuntu 11.4.0-1ubuntu1~22.04) 11.4.0) #101-Ubuntu SMP Tue Nov 14"
+#define SQUEEZE                                                                                                                            \
+	"Linux version 2.6.32-5-amd64 (Debian 2.6.32-48squeeze6) (jmm@debian.org) (gcc version 4.3.5) #1 SMP Tue May 13 16:34:35 UTC "     \
+	"2014\n"
+	static const struct {
+		const char *banner, *image;
+		bool fits;
+	} cases[] = {
+		{TEXT "\n", RELEASE " (" BUILDER ") " VERSION, true},
+		{TEXT "\n", RELEASE " (" BUILDER ") " VERSION " ", false},
+		{TEXT "\n", RELEASE " (" BUILDER ") #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-1 (2026-11-01)", false},
+		{TEXT "\n", RELEASE " (" BUILDER ") #1 SMP PREEMPT_DYNAMIC Debian 6.1.192", false},
+		{TEXT "\n", RELEASE " (" BUILDER ") #1", false},
+		{TEXT "\n", RELEASE " (else@where) " VERSION, false},
+		{TEXT "\n", RELEASE " (gcc-12 (Debian 12.2.0-14+deb12u1) " VERSION, false},
+		{TEXT "\n", RELEASE "-x (" BUILDER ") " VERSION, false},
+		{TEXT "\n", "6.1.0-56 (" BUILDER ") " VERSION, false},
+		{TEXT "\n", RELEASE, false},
+		{TEXT "\n", "", false},
+		{UBUNTU " (Ubuntu 5.15.0-91.101-generic 5.15.131)\n",
+		 "5.15.0-91-generic (buildd@lcy02-amd64-045) #101-Ubuntu SMP Tue Nov 14", true},
+		{UBUNTU "\n", "5.15.0-91-generic (buildd@lcy02-amd64-045) #101-Ubuntu SMP Tue Nov 14", true},
+		{UBUNTU " (Ubuntu 5.15.0-91.101-generic 5.15.131)\n", "5.15.0-91-generic (buildd@lcy02-amd64-045) #101-Ubuntu SMP Tue Nov",
+		 false},
+		{UBUNTU " (Ubuntu 5.15.0-91.101-generic 5.15.131) x\n",
+		 "5.15.0-91-generic (buildd@lcy02-amd64-045) #101-Ubuntu SMP Tue Nov 14", false},
+		{SQUEEZE, "2.6.32-5-amd64 (Debian 2.6.32-48squeeze6) (jmm@debian.org) #1 SMP Tue May 13 16:34:35 UTC 2014", true},
+		{SQUEEZE, "2.6.32-5-amd64 (jmm@debian.org) #1 SMP Tue May 13 16:34:35 UTC 2014", true},
+		{SQUEEZE, "2.6.32-5-amd64 (Debian 2.6.32-48squeeze6) #1 SMP Tue May 13 16:34:35 UTC 2014", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct banner banner = parsed(cases[i].banner);
+
+		if (banner_fits_bzimage(&banner, cases[i].image) != cases[i].fits)
+			fail_msg("%s: %s", cases[i].banner, cases[i].image);
+	}
+}
+
+static void names_builds(void **state)
+{
+	struct banner banner = parsed(TEXT "\n"), other = parsed("Linux version " RELEASE " (a@b) (gcc) #2\n");
+	char name[BANNER_NAME_MAX], second[BANNER_NAME_MAX];
+
+	(void)state;
+	banner_name(&banner, name);
+	banner_name(&other, second);
+	assert_memory_equal(name, RELEASE "-", strlen(RELEASE "-"));
+	assert_int_equal(strlen(name), strlen(RELEASE "-") + 16);
+	assert_string_not_equal(name, second);
+}
+
+/* What another process filled in. */
+static void knows_unsound_banners(void **state)
+{
+	struct banner banner = parsed(TEXT "\n");
+
+	(void)state;
+	assert_true(banner_is_sound(&banner));
+	strcpy(banner.release, "../../x");
+	assert_false(banner_is_sound(&banner));
+	banner = parsed(TEXT "\n");
+	banner.text[20] = '\n';
+	assert_false(banner_is_sound(&banner));
+	banner = parsed(TEXT "\n");
+	memset(banner.version, 'x', sizeof(banner.version));
+	assert_false(banner_is_sound(&banner));
 }
 
 /* -- finding files -- */
@@ -210,6 +291,84 @@ static void finds_kernels(void **state)
 	remove_place(&place);
 }
 
+/* Where packages put an image, of a release whose flavour is `test`; and what was unpacked in the cache. */
+static void finds_kernels_of_packages(void **state)
+{
+	static const char *const places[] = {
+		"vmlinuz-" RELEASE "-test",
+		"boot/vmlinuz-" RELEASE "-test",
+		"lib/modules/" RELEASE "-test/vmlinuz",
+		"boot/vmlinuz-test",
+		"usr/lib/modules/" RELEASE "-test/vmlinuz",
+		NULL,
+	};
+	struct banner banner = parsed(wanted);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		char name[BANNER_NAME_MAX], path[300], *found;
+		struct kernel_sources sources = {0};
+		struct place place;
+		struct error *err;
+
+		make_place(&place);
+		banner_name(&banner, name);
+		if (places[i])
+			snprintf(path, sizeof(path), "%s/%s", place.directory, places[i]);
+		else
+			snprintf(path, sizeof(path), "%s/xray86/kernels/%s/boot/vmlinuz-" RELEASE "-test", place.directory, name);
+		for (char *slash = path + strlen(place.directory); (slash = strchr(slash + 1, '/'));) {
+			*slash = '\0';
+			mkdir(path, 0700);
+			*slash = '/';
+		}
+		write_bzimage(path, RELEASE "-test (" BUILDER ") " VERSION);
+		sources.path = places[i] ? place.directory : NULL;
+		err = kernel_find(&banner, &sources, &found);
+		if (err)
+			fail_msg("%s: %s", path, err->message);
+		assert_string_equal(found, path);
+		free(found);
+		if (places[i]) {
+			assert_null(kernel_find_below(place.directory, &banner, &found));
+			assert_string_equal(found, path);
+			free(found);
+			write_bzimage(path, RELEASE "-test (" BUILDER ") #2");
+			err = kernel_find_below(place.directory, &banner, &found);
+			assert_non_null(err);
+			assert_non_null(strstr(err->message, "is a kernel of another build"));
+			error_destroy(err);
+		}
+		assert_true(tree_remove(place.directory));
+	}
+}
+
+static bool add_line(void *opaque, const char *path)
+{
+	strcat(opaque, path);
+	strcat(opaque, "\n");
+	return true;
+}
+
+static void tells_where_modules_are(void **state)
+{
+	struct banner banner = parsed("Linux version 6.1-x (a@b) (gcc) #1\n");
+	struct kernel_sources sources = {.path = "/one//:two"};
+	char lines[4096] = "", expected[4096], name[BANNER_NAME_MAX];
+
+	(void)state;
+	assert_int_equal(setenv("XDG_CACHE_HOME", "/cache", 1), 0);
+	banner_name(&banner, name);
+	snprintf(expected, sizeof(expected),
+		 "/one/lib/modules/6.1-x\n/one/usr/lib/modules/6.1-x\ntwo/lib/modules/6.1-x\ntwo/usr/lib/modules/6.1-x\n"
+		 "/lib/modules/6.1-x\n/usr/lib/modules/6.1-x\n"
+		 "/cache/xray86/kernels/lib/modules/6.1-x\n/cache/xray86/kernels/usr/lib/modules/6.1-x\n"
+		 "/cache/xray86/kernels/%s/lib/modules/6.1-x\n/cache/xray86/kernels/%s/usr/lib/modules/6.1-x\n",
+		 name, name);
+	kernel_module_folders(&banner, &sources, add_line, lines);
+	assert_string_equal(lines, expected);
+}
+
 static void assert_not_found(const struct banner *banner, const struct kernel_sources *sources, const char *words)
 {
 	char *path;
@@ -230,11 +389,9 @@ static void says_which_kernel_is_needed(void **state)
 
 	(void)state;
 	make_place(&place);
-	assert_not_found(&banner, &sources, "`apt-get download linux-image-" RELEASE "-test=6.1.192-2`");
-	assert_not_found(&banner, &sources, "--kernel-path DIR");
-	banner = parsed("Linux version 6.1.0-0-686-pae (a@b) (gcc) #1 SMP Debian 6.1.1-1 (2026-03-01)\n");
-	assert_not_found(&banner, &sources, "linux-image-6.1.0-0-686-pae:i386=6.1.1-1");
-	banner = parsed(wanted);
+	assert_not_found(&banner, &sources, "needed is Linux " RELEASE "-test (" BUILDER ")");
+	assert_not_found(&banner, &sources, "type xray86 kernel SNAPSHOT --get");
+	assert_not_found(&banner, &sources, "by --kernel-path");
 	write_bzimage(place.kernel, RELEASE "-test (" BUILDER ") #1 SMP PREEMPT_DYNAMIC Debian 6.1.190-1 (2026-10-01)");
 	sources.path = place.boot;
 	assert_not_found(&banner, &sources, "is a kernel of another build");
@@ -245,16 +402,25 @@ static void says_which_kernel_is_needed(void **state)
 	assert_not_found(&banner, &sources, "No such file");
 	banner = parsed("Linux version 6.1.0-none (me@home) (gcc) #12 SMP Tue Nov 24 2026\n");
 	sources.file = NULL;
-	assert_not_found(&banner, &sources, "Linux 6.1.0-none (me@home), \"#12 SMP Tue Nov 24 2026\": give the file by --kernel");
+	assert_not_found(&banner, &sources, "Linux 6.1.0-none (me@home), \"#12 SMP Tue Nov 24 2026\": to get it");
 	remove_place(&place);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_banners_apart),         cmocka_unit_test(refuses_what_is_none),  cmocka_unit_test(finds_banners),
-		cmocka_unit_test(searches_in_linear_time),     cmocka_unit_test(names_debian_packages), cmocka_unit_test(finds_kernels),
+		cmocka_unit_test(takes_banners_apart),
+		cmocka_unit_test(refuses_what_is_none),
+		cmocka_unit_test(finds_banners),
+		cmocka_unit_test(searches_in_linear_time),
+		cmocka_unit_test(names_debian_packages),
+		cmocka_unit_test(finds_kernels),
 		cmocka_unit_test(says_which_kernel_is_needed),
+		cmocka_unit_test(compares_with_images),
+		cmocka_unit_test(names_builds),
+		cmocka_unit_test(knows_unsound_banners),
+		cmocka_unit_test(finds_kernels_of_packages),
+		cmocka_unit_test(tells_where_modules_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
