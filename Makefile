@@ -97,6 +97,9 @@ $(BUILD)/libcli.a: $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJECTS))
 # Parts of the command line that unit tests are about.
 $(BUILD)/tests/unit/test_sandbox: $(BUILD)/cli/sandbox.o $(BUILD)/cli/sandbox_filter.o
 $(BUILD)/tests/unit/test_sandbox: LDLIBS := $(BUILD)/libinternal.a $(LDLIBS)
+$(BUILD)/tests/unit/test_confined: $(BUILD)/cli/confined.o $(BUILD)/cli/sandbox.o $(BUILD)/cli/sandbox_filter.o
+$(BUILD)/tests/unit/test_confined: LDLIBS := $(BUILD)/libinternal.a $(LDLIBS)
+$(BUILD)/tests/unit/test_package_manager: $(BUILD)/cli/package_manager.o
 
 include guest/guest.mk
 

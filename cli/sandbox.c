@@ -50,7 +50,14 @@ enum {
 	SCOPED = 3,               /* 6: abstract UNIX sockets and signals go to no process outside */
 	RIGHTS_READING = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
 	RIGHTS_SAVING = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE | RIGHT_TRUNCATE,
+	RIGHTS_UNPACKING = RIGHTS_SAVING | LANDLOCK_ACCESS_FS_MAKE_DIR,
 };
+
+/* In the folder. */
+static uint64_t rights_of(enum sandbox_stage stage)
+{
+	return stage == SANDBOX_UNPACKING ? RIGHTS_UNPACKING : stage == SANDBOX_SAVING ? RIGHTS_SAVING : 0;
+}
 
 static struct ruleset_attributes attributes_of(long abi)
 {
@@ -86,7 +93,7 @@ static bool restrict_files(enum sandbox_stage stage, int folder)
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	ruleset = syscall(SYS_landlock_create_ruleset, &attributes, attributes_size(abi), 0);
 	good = root >= 0 && ruleset >= 0 && allow(ruleset, root, RIGHTS_READING) &&
-	       (stage != SANDBOX_SAVING || folder < 0 || allow(ruleset, folder, RIGHTS_SAVING & attributes.filesystem)) &&
+	       (folder < 0 || !rights_of(stage) || allow(ruleset, folder, rights_of(stage) & attributes.filesystem)) &&
 	       syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
 	if (root >= 0)
 		close(root);

@@ -13,15 +13,16 @@
 #include "util/error.h"
 
 enum sandbox_stage {
-	SANDBOX_SAVING,  /* as the next, and new files in one folder, for a checkpoint */
-	SANDBOX_HOLDING, /* as the next, and a file in memory, for a checkpoint that is not kept */
-	SANDBOX_READING, /* opening for reading, reading, writing to open files, and memory that is no code */
+	SANDBOX_UNPACKING, /* as the next, and new folders in that folder, for what is in a package */
+	SANDBOX_SAVING,    /* as the next, and new files in one folder, for a checkpoint */
+	SANDBOX_HOLDING,   /* as the next, and a file in memory, for a checkpoint that is not kept */
+	SANDBOX_READING,   /* opening for reading, reading, writing to open files, and memory that is no code */
 };
 
 /*
- * Enters the stage, from no stage or the one before. `folder` is the open folder of SANDBOX_SAVING; -1: none. The process also gains no
- * privileges any more, dumps no core, and only the super-user can trace it. A forbidden system call ends the process with a message that
- * names the call, and with EXIT_XRAY86.
+ * Enters the stage, from no stage or the one before. `folder` is the open folder of SANDBOX_UNPACKING or SANDBOX_SAVING; -1: none. The
+ * process also gains no privileges any more, dumps no core, and only the super-user can trace it. A forbidden system call ends the process
+ * with a message that names the call, and with EXIT_XRAY86.
  *
  * The error says which part the host's kernel or the container does not allow. The rest is in force, and the program can go on.
  */

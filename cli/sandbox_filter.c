@@ -122,6 +122,7 @@ static const struct row {
 	{SYS_exit, SANDBOX_READING, ANY, 0, 0, ""},
 	{SYS_exit_group, SANDBOX_READING, ANY, 0, 0, ""},
 
+	{SYS_mkdirat, SANDBOX_UNPACKING, ANY, 0, 0, "folders of what is unpacked; where, Landlock says"},
 	{SYS_openat, SANDBOX_SAVING, IS, 2, OPEN_NEW, "a checkpoint: a new file; where, Landlock says"},
 	{SYS_memfd_create, SANDBOX_HOLDING, ANY, 0, 0, "the same in memory, of a session that keeps none"},
 	{SYS_ftruncate, SANDBOX_HOLDING, ANY, 0, 0, "its size"},

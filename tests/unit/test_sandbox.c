@@ -69,6 +69,23 @@ static void do_create(void)
 	open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 }
 
+static void do_make_folder(void)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "%s/folder", folder);
+	mkdirat(AT_FDCWD, name, 0700);
+}
+
+static void do_link(void)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "%s/link", folder);
+	if (symlinkat("/tmp", AT_FDCWD, name) != 0)
+		_exit(1);
+}
+
 static void do_unnamed(void)
 {
 	open(folder, O_TMPFILE | O_RDWR, 0600);
@@ -192,8 +209,8 @@ static int run(enum sandbox_stage stage, void (*act)(void), char err[1024])
 		struct error *lack;
 
 		dup2(stream[1], 2);
-		lack = sandbox_enter(SANDBOX_SAVING, folder_fd);
-		if (!lack && stage != SANDBOX_SAVING)
+		lack = sandbox_enter(stage < SANDBOX_SAVING ? stage : SANDBOX_SAVING, folder_fd);
+		if (!lack && stage > SANDBOX_SAVING)
 			lack = sandbox_enter(stage, -1);
 		if (lack)
 			_exit(77);
@@ -223,12 +240,12 @@ static const struct {
 	void (*act)(void);
 	const char *call;
 } bad[] = {
-	{do_fork, "clone"},          {do_execute, "execve"}, {do_write, "openat"},        {do_append, "openat"},
-	{do_truncate, "openat"},     {do_create, "openat"},  {do_unnamed, "openat"},      {do_unlink, "unlink"},
-	{do_chmod, "chmod"},         {do_code, "mmap"},      {do_make_code, "mprotect"},  {do_socket, "socket"},
-	{do_trace, "ptrace"},        {do_kill, "kill"},      {do_own, "fcntl"},           {do_type, "ioctl"},
-	{do_limit, "prlimit64"},     {do_prctl, "prctl"},    {do_x32, "of another kind"}, {do_memory_file, "memfd_create"},
-	{do_ring, "io_uring_setup"},
+	{do_fork, "clone"},          {do_execute, "execve"},      {do_write, "openat"},        {do_append, "openat"},
+	{do_truncate, "openat"},     {do_create, "openat"},       {do_unnamed, "openat"},      {do_unlink, "unlink"},
+	{do_chmod, "chmod"},         {do_code, "mmap"},           {do_make_code, "mprotect"},  {do_socket, "socket"},
+	{do_trace, "ptrace"},        {do_kill, "kill"},           {do_own, "fcntl"},           {do_type, "ioctl"},
+	{do_limit, "prlimit64"},     {do_prctl, "prctl"},         {do_x32, "of another kind"}, {do_memory_file, "memfd_create"},
+	{do_ring, "io_uring_setup"}, {do_make_folder, "mkdirat"},
 };
 
 static void test_bad(void **state)
@@ -306,6 +323,44 @@ static void test_saving(void **state)
 	assert_int_equal(access(victim, F_OK), -1);
 	end = run(SANDBOX_SAVING, do_execute, err);
 	assert_true(WIFEXITED(end) && WEXITSTATUS(end) == EXIT_XRAY86);
+}
+
+/* While packages are unpacked, there may be new files and folders, likewise. */
+static void do_unpack(void)
+{
+	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
+	char name[80];
+	int fd;
+
+	if (landlock && (mkdirat(AT_FDCWD, "/tmp/xray86-test-elsewhere", 0700) == 0 || errno != EACCES))
+		_exit(1);
+	do_make_folder();
+	snprintf(name, sizeof(name), "%s/folder/file", folder);
+	fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || pwrite(fd, "x", 1, 0) != 1 || ftruncate(fd, 1) != 0)
+		_exit(2);
+}
+
+static void test_unpacking(void **state)
+{
+	char err[1024], name[80];
+	int end;
+
+	(void)state;
+	if (!has_sandbox())
+		skip();
+	end = run(SANDBOX_UNPACKING, do_unpack, err);
+	if (!WIFEXITED(end) || WEXITSTATUS(end) != DONE)
+		fail_msg("ended with %#x, said: %s", end, err);
+	snprintf(name, sizeof(name), "%s/folder/file", folder);
+	assert_int_equal(unlink(name), 0);
+	*strrchr(name, '/') = '\0';
+	assert_int_equal(rmdir(name), 0);
+	for (size_t i = 0; i < 2; i++) {
+		end = run(SANDBOX_UNPACKING, i ? do_execute : do_link, err);
+		if (!WIFEXITED(end) || WEXITSTATUS(end) != EXIT_XRAY86)
+			fail_msg("ended with %#x, said: %s", end, err);
+	}
 }
 
 /* A checkpoint that is not kept is made in memory, and nowhere else. */
@@ -409,8 +464,9 @@ static int remove_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad),    cmocka_unit_test(test_good),    cmocka_unit_test(test_abort),
-		cmocka_unit_test(test_saving), cmocka_unit_test(test_holding), cmocka_unit_test(test_forbidden),
+		cmocka_unit_test(test_bad),       cmocka_unit_test(test_good),    cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_saving),    cmocka_unit_test(test_holding), cmocka_unit_test(test_forbidden),
+		cmocka_unit_test(test_unpacking),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
