@@ -18,6 +18,7 @@ enum {
 struct error *cache_command(int argc, char **argv, int *ret_status);
 struct error *boot_command(int argc, char **argv, int *ret_status);
 struct error *info_command(int argc, char **argv, int *ret_status);
+struct error *kernel_command(int argc, char **argv, int *ret_status);
 struct error *run_command(int argc, char **argv, int *ret_status);
 struct error *symbols_command(int argc, char **argv, int *ret_status);
 

@@ -18,7 +18,8 @@ static const struct command {
 } commands[] = {
 	{"run", "run a command of this machine as if it were in a snapshot", run_command},
 	{"info", "tell what a snapshot is, and which kernel is in it", info_command},
-	{"cache", "list or delete the booted kernels that are kept for later runs", cache_command},
+	{"kernel", "name the packages that have a snapshot's kernel, and get them", kernel_command},
+	{"cache", "list or delete the booted and unpacked kernels that are kept", cache_command},
 	{"symbols", "print a Linux kernel's symbols, or find some by name or address", symbols_command},
 	{"boot", "run a kernel or BIOS in an emulated PC, its console on stdin and stdout", boot_command},
 };
@@ -33,7 +34,8 @@ static void print_help(void)
 	     "\n"
 	     "Start here:\n"
 	     "  virsh dump --memory-only VM memory.elf           make a snapshot (QEMU: dump-guest-memory)\n"
-	     "  xray86 info memory.elf                           which kernel runs in it, and how to get its image\n"
+	     "  xray86 info memory.elf                           which kernel runs in it\n"
+	     "  xray86 kernel memory.elf --get                   get the image of that kernel from its distribution\n"
 	     "  xray86 run memory.elf ps aux                     the processes of the virtual machine\n"
 	     "  xray86 run memory.elf ss -tanp                   its sockets\n"
 	     "\n"

@@ -45,7 +45,8 @@ end
 
 complete -c xray86 -n __fish_use_subcommand -f -a run -d 'run a command of this machine as if it were in a snapshot'
 complete -c xray86 -n __fish_use_subcommand -f -a info -d 'tell what a snapshot is, and which kernel is in it'
-complete -c xray86 -n __fish_use_subcommand -f -a cache -d 'list or delete the booted kernels that are kept'
+complete -c xray86 -n __fish_use_subcommand -f -a kernel -d 'name the packages that have a snapshot\'s kernel, and get them'
+complete -c xray86 -n __fish_use_subcommand -f -a cache -d 'list or delete the booted and unpacked kernels that are kept'
 complete -c xray86 -n __fish_use_subcommand -f -a symbols -d 'print a Linux kernel\'s symbols, or find some'
 complete -c xray86 -n __fish_use_subcommand -f -a boot -d 'run a kernel or BIOS in an emulated PC'
 complete -c xray86 -n __fish_use_subcommand -f -l version -d 'print the version'
@@ -77,6 +78,12 @@ complete -c xray86 -n '__fish_seen_subcommand_from info' -r -l kernel -d 'image 
 complete -c xray86 -n '__fish_seen_subcommand_from info' -x -l kernel-path -a '(__fish_complete_directories)' -d 'where to look for the image'
 complete -c xray86 -n '__fish_seen_subcommand_from info' -f -l json -d 'print JSON'
 complete -c xray86 -n '__fish_seen_subcommand_from info' -f -l no-sandbox -d 'keep privileges, for debuggers'
+
+# kernel
+complete -c xray86 -n '__fish_seen_subcommand_from kernel' -f -l get -d 'download and unpack the packages'
+complete -c xray86 -n '__fish_seen_subcommand_from kernel' -x -l kernel-path -a '(__fish_complete_directories)' -d 'where to look for the image'
+complete -c xray86 -n '__fish_seen_subcommand_from kernel' -f -l json -d 'print JSON'
+complete -c xray86 -n '__fish_seen_subcommand_from kernel' -f -l no-sandbox -d 'keep privileges, for debuggers'
 
 # cache
 complete -c xray86 -n '__fish_seen_subcommand_from cache' -f -a 'list prune'
