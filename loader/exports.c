@@ -2,8 +2,9 @@
 #include "loader/exports.h"
 
 #include <ctype.h>
-#include <gelf.h>
 #include <string.h>
+
+#include "loader/sections.h"
 
 enum { ENTRY_SIZE = 12, VALUE_AT = 0, NAME_AT = 4, MAX_ENTRIES = 1 << 17 };
 
@@ -39,39 +40,16 @@ void exports_locate_by_symbols(const struct kallsyms *table, struct export_range
 	}
 }
 
-static void locate_by_sections(Elf *elf, struct export_ranges *ret)
-{
-	Elf_Scn *section = NULL;
-	size_t names;
-
-	if (elf_getshdrstrndx(elf, &names) != 0)
-		return;
-	while ((section = elf_nextscn(elf, section))) {
-		const char *name;
-		GElf_Shdr shdr;
-
-		if (!gelf_getshdr(section, &shdr))
-			continue;
-		name = elf_strptr(elf, names, shdr.sh_name);
-		if (name && (!strcmp(name, "__ksymtab") || !strcmp(name, "__ksymtab_gpl")))
-			add_range(ret, shdr.sh_addr, shdr.sh_addr + shdr.sh_size);
-	}
-}
-
 void exports_locate_by_sections(const struct kernel_image *kernel, struct export_ranges *ret)
 {
-	Elf *elf;
+	static const char *const names[] = {"__ksymtab", "__ksymtab_gpl"};
 
 	*ret = (struct export_ranges){0};
-	elf_version(EV_CURRENT);
-	elf = elf_memory((char *)(uintptr_t)kernel->elf, kernel->elf_size); /* not written to */
-	if (!elf)
-		return;
-	locate_by_sections(elf, ret);
-	elf_end(elf);
-	for (unsigned i = 0; i < ret->count; i++) { /* section headers are not relocated */
-		ret->range[i].start += kernel->base - kernel->link_base;
-		ret->range[i].end += kernel->base - kernel->link_base;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		uint64_t start, end;
+
+		if (kernel_image_find_section(kernel, names[i], &start, &end))
+			add_range(ret, start, end);
 	}
 }
 

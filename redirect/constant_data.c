@@ -29,6 +29,13 @@ static bool is_constant(const struct constant_data *constants, uint64_t address)
 	return false;
 }
 
+static bool is_text(const struct constant_data *constants, uint64_t value)
+{
+	const struct kernel *kernel = constants->worlds->product;
+
+	return value >= kernel_symbol(kernel, "_stext") && value < kernel_symbol(kernel, "_etext");
+}
+
 /* A table is told of by one of its words, by one that should lead to a function if there is such a word. */
 static void note_word(struct constant_data *constants, uint64_t address, uint64_t value, uint64_t right)
 {
@@ -63,6 +70,8 @@ static bool set_right(struct constant_data *constants, uint64_t page, uint8_t *b
 			continue;
 		memcpy(&was, bytes + at, word);
 		memcpy(&value, right + at, word);
+		if (constants->text_only && !is_text(constants, value))
+			continue;
 		note_word(constants, page + at, was, value);
 		memcpy(bytes + at, right + at, word);
 		differs = true;
@@ -91,17 +100,42 @@ static uint8_t *look_at(void *opaque, uint64_t linear)
 	return place->bytes;
 }
 
-struct error *constant_data_begin(struct constant_data *constants)
+/* -- where they are -- */
+
+/* In kernels that name it. */
+static bool find_by_symbols(struct constant_data *constants)
 {
 	const struct kernel *kernel = constants->worlds->product;
 	uint64_t start = kernel_symbol(kernel, "__start_rodata"), end = kernel_symbol(kernel, "__end_rodata");
 	uint64_t init = kernel_symbol(kernel, "__start_ro_after_init"), init_end = kernel_symbol(kernel, "__end_ro_after_init");
-	struct product_memory *memory = &constants->worlds->memory;
 
 	if (!start || init < start || init_end < init || end < init_end)
-		return NULL;
+		return false;
 	constants->range[0] = (struct constant_range){start, init};
 	constants->range[1] = (struct constant_range){init_end, end};
+	return true;
+}
+
+static bool find_by_section(struct constant_data *constants, const struct rodata *rodata, uint64_t jump_table_end)
+{
+	const struct kernel *kernel = constants->worlds->product;
+
+	if (!rodata || rodata->start >= rodata->end || !kernel_in_image(kernel, rodata->start) || !kernel_in_image(kernel, rodata->end - 1))
+		return false;
+	constants->range[0] = (struct constant_range){rodata->start, rodata->changed};
+	constants->range[1] = (struct constant_range){rodata->end, rodata->end};
+	if (jump_table_end >= rodata->changed && jump_table_end < rodata->end)
+		constants->range[1].start = jump_table_end;
+	constants->text_only = true;
+	return true;
+}
+
+struct error *constant_data_begin(struct constant_data *constants, const struct rodata *rodata, uint64_t jump_table_end)
+{
+	struct product_memory *memory = &constants->worlds->memory;
+
+	if (!find_by_symbols(constants) && !find_by_section(constants, rodata, jump_table_end))
+		return NULL;
 	constants->page = calloc(page_count(constants), sizeof(*constants->page));
 	if (!constants->page)
 		return error_create("starting introspection: out of memory");
@@ -112,23 +146,48 @@ struct error *constant_data_begin(struct constant_data *constants)
 	return NULL;
 }
 
-void constant_data_look_at_tables(struct constant_data *constants)
+/* Where the kernel does not name it, a table of system calls is known by its first two entries. 0: there is none. */
+static uint64_t find_unnamed_table(const struct constant_data *constants)
 {
-	for (unsigned i = 0; constants->page && i < sizeof(tables) / sizeof(tables[0]); i++) {
-		uint64_t table = kernel_symbol(constants->worlds->product, tables[i]);
+	const struct kernel *kernel = &constants->worlds->trusted;
+	uint32_t first[2] = {kernel_symbol(kernel, "__ia32_sys_restart_syscall"), kernel_symbol(kernel, "__ia32_sys_exit")};
+	uint8_t bytes[PAGE_SIZE + sizeof(first)];
 
-		for (uint64_t at = table; table && at < table + TABLE_SIZE; at += PAGE_SIZE) {
-			if (is_constant(constants, at))
-				look_at(constants, at);
+	if (!first[0] || !first[1])
+		return 0;
+	for (uint64_t page = first_page(constants); page < constants->range[0].end; page += PAGE_SIZE) {
+		size_t size = kernel_peek(kernel, page, bytes, sizeof(bytes));
+
+		for (size_t at = 0; at + sizeof(first) <= size; at += sizeof(first[0])) {
+			if (memcmp(bytes + at, first, sizeof(first)) == 0)
+				return page + at;
 		}
 	}
+	return 0;
+}
+
+static void look_at_table(struct constant_data *constants, uint64_t table)
+{
+	for (uint64_t at = table; table && at < table + TABLE_SIZE; at += PAGE_SIZE) {
+		if (is_constant(constants, at))
+			look_at(constants, at);
+	}
+}
+
+void constant_data_look_at_tables(struct constant_data *constants)
+{
+	for (unsigned i = 0; constants->page && i < sizeof(tables) / sizeof(tables[0]); i++)
+		look_at_table(constants, kernel_symbol(constants->worlds->product, tables[i]));
+	if (constants->page && constants->text_only)
+		look_at_table(constants, find_unnamed_table(constants));
 }
 
 /* -- telling -- */
 
+/* Where the kernel does not name its data, the nearest name is that of something else. */
 static const char *describe(const struct constant_data *constants, uint64_t value, char to[KERNEL_SYMBOL_NEAR])
 {
-	if (kernel_in_image(constants->worlds->product, value))
+	if (kernel_in_image(constants->worlds->product, value) && (!constants->text_only || is_text(constants, value)))
 		return kernel_symbol_near(constants->worlds->product, value, to);
 	snprintf(to, KERNEL_SYMBOL_NEAR, "%#" PRIx64, value);
 	return to;

@@ -8,6 +8,7 @@
 #ifndef XRAY86_REDIRECT_CONSTANT_DATA_H
 #define XRAY86_REDIRECT_CONSTANT_DATA_H
 
+#include "loader/rodata.h"
 #include "redirect/code.h"
 #include "util/note.h"
 
@@ -23,6 +24,7 @@ struct constant_data {
 	struct constant_range {
 		uint64_t start, end;
 	} range[2];
+	bool text_only; /* of the words there, those of the trusted kernel that lead to text */
 	struct constant_page {
 		bool looked_at;
 		uint8_t *bytes; /* the right contents; NULL: the product's page will do */
@@ -36,8 +38,12 @@ struct constant_data {
 	bool overflow, told_more; /* there are others; and that was told */
 };
 
-/* Makes product context read constant data this way. Kernels that do not name where their constant data are (i386) have none. */
-struct error *constant_data_begin(struct constant_data *constants);
+/*
+ * Makes product context read constant data this way. In kernels that do not name where their constant data are (i386), these are the words
+ * of `rodata` (which need not be known; NULL: it is not) that lead to text, except for data that are read-only only after initialisation:
+ * these begin at the latest where `rodata` says that the boot has changed a word, and end with the table of jump labels.
+ */
+struct error *constant_data_begin(struct constant_data *constants, const struct rodata *rodata, uint64_t jump_table_end);
 /* Looks at the tables of system calls, which no call of a tool uses in the product. */
 void constant_data_look_at_tables(struct constant_data *constants);
 /* Notes what has been found since the last time. Between calls only. */

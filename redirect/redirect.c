@@ -448,7 +448,7 @@ struct error *redirect_begin(struct redirect *redirect)
 	if (!err)
 		err = text_follow(&redirect->text, redirect->config.constants, redirect->config.constants_shift);
 	if (!err)
-		err = constant_data_begin(&redirect->constants);
+		err = constant_data_begin(&redirect->constants, redirect->config.rodata, redirect->text.jump_table_end);
 	if (!err)
 		err = worlds_mark(&redirect->worlds, WORLD_TRUSTED, "wake_up_new_task", on_new_task, redirect);
 	if (!err)

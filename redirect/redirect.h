@@ -10,6 +10,7 @@
 #define XRAY86_REDIRECT_REDIRECT_H
 
 #include "emu/machine.h"
+#include "loader/rodata.h"
 #include "loader/runtime_constants.h"
 #include "loader/symbols.h"
 #include "redirect/call.h"
@@ -32,6 +33,7 @@ struct redirect_config {
 	const struct symbols *symbols;             /* of the trusted kernel, at its base, which is the product's, too */
 	const struct runtime_constants *constants; /* of the kernel's code, as linked; NULL: none */
 	uint64_t constants_shift;                  /* by which it stands elsewhere */
+	const struct rodata *rodata;               /* of that kernel; it need not be known; NULL: nor is it */
 	struct product_facts product;
 	bool x86_64;
 	enum redirect_way way;

@@ -107,6 +107,7 @@ static struct error *add_tables(struct text *text)
 		     "what depends on them may be wrong");
 		start = end = 0;
 	}
+	text->jump_table_end = end;
 	err = patch_sites_add_jump_labels(&text->sites, &memory, start, end);
 	if (!err && calls)
 		err = patch_sites_add_static_calls(&text->sites, &memory, calls, kernel_symbol(kernel, "__stop_static_call_sites"));

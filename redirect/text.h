@@ -24,6 +24,7 @@ struct text {
 	/* -- its state -- */
 	struct switches switches;
 	struct patch_sites sites; /* until switches has them */
+	uint64_t jump_table_end;  /* 0: there is no table, or it was not found */
 	struct text_mark {
 		struct text *owner;
 		const struct text_writer *row; /* of the table */

@@ -82,6 +82,7 @@ void session_describe(const struct session *session, struct machine *machine, st
 		.symbols = &session->vm.symbols,
 		.constants = &kernel->landmarks.constants,
 		.constants_shift = kernel->base - kernel->landmarks.link_base,
+		.rodata = &kernel->rodata,
 		.x86_64 = product->x86_64,
 		.budget = CALL_BUDGET,
 		.cancel = session->config.cancel,

@@ -48,11 +48,16 @@ static bool landmarks_are_sound(const struct landmarks *landmarks)
 	       landmarks->banner_at - landmarks->link_base < landmarks->size;
 }
 
+static bool rodata_is_sound(const struct rodata *rodata)
+{
+	return rodata->start <= rodata->changed && rodata->changed <= rodata->end && rodata->end - rodata->start < 1ull << 32;
+}
+
 static bool is_sound(const struct trusted_kernel *kernel)
 {
 	return landmarks_are_sound(&kernel->landmarks) && is_bool(&kernel->five_level) && kernel->memory >= MACHINE_MIN_MEMORY &&
 	       kernel->memory <= MACHINE_MAX_MEMORY && kernel->memory % PAGE_SIZE == 0 && kernel->pieces <= KERNEL_MAX_SEGMENTS &&
-	       kernel->exports.count <= EXPORTS_MAX_RANGES;
+	       kernel->exports.count <= EXPORTS_MAX_RANGES && rodata_is_sound(&kernel->rodata);
 }
 
 bool trusted_kernel_read(const struct checkpoint *checkpoint, struct trusted_kernel *ret)
@@ -72,21 +77,42 @@ static const uint8_t *find_memory(const struct machine *machine, uint64_t paddr,
 	return region && region->kind == PHYSMEM_RAM && size <= region->size - offset ? region->host + offset : NULL;
 }
 
-struct error *trusted_kernel_symbols(const struct trusted_kernel *kernel, const struct machine *machine, struct symbols *ret)
+/* Its segments, in the machine's memory. */
+static struct error *make_view(const struct trusted_kernel *kernel, const struct machine *machine, struct view *ret)
 {
-	struct view view = {.pointer_size = kernel->landmarks.x86_64 ? 8 : 4, .base = kernel->base, .end = kernel->base};
-	struct error *err;
-
+	*ret = (struct view){.pointer_size = kernel->landmarks.x86_64 ? 8 : 4, .base = kernel->base, .end = kernel->base};
 	for (unsigned i = 0; i < kernel->pieces; i++) {
 		uint64_t vaddr = kernel->piece[i].vaddr, size = kernel->piece[i].size, end = vaddr + size;
 		const uint8_t *data = find_memory(machine, kernel->piece[i].paddr, size);
 
 		if (!data || end < vaddr || vaddr % 8)
 			return error_create("the trusted kernel's segment at %#" PRIx64 " is not in the trusted VM's memory", vaddr);
-		view.piece[view.pieces++] = (struct view_piece){.vaddr = vaddr, .memory_size = size, .data = data, .size = size};
-		view.end = end > view.end ? end : view.end;
+		ret->piece[ret->pieces++] = (struct view_piece){.vaddr = vaddr, .memory_size = size, .data = data, .size = size};
+		ret->end = end > ret->end ? end : ret->end;
 	}
-	err = symbols_open(&view, &kernel->exports, 0, ret);
+	return NULL;
+}
+
+void trusted_kernel_compare(struct trusted_kernel *kernel, const struct kernel_image *image, const struct machine *machine)
+{
+	struct view linked, booted;
+	struct error *err = make_view(kernel, machine, &booted);
+
+	view_of_kernel(image, &linked);
+	if (err)
+		kernel->rodata = (struct rodata){0}; /* and trusted_kernel_symbols() fails */
+	else
+		rodata_compare(&kernel->rodata, &linked, &booted);
+	error_destroy(err);
+}
+
+struct error *trusted_kernel_symbols(const struct trusted_kernel *kernel, const struct machine *machine, struct symbols *ret)
+{
+	struct view view;
+	struct error *err = make_view(kernel, machine, &view);
+
+	if (!err)
+		err = symbols_open(&view, &kernel->exports, 0, ret);
 	if (err)
 		return err;
 	err = symbols_make_index(ret); /* some hundred names are looked up, and many of them other versions' */

@@ -7,6 +7,7 @@
 
 #include "emu/machine.h"
 #include "session/checkpoint.h"
+#include "loader/rodata.h"
 #include "loader/symbols.h"
 #include "product/landmarks.h"
 
@@ -19,6 +20,7 @@ struct trusted_kernel {
 		uint64_t vaddr, paddr, size;
 	} piece[KERNEL_MAX_SEGMENTS];
 	struct export_ranges exports; /* at that base */
+	struct rodata rodata;         /* likewise */
 };
 
 /* The key of a checkpoint: all on which it depends. The caller frees it. NULL: out of memory. */
@@ -26,6 +28,9 @@ char *trusted_kernel_key(const struct trusted_kernel *kernel);
 
 /* Reads it from a checkpoint. Returns false if this program would not save such counts, texts and values; *ret is undefined then. */
 bool trusted_kernel_read(const struct checkpoint *checkpoint, struct trusted_kernel *ret);
+
+/* Finds what its boot has changed of `image`, which is at the same base, in the read-only data. */
+void trusted_kernel_compare(struct trusted_kernel *kernel, const struct kernel_image *image, const struct machine *machine);
 
 /* Reads its symbols from the memory of the machine in which it runs. The error says what does not fit the memory. */
 struct error *trusted_kernel_symbols(const struct trusted_kernel *kernel, const struct machine *machine, struct symbols *ret);

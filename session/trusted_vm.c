@@ -183,6 +183,8 @@ static struct error *describe(struct target *target, uint64_t memory, struct tru
 		ret->exports.range[i].end += delta;
 	}
 	err = kernel_image_relocate(kernel, ret->base);
+	if (!err)
+		rodata_locate(kernel, &ret->rodata);
 	for (unsigned i = 0; !err && i < kernel->segments; i++) {
 		const struct kernel_segment *segment = &kernel->segment[i];
 
@@ -291,6 +293,8 @@ static struct error *boot(struct target *target, const struct kernel_sources *so
 		err = create_machine(&vm->kernel, &vm->machine);
 	if (!err)
 		err = boot_machine(vm->machine, &target->kernel, options);
+	if (!err)
+		trusted_kernel_compare(&vm->kernel, &target->kernel, vm->machine);
 	if (!err)
 		err = keep(options, vm);
 	if (err || options->once)

@@ -8,6 +8,7 @@ import tempfile
 from kernel_data import KernelData
 
 FILLED = b"\xcc" * 8
+READ_ONLY = 6 << 20  # behind the text of an i386 image: at least that much is read-only data, and what follows
 
 
 def put(kernel, address, data):
@@ -49,8 +50,9 @@ def edited(test, copy, edit):
     return copy.name
 
 
-def ask(test, image, way, *command):
-    line = [test.xray86, "run", image, "--kernel-path", test.snapshot.kernel_path, "--redirect", way, "--", *command]
+def ask(test, image, way, *command, snapshot=None):
+    root = ["--root", f"{snapshot.directory}/root"] if snapshot else []
+    line = [test.xray86, "run", image, "--kernel-path", (snapshot or test.snapshot).kernel_path, *root, "--redirect", way, "--", *command]
     return subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=200, check=False, env=test.environment(), text=True)
 
 
@@ -70,6 +72,32 @@ def hooks(test):
                         and all(name in done.stderr for name in told) and bool(notes) == bool(told) and len(sites) == (edit is write_over_sites) and not plain.stderr, done)
 
 
+def hook_unnamed(snapshot, symbols, memory):
+    """As hook_operations() and hook_table(), in an i386 kernel, which does not name its data: whatever words of the image lead to these functions lead elsewhere."""
+    hooked = {struct.pack("<I", symbols[name]) for name in ("tcp4_seq_show", "proc_root_readdir", "__ia32_sys_sync")}
+    first = snapshot.manifest["kaslr"]["text_physical"] + symbols["_etext"] - symbols["_text"] & -4
+    for at in range(first, first + READ_ONLY, 4):
+        if memory[at:at + 4] in hooked:
+            memory[at:at + 4] = struct.pack("<I", symbols["_etext"])
+
+
+def hooks_unnamed(test):
+    """Likewise in a 32-bit VM."""
+    snapshot, command = test.other, ("sh", "-c", "cat /proc/net/tcp; ls /proc")
+    symbols, raw = snapshot.symbols(test.xray86), f"{snapshot.directory}/memory.raw"
+    for way in ("context", "tags"):
+        plain = ask(test, raw, way, *command, snapshot=snapshot)
+        with tempfile.NamedTemporaryFile(dir=snapshot.directory) as copy:
+            subprocess.run(["cp", "--sparse=always", raw, copy.name], check=True)
+            with open(copy.name, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+                hook_unnamed(snapshot, symbols, memory)
+            done = ask(test, copy.name, way, *command, snapshot=snapshot)
+        notes = [line for line in done.stderr.splitlines() if "constant data of the snapshot's kernel were changed" in line]
+        told = all(any(f"and not {name}" in line for line in notes) for name in ("tcp4_seq_show", "proc_root_readdir", "__do_sys_sync"))
+        test.expect(f"hooks in constant data without names are passed by ({way})", plain.returncode == 0 and not plain.stderr and done.returncode == 0
+                    and done.stdout == plain.stdout and told, done)
+
+
 def switches(test):
     """A command that turns a switch of the kernel, by a sysctl, finds it turned: the kernel writes to its text, and that is followed."""
     script = "wc -l </proc/1/sched; echo 1 >/proc/sys/kernel/sched_schedstats; cat /proc/sys/kernel/sched_schedstats; wc -l </proc/1/sched"
@@ -79,4 +107,4 @@ def switches(test):
         test.expect(f"a switch that a command turns ({way})", flag == 1 and after > before + 20 and not seen[2], seen)
 
 
-STEPS = (hooks, switches)
+STEPS = (hooks, hooks_unnamed, switches)

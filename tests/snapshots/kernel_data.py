@@ -1,6 +1,5 @@
 """The kernel's structures in a snapshot's memory, by its BTF and its own page tables: for tests that damage certain ones. x86-64, 4 levels."""
 import struct
-import subprocess
 
 from btf import Btf
 
@@ -18,13 +17,7 @@ class KernelData:
 
     @classmethod
     def of_snapshot(cls, xray86, snapshot, memory):
-        kaslr, release = snapshot.manifest["kaslr"], snapshot.manifest["kernel"]["release"]
-        lines = subprocess.run([xray86, "symbols", f"{snapshot.kernel_path}/boot/vmlinuz-{release}", "--kernel-base", hex(kaslr["text_virtual"])], capture_output=True,
-                               check=True, text=True).stdout.splitlines()
-        symbols = {}
-        for line in lines:
-            address, _, name = line.split()
-            symbols.setdefault(name, int(address, 16))
+        kaslr, symbols = snapshot.manifest["kaslr"], snapshot.symbols(xray86)
         return cls(memory, symbols, symbols["init_top_pgt"] - kaslr["text_virtual"] + kaslr["text_physical"])
 
     # -- memory --
