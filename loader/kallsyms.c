@@ -152,7 +152,7 @@ static int compare(const struct kallsyms *table, const char *text, const struct 
 
 void kallsyms_seek(const struct kallsyms *table, unsigned index, struct kallsyms_cursor *ret)
 {
-	size_t offset = kallsyms_u32(table->markers + index / KALLSYMS_MARKED * sizeof(uint32_t));
+	size_t offset = kallsyms_u32(table->markers + (size_t)index / KALLSYMS_MARKED * table->marker_size);
 
 	for (unsigned i = 0; i < index % KALLSYMS_MARKED; i++)
 		offset = get_name(table, offset).next;

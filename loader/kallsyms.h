@@ -1,12 +1,12 @@
 /*
- * kallsyms: the symbol table that a Linux kernel (5.10 to 7.x) carries for its own use. scripts/kallsyms.c writes it, kernel/kallsyms.c
+ * kallsyms: the symbol table that a Linux kernel carries for its own use. scripts/kallsyms.c writes it, kernel/kallsyms.c
  * reads it. It is read in place, without a copy, and gives the lines of the kernel's /proc/kallsyms without modules.
  *
  * Symbols are numbered 0 to count - 1 by ascending address. The tables, all in .rodata:
  *
  *   num_syms      how many symbols there are
  *   names         per symbol a length (ULEB128, one or two bytes) and so many tokens; expanded, the first letter is the symbol's type
- *   markers       32-bit: where in names the symbols 0, 256, 512, ... begin
+ *   markers       32-bit, before 4.20 a pointer's size: where in names the symbols 0, 256, 512, ... begin
  *   token_table   256 strings, of which names are made
  *   token_index   16-bit: where in token_table each string begins
  *   addresses     per symbol, in one of the ways of enum kallsyms_addressing
@@ -36,7 +36,7 @@ enum kallsyms_addressing {
 struct kallsyms {
 	unsigned count;
 	enum kallsyms_addressing addressing;
-	unsigned pointer_size;
+	unsigned pointer_size, marker_size;
 	uint64_t base;         /* relative addresses count from here; KALLSYMS_PREL32: where the table is */
 	uint64_t shift, floor; /* KALLSYMS_ABSOLUTE: addresses from floor on get the shift */
 	const uint8_t *names, *markers, *token_table, *token_index, *addresses;

@@ -40,7 +40,7 @@ struct finder {
 	size_t token_index;
 	size_t num_syms, names, names_end, markers; /* num_syms: where the number stands */
 	size_t seqs;                                /* 0: not there */
-	unsigned count;
+	unsigned count, marker_size;
 };
 
 static uint32_t get32(const struct finder *finder, size_t at)
@@ -114,10 +114,15 @@ static bool find_token_index(struct finder *finder, size_t digits)
 
 /* -- names and markers -- */
 
+static uint64_t get_marker(const struct finder *finder, size_t at)
+{
+	return kallsyms_pointer(finder->piece->data + at, finder->marker_size);
+}
+
 /* Is `at` where the marker of symbol `index` says that its name begins? */
 static bool check_marker(const struct finder *finder, unsigned index, size_t at)
 {
-	return get32(finder, finder->markers + index / KALLSYMS_MARKED * sizeof(uint32_t)) == at;
+	return get_marker(finder, finder->markers + (size_t)index / KALLSYMS_MARKED * finder->marker_size) == at;
 }
 
 /* Walks the names against the markers, of which there are enough for finder->count. */
@@ -147,7 +152,7 @@ static unsigned markers_of(unsigned count)
 /* Do markers, and perhaps seqs_of_names, reach to token_table? */
 static bool check_gap(struct finder *finder)
 {
-	size_t end = finder->markers + markers_of(finder->count) * sizeof(uint32_t);
+	size_t end = finder->markers + (size_t)markers_of(finder->count) * finder->marker_size;
 
 	for (unsigned i = 0; i < ALIGNMENTS; i++) {
 		size_t seqs = align_up(end, alignments[i]);
@@ -182,7 +187,7 @@ static bool try_names(struct finder *finder, size_t names, unsigned marked)
 /* Names that end before finder->markers, if there are `marked` of these: the last at most 256 names have any length that they may have. */
 static bool find_names(struct finder *finder, unsigned marked)
 {
-	size_t last = get32(finder, finder->markers + (marked - 1) * sizeof(uint32_t));
+	size_t last = get_marker(finder, finder->markers + (size_t)(marked - 1) * finder->marker_size);
 	size_t end = finder->markers, first;
 
 	if (end < last + sizeof(uint32_t))
@@ -196,16 +201,16 @@ static bool find_names(struct finder *finder, unsigned marked)
 	return false;
 }
 
-/* How many words from `at` on, before token_table, could be markers. */
+/* How many markers there could be from `at` on, before token_table. */
 static unsigned count_markers(const struct finder *finder, size_t at)
 {
-	unsigned count = 1;
-	uint32_t last = 0;
+	unsigned count = 1, size = finder->marker_size;
+	uint64_t last = 0;
 
-	if (get32(finder, at))
+	if (at + size > finder->tokens || get_marker(finder, at))
 		return 0;
-	for (at += sizeof(uint32_t); at + sizeof(uint32_t) <= finder->tokens; at += sizeof(uint32_t), count++) {
-		uint32_t marker = get32(finder, at);
+	for (at += size; at + size <= finder->tokens; at += size, count++) {
+		uint64_t marker = get_marker(finder, at);
 
 		if (marker - last < MIN_MARKED_BYTES || marker - last > MAX_MARKED_BYTES)
 			break;
@@ -214,12 +219,13 @@ static unsigned count_markers(const struct finder *finder, size_t at)
 	return count;
 }
 
-/* Backwards from token_table, as far as seqs_of_names of the most symbols would take. */
-static bool find_markers(struct finder *finder)
+/* Backwards from token_table, as far as the tables between of the most symbols would take. */
+static bool find_markers(struct finder *finder, unsigned marker_size)
 {
-	size_t most = MAX_SYMBOLS * KALLSYMS_SEQ_SIZE + MAX_SYMBOLS / KALLSYMS_MARKED * sizeof(uint32_t), at = finder->tokens & ~(size_t)3;
-	size_t first = at > most ? at - most : 0;
+	size_t most = (size_t)MAX_SYMBOLS * KALLSYMS_SEQ_SIZE + (size_t)MAX_SYMBOLS / KALLSYMS_MARKED * marker_size;
+	size_t at = finder->tokens & ~(size_t)3, first = at > most ? at - most : 0;
 
+	finder->marker_size = marker_size;
 	while (at >= first + sizeof(uint32_t) && work(finder, 1)) {
 		unsigned count;
 
@@ -233,6 +239,13 @@ static bool find_markers(struct finder *finder)
 			return true;
 	}
 	return false;
+}
+
+static bool find_names_by_markers(struct finder *finder)
+{
+	unsigned pointer = finder->view->pointer_size;
+
+	return find_markers(finder, sizeof(uint32_t)) || (pointer > sizeof(uint32_t) && find_markers(finder, pointer));
 }
 
 /* -- addresses -- */
@@ -307,6 +320,7 @@ static struct kallsyms found_so_far(const struct finder *finder)
 		.names = data + finder->names,
 		.names_size = finder->names_end - finder->names,
 		.markers = data + finder->markers,
+		.marker_size = finder->marker_size,
 		.token_table = data + finder->tokens,
 		.token_table_size = finder->tokens_end - finder->tokens,
 		.token_index = data + finder->token_index,
@@ -396,7 +410,7 @@ static enum progress find_in_piece(struct finder *finder, struct kallsyms *ret)
 		enum progress progress = NO_TOKENS;
 
 		if (find_token_index(finder, at - data)) {
-			progress = !find_markers(finder) ? NO_NAMES : find_addresses(finder, ret) ? FOUND : NO_ADDRESSES;
+			progress = !find_names_by_markers(finder) ? NO_NAMES : find_addresses(finder, ret) ? FOUND : NO_ADDRESSES;
 			if (progress == FOUND)
 				return FOUND;
 		}

@@ -28,7 +28,7 @@ struct rig_layout {
 	unsigned pointer_size, alignment;
 	bool behind; /* addresses behind token_index, as from 6.4 on */
 	enum kallsyms_addressing addressing;
-	bool seqs;
+	bool seqs, wide_markers;
 };
 
 static const struct rig_layout rig_layouts[] = {
@@ -45,6 +45,8 @@ static const struct rig_layout rig_layouts[] = {
 	{"absolute i386", 4, 4, false, KALLSYMS_ABSOLUTE, true},
 	{"absolute amd64, new order", 8, 8, true, KALLSYMS_ABSOLUTE, true},
 	{"absolute i386, new order", 4, 4, true, KALLSYMS_ABSOLUTE, true},
+	{"4.19 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, false, .wide_markers = true},
+	{"4.5 amd64", 8, 8, false, KALLSYMS_ABSOLUTE, false, .wide_markers = true},
 };
 enum { RIG_LAYOUTS = sizeof(rig_layouts) / sizeof(rig_layouts[0]) };
 
@@ -245,7 +247,7 @@ static void rig_put_tables(struct rig *rig)
 	rig_put_names(rig, markers);
 	rig_label(rig);
 	for (unsigned i = 0; i < (rig->count + 255) / 256; i++)
-		rig_put(rig, markers[i], 4);
+		rig_put(rig, markers[i], rig->layout->wide_markers ? 8 : 4);
 	if (!rig->layout->behind)
 		rig_put_seqs(rig);
 	rig_put_tokens(rig);
