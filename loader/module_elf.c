@@ -133,7 +133,7 @@ static struct error *check_contents(const struct module *module)
 
 static struct error *read_sections(struct module *module)
 {
-	struct header header;
+	struct header header = {0};
 	struct error *err = read_header(module, &header);
 	size_t each = module->word == 8 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
 	const char *names = NULL;
