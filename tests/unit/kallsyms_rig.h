@@ -32,21 +32,21 @@ struct rig_layout {
 };
 
 static const struct rig_layout rig_layouts[] = {
-	{"5.10 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, false},
-	{"5.10 i386", 4, 4, false, KALLSYMS_RELATIVE, false},
-	{"6.1 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, true},
-	{"6.1 i386", 4, 4, false, KALLSYMS_RELATIVE, true},
-	{"6.12 amd64", 8, 8, true, KALLSYMS_RELATIVE_PERCPU, true},
-	{"6.12 i386", 4, 4, true, KALLSYMS_RELATIVE, true},
-	{"6.18 amd64", 8, 8, true, KALLSYMS_RELATIVE, true},
-	{"7.0 amd64", 8, 4, true, KALLSYMS_PREL32, true},
-	{"7.0 i386", 4, 4, true, KALLSYMS_PREL32, true},
-	{"absolute amd64", 8, 8, false, KALLSYMS_ABSOLUTE, false},
-	{"absolute i386", 4, 4, false, KALLSYMS_ABSOLUTE, true},
-	{"absolute amd64, new order", 8, 8, true, KALLSYMS_ABSOLUTE, true},
-	{"absolute i386, new order", 4, 4, true, KALLSYMS_ABSOLUTE, true},
-	{"4.19 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, false, .wide_markers = true},
-	{"4.5 amd64", 8, 8, false, KALLSYMS_ABSOLUTE, false, .wide_markers = true},
+	{"5.10 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, false, false},
+	{"5.10 i386", 4, 4, false, KALLSYMS_RELATIVE, false, false},
+	{"6.1 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, true, false},
+	{"6.1 i386", 4, 4, false, KALLSYMS_RELATIVE, true, false},
+	{"6.12 amd64", 8, 8, true, KALLSYMS_RELATIVE_PERCPU, true, false},
+	{"6.12 i386", 4, 4, true, KALLSYMS_RELATIVE, true, false},
+	{"6.18 amd64", 8, 8, true, KALLSYMS_RELATIVE, true, false},
+	{"7.0 amd64", 8, 4, true, KALLSYMS_PREL32, true, false},
+	{"7.0 i386", 4, 4, true, KALLSYMS_PREL32, true, false},
+	{"absolute amd64", 8, 8, false, KALLSYMS_ABSOLUTE, false, false},
+	{"absolute i386", 4, 4, false, KALLSYMS_ABSOLUTE, true, false},
+	{"absolute amd64, new order", 8, 8, true, KALLSYMS_ABSOLUTE, true, false},
+	{"absolute i386, new order", 4, 4, true, KALLSYMS_ABSOLUTE, true, false},
+	{"4.19 amd64", 8, 8, false, KALLSYMS_RELATIVE_PERCPU, false, true},
+	{"4.5 amd64", 8, 8, false, KALLSYMS_ABSOLUTE, false, true},
 };
 enum { RIG_LAYOUTS = sizeof(rig_layouts) / sizeof(rig_layouts[0]) };
 
