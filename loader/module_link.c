@@ -120,13 +120,6 @@ static struct error *relocate(struct module *module, struct module_section *sect
 	return NULL;
 }
 
-static int compare_spans(const void *a, const void *b)
-{
-	const struct module_span *first = a, *second = b;
-
-	return first->offset < second->offset ? -1 : first->offset > second->offset;
-}
-
 static bool is_linked(const struct module_section *section)
 {
 	return section->kind == MODULE_CODE || section->kind == MODULE_CONSTANT;
@@ -150,8 +143,7 @@ static struct error *link_section(struct module *module, struct module_section *
 		if (relocation.form->size)
 			err = relocate(module, section, &relocation);
 	}
-	if (!err && section->gaps)
-		qsort(section->gap, section->gaps, sizeof(*section->gap), compare_spans);
+	module_sort_spans(section->gap, section->gaps);
 	return err;
 }
 

@@ -110,7 +110,9 @@ const char *elf_symbol_name(const struct module *module, uint32_t number);
 bool module_target(const struct module *module, const struct relocation *relocation, struct module_section **ret_section,
 		   uint64_t *ret_offset);
 
-/* -- tables of places that the kernel rewrites: module_patches.c -- */
+void module_sort_spans(struct module_span *spans, size_t count);
+
+/* -- what the kernel rewrites: module_patches.h -- */
 
 /* Fills in `varying` of all sections. */
 struct error *module_find_varying(struct module *module);
