@@ -62,7 +62,7 @@ static const char *find_information(const struct module *module, const char *key
 		const struct elf_section *section = &module->elf[i];
 		const char *at = (const char *)elf_content(module, section), *end = at + (at ? section->size : 0);
 
-		if (!at || strcmp(section->name, ".modinfo") || !section->size || end[-1])
+		if (!at || strcmp(section->name, ".modinfo") != 0 || !section->size || end[-1])
 			continue;
 		for (; at < end; at += strlen(at) + 1) {
 			if (!strncmp(at, key, length) && at[length] == '=')
@@ -326,7 +326,7 @@ const uint8_t *module_build_id(const struct module *module, size_t *ret_size, co
 		const struct module_section *section = &module->section[i];
 		const uint8_t *id = NULL;
 
-		if (module->elf[module->elf_of[i]].type == SHT_NOTE && section->kind == MODULE_CONSTANT)
+		if (module->elf[module->elf_of[i]].type == SHT_NOTE && section->kind == MODULE_CONSTANT && section->content)
 			id = find_id(section, ret_size, ret_offset);
 		if (id) {
 			*ret_section = section;

@@ -192,7 +192,7 @@ bool is_trampoline(const struct module *module, uint32_t number, struct module_s
 	const struct elf_symbol symbol = elf_symbol(module, number);
 	int kept = symbol.section < module->elf_sections ? module->elf[symbol.section].kept : NO_SECTION;
 
-	if (kept == NO_SECTION || strncmp(symbol.name, "__SCT__", strlen("__SCT__")) || module->section[kept].kind != MODULE_CODE ||
+	if (kept == NO_SECTION || strncmp(symbol.name, "__SCT__", strlen("__SCT__")) != 0 || module->section[kept].kind != MODULE_CODE ||
 	    module->section[kept].size < BRANCH || symbol.value > module->section[kept].size - BRANCH)
 		return false;
 	*ret_section = &module->section[kept];

@@ -26,7 +26,7 @@ static const char *exported_name(const struct module *module, const struct reloc
 	uint64_t offset;
 
 	if (name->offset != value->offset + value->form->size || !module_target(module, name, &strings, &offset) ||
-	    strcmp(strings->name, "__ksymtab_strings") || !strings->content || offset >= strings->size ||
+	    strcmp(strings->name, "__ksymtab_strings") != 0 || !strings->content || offset >= strings->size ||
 	    !memchr(strings->content + offset, '\0', strings->size - offset))
 		return NULL;
 	return (const char *)strings->content + offset;
