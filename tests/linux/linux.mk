@@ -66,7 +66,14 @@ $(USERLAND_FILES): $(LINUX)/initramfs-userland-%.cpio: $(LINUX)/%/userland.stamp
 
 linux-files: $(INITRAMFS_FILES) $(USERLAND_FILES)
 
-test-linux: test-linux-kernels test-linux-userland test-linux-determinism
+test-linux: test-linux-modules test-linux-kernels test-linux-userland test-linux-determinism
+
+$(BUILD)/tests/linux/link_modules: $(BUILD)/tests/linux/link_modules.o $(BUILD)/libinternal.a
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
+
+MODULE_KERNELS = amd64/linux-image-cloud-amd64 amd64/linux-image-rt-amd64 i386/linux-image-686-pae
+test-linux-modules: $(BUILD)/tests/linux/link_modules $(MODULE_KERNELS:%=$(LINUX)/%.stamp)
+	@$< $(MODULE_KERNELS:%=$(LINUX)/%/lib/modules/*)
 
 test-linux-kernels: $(BUILD)/xray86 $(INITRAMFS_FILES)
 	@tests/linux/run $(BUILD)/xray86 $(LINUX)
@@ -77,4 +84,4 @@ test-linux-userland: $(BUILD)/xray86 $(USERLAND_FILES) $(LINUX)/amd64/linux-imag
 test-linux-determinism: $(BUILD)/xray86 $(INITRAMFS_FILES)
 	@tests/linux/determinism $(BUILD)/xray86 $(LINUX)
 
-.PHONY: linux-files test-linux test-linux-kernels test-linux-userland test-linux-determinism
+.PHONY: linux-files test-linux test-linux-modules test-linux-kernels test-linux-userland test-linux-determinism
