@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "emu/exception.h"
-#include "emu/peek.h"
 #include "util/array.h"
 #include "util/quote.h"
 
@@ -106,12 +105,11 @@ void code_find_owner(struct code *code, uint64_t address, struct loss_code *lost
 static void find_caller(struct code *code, char to[LOSS_CALLER])
 {
 	char near[KERNEL_SYMBOL_NEAR];
-	uint64_t rsp = code->worlds->cpu->gpr[RSP], caller;
+	uint64_t caller = 0;
 	unsigned word = code->worlds->context.abi->word;
-	bool read = code->worlds->context.way == REDIRECT_TAGS ? cpu_peek_word(code->worlds->cpu, rsp, word, &caller)
-							       : product_memory_read_word(&code->worlds->memory, rsp, word, &caller);
 
-	if (read && kernel_in_image(code->worlds->product, caller))
+	if (worlds_read_stack(code->worlds, code->worlds->cpu->gpr[RSP], &caller, word) == word &&
+	    kernel_in_image(code->worlds->product, caller))
 		snprintf(to, LOSS_CALLER, "%s", kernel_symbol_near(code->worlds->product, caller, near));
 }
 

@@ -24,6 +24,9 @@ enum kernel_function {
 struct kernel_layout {
 	uint64_t current;                          /* per-CPU offset of `current` */
 	unsigned stack, files, fs, nsproxy, state; /* offsets of members of task_struct */
+	/* PREEMPT_RT alone: of a spin lock's owner, in a spinlock_t; of the count of readers, in an rwlock_t, if has_rt_readers */
+	unsigned rt_owner, rt_readers;
+	bool has_rt_readers;
 };
 
 struct kernel {

@@ -90,6 +90,35 @@ static unsigned find_state(const struct kernel *kernel)
 	return 0;
 }
 
+/* -- locks of PREEMPT_RT -- */
+
+/* The member of its argument that rt_spin_lock() exchanges for the task. */
+static unsigned find_rt_owner(const struct kernel *kernel)
+{
+	struct reading reading = read_function(kernel, FUNCTION_rt_spin_lock, MAX_CODE);
+
+	while (next_insn(&reading)) {
+		if (reading.insn.row->op == OP_CMPXCHG && has_member(&reading.insn) && !reading.insn.segment_override)
+			return reading.insn.displacement;
+	}
+	return 0;
+}
+
+/* rt_write_lock() takes the bias away, once it has the lock: include/linux/rwbase_rt.h. */
+static bool find_rt_readers(const struct kernel *kernel, unsigned *ret)
+{
+	enum { READER_BIAS = 1u << 31 };
+	struct reading reading = read_function(kernel, FUNCTION_rt_write_lock, MAX_CODE);
+
+	while (next_insn(&reading)) {
+		if (reading.insn.row->op == OP_SUB && has_member(&reading.insn) && (uint32_t)reading.insn.immediate == READER_BIAS) {
+			*ret = reading.insn.displacement;
+			return true;
+		}
+	}
+	return false;
+}
+
 void kernel_find_members(struct kernel *kernel)
 {
 	struct kernel_layout *layout = &kernel->layout;
@@ -98,4 +127,6 @@ void kernel_find_members(struct kernel *kernel)
 	layout->fs = find_member(kernel, FUNCTION_exit_fs);
 	layout->nsproxy = find_member(kernel, FUNCTION_copy_namespaces);
 	layout->state = find_state(kernel);
+	layout->rt_owner = find_rt_owner(kernel);
+	layout->has_rt_readers = find_rt_readers(kernel, &layout->rt_readers);
 }

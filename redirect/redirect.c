@@ -320,9 +320,12 @@ static struct error *mark_body(void *opaque, const struct symbol *symbol)
 {
 	struct redirect *redirect = opaque;
 	struct cpu *cpu = redirect->worlds.cpu;
+	struct error *err;
 
-	if (!is_body(symbol->name))
-		return text_note_function(&redirect->text, symbol);
+	if (!is_body(symbol->name)) {
+		err = text_note_function(&redirect->text, symbol);
+		return err ? err : stand_in_note_function(&redirect->stand_ins, symbol);
+	}
 	if (cpu_is_marked(cpu, symbol->address)) /* bodies without arguments have two names */
 		return NULL;
 	return cpu_mark(cpu, symbol->address, on_body, redirect);

@@ -1,8 +1,9 @@
 /*
  * Loops that wait for a CPU of the product, which is frozen: for the writer of a seqcount (include/linux/seqlock.h: odd while it writes) or
  * the holder of a bit lock (include/linux/bit_spinlock.h: hlist_bl_lock() has it in bit 0 of a pointer). Those waits have no function to
- * stand in for. A body that goes in a circle with PAUSE in it and all registers the same will do so for ever; then the word that it looks
- * at is made what it waits for, in the overlay.
+ * stand in for. A body that goes in a circle with PAUSE in it, all registers the same and the stack, too, will do so for ever; then the
+ * word that it looks at is made what it waits for, in the overlay. On PREEMPT_RT a reader of a seqcount takes and releases the writer's
+ * lock each time round: the word is one that the loop itself looks at, not one of the functions that it calls.
  */
 #include "redirect/spin.h"
 
@@ -10,37 +11,24 @@
 
 #include "emu/decode.h"
 
-enum { LONGEST = 48 /* instructions of such a loop */ };
+/* Instructions of such a loop at most: without calls, and with those of a lock of PREEMPT_RT. */
+enum { LONGEST = 48, LONGEST_RT = 512, STACK_TOP = 256 /* bytes of the stack that must be the same */, CODE_SIZE = 16 };
 
 struct circle {
-	uint64_t rip[LONGEST];
+	struct step {
+		uint64_t rip, rsp;
+		uint64_t address; /* of its operand in memory; 0: it has none */
+		unsigned size;
+		bool pauses;
+	} step[LONGEST_RT];
 	unsigned length; /* 0: it is none */
 };
 
-/* Follows the body for a while. The body does what it would have done anyway. */
-static struct circle follow(struct calls *calls)
-{
-	struct cpu *cpu = calls->worlds->cpu;
-	struct circle circle = {0};
-	uint64_t gpr[16];
-
-	memcpy(gpr, cpu->gpr, sizeof(gpr));
-	for (unsigned i = 0; i < LONGEST && calls->worlds->context.phase == CONTEXT_PRODUCT; i++) {
-		circle.rip[i] = cpu->rip;
-		if (machine_run(calls->worlds->machine, cpu_instructions(cpu) + 1) != MACHINE_STOP_LIMIT) {
-			if (calls->worlds->context.phase != CONTEXT_PRODUCT) /* the stop is meant for whoever runs the machine */
-				cpu_request_exit(cpu, CPU_EXIT_CLIENT);
-			else if (!work_ended_run(cpu) || context_call_spent(&calls->worlds->context))
-				call_abort_stopped(calls);
-			break;
-		}
-		if (cpu->rip == circle.rip[0] && memcmp(gpr, cpu->gpr, sizeof(gpr)) == 0) {
-			circle.length = i + 1;
-			break;
-		}
-	}
-	return circle;
-}
+/* What makes a loop go on or end, apart from what it waits for. */
+struct state {
+	uint64_t rip, gpr[16];
+	uint8_t stack[STACK_TOP];
+};
 
 /* The linear address of the instruction's memory operand; false: it has none. */
 static bool operand_address(const struct calls *calls, uint64_t rip, const struct decoded *insn, uint64_t *ret)
@@ -62,6 +50,85 @@ static bool operand_address(const struct calls *calls, uint64_t rip, const struc
 	return *ret >= calls->worlds->memory.kernel_start;
 }
 
+/* The code at the CPU's instruction. That of modules is not the trusted kernel's. Returns how many bytes it has read. */
+static size_t read_code(struct worlds *worlds, uint8_t code[CODE_SIZE])
+{
+	uint64_t rip = worlds->cpu->rip;
+
+	if (kernel_in_image(worlds->product, rip))
+		return kernel_peek(worlds->product, rip, code, CODE_SIZE);
+	return product_memory_read(&worlds->memory, rip, code, CODE_SIZE) ? CODE_SIZE : 0;
+}
+
+/* What the CPU is about to do. Returns false if that cannot be told. */
+static bool look(const struct calls *calls, struct step *ret)
+{
+	const struct cpu *cpu = calls->worlds->cpu;
+	struct decoded insn;
+	uint8_t code[CODE_SIZE];
+	size_t size = read_code(calls->worlds, code);
+
+	if (decode(cpu->isa, calls->worlds->context.abi->word, code, size, &insn) != DECODE_OK)
+		return false;
+	*ret = (struct step){cpu->rip, cpu->gpr[RSP], 0, insn.operand_size < 4 ? 4 : insn.operand_size, insn.row->op == OP_PAUSE};
+	if (!operand_address(calls, cpu->rip, &insn, &ret->address))
+		ret->address = 0;
+	return true;
+}
+
+static bool is_at(const struct cpu *cpu, const struct state *state)
+{
+	return cpu->rip == state->rip && memcmp(cpu->gpr, state->gpr, sizeof(state->gpr)) == 0;
+}
+
+/* The compiler may keep a loop's counter there. */
+static void read_stack(struct calls *calls, uint8_t to[STACK_TOP])
+{
+	memset(to, 0, STACK_TOP);
+	worlds_read_stack(calls->worlds, calls->worlds->cpu->gpr[RSP], to, STACK_TOP);
+}
+
+static void get_state(struct calls *calls, struct state *ret)
+{
+	ret->rip = calls->worlds->cpu->rip;
+	memcpy(ret->gpr, calls->worlds->cpu->gpr, sizeof(ret->gpr));
+	read_stack(calls, ret->stack);
+}
+
+static bool has_same_stack(struct calls *calls, const struct state *state)
+{
+	uint8_t stack[STACK_TOP];
+
+	read_stack(calls, stack);
+	return memcmp(stack, state->stack, STACK_TOP) == 0;
+}
+
+/* Follows the body for a while. The body does what it would have done anyway. */
+static void follow(struct calls *calls, struct circle *circle)
+{
+	struct cpu *cpu = calls->worlds->cpu;
+	unsigned longest = calls->worlds->product->layout.rt_owner ? LONGEST_RT : LONGEST;
+	struct state start;
+
+	circle->length = 0;
+	get_state(calls, &start);
+	for (unsigned i = 0; i < longest && calls->worlds->context.phase == CONTEXT_PRODUCT; i++) {
+		if (!look(calls, &circle->step[i]))
+			break;
+		if (machine_run(calls->worlds->machine, cpu_instructions(cpu) + 1) != MACHINE_STOP_LIMIT) {
+			if (calls->worlds->context.phase != CONTEXT_PRODUCT) /* the stop is meant for whoever runs the machine */
+				cpu_request_exit(cpu, CPU_EXIT_CLIENT);
+			else if (!work_ended_run(cpu) || context_call_spent(&calls->worlds->context))
+				call_abort_stopped(calls);
+			break;
+		}
+		if (is_at(cpu, &start)) {
+			circle->length = has_same_stack(calls, &start) ? i + 1 : 0;
+			break;
+		}
+	}
+}
+
 /* Ends the wait if the body waits for this word. */
 static bool release(struct calls *calls, uint64_t address, unsigned size)
 {
@@ -78,26 +145,39 @@ static bool release(struct calls *calls, uint64_t address, unsigned size)
 	return product_memory_write_word(&calls->worlds->memory, address, size, value);
 }
 
+/* The stack pointer of the loop itself, as opposed to functions that it calls. */
+static uint64_t loop_level(const struct circle *circle)
+{
+	uint64_t level = 0;
+
+	for (unsigned i = 0; i < circle->length; i++)
+		level = circle->step[i].rsp > level ? circle->step[i].rsp : level;
+	return level;
+}
+
+static bool pauses(const struct circle *circle)
+{
+	for (unsigned i = 0; i < circle->length; i++) {
+		if (circle->step[i].pauses)
+			return true;
+	}
+	return false;
+}
+
 bool spin_end(struct calls *calls, bool *ret_spins)
 {
-	struct circle circle = follow(calls);
-	struct decoded insn[LONGEST];
+	struct circle circle;
 	bool released = false;
+	uint64_t level;
 
-	*ret_spins = false;
-	for (unsigned i = 0; i < circle.length; i++) {
-		uint8_t code[16];
-		size_t size = kernel_peek(calls->worlds->product, circle.rip[i], code, sizeof(code));
-
-		if (decode(calls->worlds->cpu->isa, calls->worlds->context.abi->word, code, size, &insn[i]) != DECODE_OK)
-			return false;
-		*ret_spins |= insn[i].row->op == OP_PAUSE;
-	}
+	follow(calls, &circle);
+	level = loop_level(&circle);
+	*ret_spins = pauses(&circle);
 	for (unsigned i = 0; *ret_spins && i < circle.length; i++) {
-		uint64_t address;
+		const struct step *step = &circle.step[i];
 
-		if (operand_address(calls, circle.rip[i], &insn[i], &address))
-			released |= release(calls, address, insn[i].operand_size < 4 ? 4 : insn[i].operand_size);
+		if (step->address && step->rsp == level)
+			released |= release(calls, step->address, step->size);
 	}
 	calls->stats.spins += released;
 	if (released)

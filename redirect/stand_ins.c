@@ -2,7 +2,9 @@
 #include "redirect/stand_ins.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "redirect/rt_locks.h"
 #include "redirect/waits.h"
 
 enum action {
@@ -10,6 +12,8 @@ enum action {
 	FLUSH,    /* what is remembered of page tables, and return */
 	ASK_DISK, /* return, and remember that it was asked */
 	ABORT,    /* the call */
+	TAKE,     /* the lock of PREEMPT_RT, and return */
+	FREE,     /* its rw lock, and go on */
 	WAIT,     /* the call, for what the wait is for (waits.c) */
 };
 
@@ -43,6 +47,7 @@ static const struct stand_in {
 	{"__pv_queued_spin_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "likewise"},
 	{"queued_read_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "likewise"},
 	{"queued_write_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "likewise"},
+	{"rt_write_lock", FREE, 0, LOSS_LOCK_PASSED, "likewise: would wait until frozen readers, or a writer, have left"},
 	{"__flush_work", RETURN, 0, LOSS_NONE, "the workers are frozen"},
 	{"synchronize_srcu", RETURN, 0, LOSS_NONE, "nobody else reads"},
 	{"blk_mq_submit_bio", ASK_DISK, 0, LOSS_NONE, "the disk is not there, and only who waits for it needs it: reading ahead does not"},
@@ -58,9 +63,17 @@ static const struct stand_in {
 	{"panic", ABORT, 0, LOSS_DAMAGED, "the product's kernel gives up"},
 };
 
-enum { COUNT = sizeof(table) / sizeof(table[0]) };
+/* Static functions of which a kernel may have several: its sources have the name more than once, or the compiler has made copies. */
+static const struct stand_in several[] = {
+	{"rtlock_slowlock_locked", TAKE, 0, LOSS_LOCK_PASSED, "the holder of PREEMPT_RT's spin lock, or of that in an rw lock, is frozen"},
+	{"rt_spin_lock_slowlock_locked", TAKE, 0, LOSS_LOCK_PASSED, "likewise, up to 5.14"},
+	{"__rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "likewise of a mutex or semaphore"},
+	{"rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "likewise, up to 5.14"},
+};
 
-_Static_assert((int)COUNT <= (int)STAND_INS, "room for all");
+enum { COUNT = sizeof(table) / sizeof(table[0]), SEVERAL = sizeof(several) / sizeof(several[0]) };
+
+_Static_assert((int)COUNT <= (int)STAND_INS && (int)SEVERAL <= (int)STAND_INS_SEVERAL, "room for all");
 
 /* The trusted kernel, which handles a page fault for a call of ours, lets another task run: the call will begin anew. */
 static void put_off(struct stand_ins *stand_ins)
@@ -98,6 +111,14 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	case ASK_DISK:
 		stand_ins->calls->now.asked_disk = true;
 		break;
+	case TAKE:
+		if (!rt_lock_take_over(stand_ins->worlds))
+			return MARK_CONTINUE;
+		break;
+	case FREE:
+		if (rt_write_lock_free(stand_ins->worlds))
+			call_record_loss(stand_ins->calls, stand_in->cause);
+		return MARK_CONTINUE;
 	case RETURN:
 		break;
 	}
@@ -105,6 +126,26 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	if (stand_in->cause)
 		call_record_loss(stand_ins->calls, stand_in->cause);
 	return worlds_return(stand_ins->worlds, stand_in->value);
+}
+
+/* Whether the function is the named one or a copy of it for certain arguments; not a part of it (NAME.cold). */
+static bool is_copy_of(const char *function, const char *name)
+{
+	size_t length = strlen(name);
+
+	return strncmp(function, name, length) == 0 &&
+	       (!function[length] || strncmp(function + length, ".constprop.", 11) == 0 || strncmp(function + length, ".isra.", 6) == 0);
+}
+
+struct error *stand_in_note_function(struct stand_ins *stand_ins, const struct symbol *function)
+{
+	for (unsigned i = 0; i < SEVERAL; i++) {
+		if (!is_copy_of(function->name, several[i].name))
+			continue;
+		stand_ins->several[i] = (struct stand_in_mark){stand_ins, &several[i]};
+		return cpu_mark(stand_ins->worlds->cpu, function->address, on_stand_in, &stand_ins->several[i]);
+	}
+	return NULL;
 }
 
 /* Waits are looked for in both worlds: put_off(). */

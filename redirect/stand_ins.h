@@ -4,7 +4,7 @@
 
 #include "redirect/host_task.h"
 
-enum { STAND_INS = 64 /* at most */ };
+enum { STAND_INS = 64, STAND_INS_SEVERAL = 8 /* at most */ };
 
 struct stand_ins {
 	/* -- filled in by the owner -- */
@@ -16,9 +16,12 @@ struct stand_ins {
 	struct stand_in_mark {
 		struct stand_ins *owner;
 		const struct stand_in *row; /* of the table */
-	} mark[STAND_INS];
+	} mark[STAND_INS], several[STAND_INS_SEVERAL];
 };
 
+/* Marks a function of the product's kernel if it has a stand-in of those that kernels have several of. To be called with each function. */
+struct error *stand_in_note_function(struct stand_ins *stand_ins, const struct symbol *function);
+/* Marks all the others. */
 struct error *stand_in_mark(struct stand_ins *stand_ins);
 
 #endif

@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#include "emu/peek.h"
-
 enum { INTERRUPTIBLE = 1 };
 
 /* Functions that open a FIFO or a device: POLICY_WAITS_TO_OPEN. */
@@ -29,14 +27,13 @@ static bool is_opener(const char *name)
 /* Whether one of the return addresses on the body's stack is in an opener. */
 static bool is_within_opener(struct worlds *worlds)
 {
-	uint64_t rsp = worlds->cpu->gpr[RSP], end = (rsp | (worlds->context.stack_size - 1)) + 1, address;
+	uint64_t rsp = worlds->cpu->gpr[RSP], end = (rsp | (worlds->context.stack_size - 1)) + 1, address = 0;
 	unsigned word = worlds->context.abi->word;
 	struct symbol symbol;
 
 	for (; rsp < end; rsp += word) {
-		if ((worlds->context.way == REDIRECT_TAGS ? cpu_peek_word(worlds->cpu, rsp, word, &address)
-							  : product_memory_read_word(&worlds->memory, rsp, word, &address)) &&
-		    symbols_nearest(worlds->product->symbols, address, &symbol) && is_opener(symbol.name))
+		if (worlds_read_stack(worlds, rsp, &address, word) == word && symbols_nearest(worlds->product->symbols, address, &symbol) &&
+		    is_opener(symbol.name))
 			return true;
 	}
 	return false;

@@ -59,6 +59,16 @@ enum mark_action worlds_return(struct worlds *worlds, int64_t value)
 	return MARK_LOOK;
 }
 
+size_t worlds_read_stack(struct worlds *worlds, uint64_t address, void *to, size_t size)
+{
+	uint64_t left = worlds->context.stack_size - (address & (worlds->context.stack_size - 1));
+
+	size = size < left ? size : left;
+	if (worlds->context.way == REDIRECT_TAGS)
+		return cpu_peek(worlds->cpu, address, to, size);
+	return product_memory_read(&worlds->memory, address, to, size) ? size : 0;
+}
+
 /* -- current -- */
 
 /* Where per-CPU data are on the trusted machine. */

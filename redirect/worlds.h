@@ -43,6 +43,11 @@ bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function f
 struct error *worlds_mark(struct worlds *worlds, enum world world, const char *name, mark_fn *fn, void *opaque);
 /* The CPU is at the first instruction of a function, in either world: makes the function return value. */
 enum mark_action worlds_return(struct worlds *worlds, int64_t value);
+/*
+ * Reads the kernel stack that a body or function runs on in product context, from `address` up to the stack's end at most. Returns how many
+ * bytes it has read.
+ */
+size_t worlds_read_stack(struct worlds *worlds, uint64_t address, void *to, size_t size);
 
 /* `current` of the trusted machine; 0 if it is unknown. */
 uint64_t worlds_current(const struct worlds *worlds);

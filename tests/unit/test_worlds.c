@@ -1,49 +1,7 @@
 /* Two kernels in two worlds (redirect/worlds.h), and what a kernel's code tells of its structures (redirect/kernel.h). */
-#include "tests/unit/context_rig.h"
-
-#include "redirect/worlds.h"
+#include "tests/unit/worlds_rig.h"
 
 enum { TRUSTED_RESULT = 1, PRODUCT_RESULT = 2, TRUSTED_CURRENT = 0x18, PRODUCT_CURRENT = 0x28, TASK = 0x1234 };
-
-static const struct symbols no_symbols;
-
-/* The rig's machine and snapshot as two worlds, of one kernel. */
-static struct worlds *make_worlds(struct scene *scene, struct machine *machine, enum redirect_way way)
-{
-	struct worlds *worlds = calloc(1, sizeof(*worlds));
-	const struct worlds_config config = {
-		.machine = machine,
-		.symbols = &no_symbols,
-		.word = 8,
-		.way = way,
-		.percpu = PRODUCT_PERCPU,
-		.memory =
-			{
-				.snapshot = {scene, snapshot_page},
-				.paging = {.mode = PAGING_4LEVEL, .wp = true, .nxe = true, .maxphyaddr = 46},
-				.kernel_start = 1ull << 63,
-				.shadows = way == REDIRECT_TAGS,
-				.product_tag = TAG_PRODUCT,
-				.max_pages = 64,
-			},
-	};
-
-	machine->cpu = scene->rig.cpu;
-	assert_null(worlds_init(worlds, &config));
-	worlds->context.stack_size = STACK_SIZE;
-	worlds->context.work = (struct work){.call = PLENTY, .slice = PLENTY};
-	worlds->context.client = (struct cpu_client){worlds, .privileged = on_privileged};
-	assert_null(context_init(&worlds->context));
-	cpu_set_client(scene->rig.cpu, &worlds->context.client);
-	return worlds;
-}
-
-static void close_worlds(struct scene *scene, struct worlds *worlds)
-{
-	cpu_set_client(scene->rig.cpu, &scene->context.client);
-	worlds_deinit(worlds);
-	free(worlds);
-}
 
 static uint64_t result_in(struct worlds *worlds, enum world world)
 {
@@ -184,6 +142,24 @@ static void test_find_members(void **state)
 	kernel_find_members(&kernel);
 	assert_int_equal(kernel.layout.state, 0x18);
 	assert_int_equal(kernel.layout.files, 0);
+	/* lock cmpxchg gs:[rdi + 8], rdx: per-CPU data */
+	kernel = WITH(scene, 8, rt_spin_lock, "\xf0\x65\x48\x0f\xb1\x57\x08");
+	kernel_find_members(&kernel);
+	assert_int_equal(kernel.layout.rt_owner, 0);
+	/* push rbx; mov rbx, rdi; mov rdx, gs:[0x1fbc0]; xor eax, eax; lock cmpxchg [rbx + 0x18], rdx */
+	kernel = WITH(scene, 8, rt_spin_lock, "\x53\x48\x89\xfb\x65\x48\x8b\x14\x25\xc0\xfb\x01\0\x31\xc0\xf0\x48\x0f\xb1\x53\x18");
+	kernel_find_members(&kernel);
+	assert_int_equal(kernel.layout.rt_owner, 0x18);
+	assert_false(kernel.layout.has_rt_readers);
+	/* mov rbx, rdi; lock sub dword [rbx], 0x80000000 */
+	kernel = WITH(scene, 8, rt_write_lock, "\x48\x89\xfb\xf0\x81\x2b\0\0\0\x80");
+	kernel_find_members(&kernel);
+	assert_true(kernel.layout.has_rt_readers);
+	assert_int_equal(kernel.layout.rt_readers, 0);
+	/* mov rbp, rdi; lock sub dword [rbp + 0x28], 0x80000000 */
+	kernel = WITH(scene, 8, rt_write_lock, "\x48\x89\xfd\xf0\x81\x6d\x28\0\0\0\x80");
+	kernel_find_members(&kernel);
+	assert_int_equal(kernel.layout.rt_readers, 0x28);
 	/* mov edx, [eax + 0x5a4] */
 	kernel = WITH(scene, 4, exit_fs, "\x8b\x90\xa4\x05\0\0");
 	kernel_find_members(&kernel);
