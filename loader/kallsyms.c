@@ -172,6 +172,75 @@ bool kallsyms_next(const struct kallsyms *table, struct kallsyms_cursor *cursor,
 	return true;
 }
 
+/* -- by name, without expanding -- */
+
+static bool begins_with(const struct kallsyms *table, const struct name *name, const char *prefix)
+{
+	bool typed = false;
+
+	for (size_t i = 0; i < name->count && *prefix; i++) {
+		size_t count;
+		const char *token = get_token(table, name->tokens[i], &count);
+
+		for (size_t j = 0; j < count && *prefix; j++) {
+			if (typed && *prefix++ != token[j])
+				return false;
+			typed = true;
+		}
+	}
+	return !*prefix;
+}
+
+bool kallsyms_next_prefixed(const struct kallsyms *table, struct kallsyms_cursor *cursor, const char *prefix, struct symbol *ret)
+{
+	for (; cursor->index < table->count; cursor->index++) {
+		struct name name = get_name(table, cursor->offset);
+
+		if (begins_with(table, &name, prefix))
+			return kallsyms_next(table, cursor, ret);
+		cursor->offset = name.next;
+	}
+	return false;
+}
+
+static const uint32_t FNV_START = 0x811c9dc5, FNV_PRIME = 0x01000193; /* FNV-1a */
+
+uint32_t kallsyms_hash(const char *name)
+{
+	uint32_t hash = FNV_START;
+
+	for (size_t i = 0; name[i] && i < KSYM_NAME_LEN - 1; i++)
+		hash = (hash ^ (uint8_t)name[i]) * FNV_PRIME;
+	return hash ? hash : 1;
+}
+
+bool kallsyms_next_hash(const struct kallsyms *table, struct kallsyms_cursor *cursor, uint32_t *ret)
+{
+	uint32_t hash = FNV_START;
+	size_t skip = 1 /* the type */, room = KSYM_NAME_LEN - 1;
+	struct name name;
+
+	if (cursor->index >= table->count)
+		return false;
+	name = get_name(table, cursor->offset);
+	for (size_t i = 0; i < name.count; i++) {
+		size_t count;
+		const char *token = get_token(table, name.tokens[i], &count);
+
+		for (size_t j = 0; j < count && room; j++) {
+			if (skip) {
+				skip--;
+				continue;
+			}
+			hash = (hash ^ (uint8_t)token[j]) * FNV_PRIME;
+			room--;
+		}
+	}
+	*ret = hash ? hash : 1;
+	*cursor = (struct kallsyms_cursor){cursor->index + 1, name.next};
+	return true;
+}
+
 /* -- by name -- */
 
 /* The symbol that is the n-th by name; out of range if the table is damaged. */

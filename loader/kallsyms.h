@@ -69,6 +69,12 @@ void kallsyms_move(struct kallsyms *table, uint64_t shift);
 
 /* Reads the symbol at the cursor and moves on. Returns false at the end. */
 bool kallsyms_next(const struct kallsyms *table, struct kallsyms_cursor *cursor, struct symbol *ret);
+/* As kallsyms_next(), but passes over symbols whose names do not begin so; for little, since it does not expand them. */
+bool kallsyms_next_prefixed(const struct kallsyms *table, struct kallsyms_cursor *cursor, const char *prefix, struct symbol *ret);
+/* The hash of the name of the symbol at the cursor, which moves on; without expanding it. Returns false at the end. */
+bool kallsyms_next_hash(const struct kallsyms *table, struct kallsyms_cursor *cursor, uint32_t *ret);
+/* That hash, of a name: not 0. */
+uint32_t kallsyms_hash(const char *name);
 /* Reads the next symbol of this name at or behind the cursor, and moves behind it. Returns false if there is none. */
 bool kallsyms_next_named(const struct kallsyms *table, struct kallsyms_cursor *cursor, const char *name, struct symbol *ret);
 /* Puts the cursor at a symbol, index < count. */

@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PREFIX "__start_runtime_"
+
 static const struct kind {
 	const char *prefix; /* of the symbol at the list's start */
 	unsigned size;
-} kinds[] = {{"__start_runtime_ptr_", 8}, {"__start_runtime_shift_", 1}, {"__start_runtime_mask_", 4}};
+} kinds[] = {{PREFIX "ptr_", 8}, {PREFIX "shift_", 1}, {PREFIX "mask_", 4}};
 
 /* By the symbol at its start; NULL: it is none, or not of interest. */
 static const struct kind *kind_of(const char *symbol)
@@ -44,7 +46,7 @@ void runtime_constants_locate(const struct view *view, const struct symbols *sym
 	struct symbol symbol;
 
 	ret->count = 0;
-	while (symbols_next(symbols, &cursor, &symbol)) {
+	while (symbols_next_prefixed(symbols, &cursor, PREFIX, &symbol)) {
 		const struct kind *kind = kind_of(symbol.name);
 		char name[sizeof(symbol.name) + sizeof(stop)];
 		uint64_t end;

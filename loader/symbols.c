@@ -151,6 +151,21 @@ bool symbols_next(const struct symbols *symbols, struct symbols_cursor *cursor, 
 	return kallsyms_next(table, &cursor->table, ret);
 }
 
+bool symbols_next_prefixed(const struct symbols *symbols, struct symbols_cursor *cursor, const char *prefix, struct symbol *ret)
+{
+	if (kallsyms_next_prefixed(&symbols->table, &cursor->table, prefix, ret))
+		return true;
+	while (cursor->extra < symbols->extras) {
+		const struct extra_symbol *extra = &symbols->extra[cursor->extra++];
+
+		if (strncmp(extra->name, prefix, strlen(prefix)) == 0) {
+			get_extra(extra, ret);
+			return true;
+		}
+	}
+	return false;
+}
+
 bool symbols_next_named(const struct symbols *symbols, struct symbols_cursor *cursor, const char *name, struct symbol *ret)
 {
 	if (kallsyms_next_named(&symbols->table, &cursor->table, name, ret))
@@ -172,22 +187,23 @@ bool symbols_next_named(const struct symbols *symbols, struct symbols_cursor *cu
  * It is made anew for each command, of some hundred thousand symbols, so it is kept small.
  */
 
-struct symbols_slot {
-	uint32_t hash;   /* 0: empty */
-	uint32_t number; /* of the symbol in the table; from the table's count on: of the extra symbol */
-};
-
-static uint32_t hash_of(const char *name)
+/*
+ * A slot: the low number_bits are 1 + the number of the symbol in the table (from the table's count on: of the extra symbol), the others
+ * are the hash's. 0: empty.
+ */
+static uint32_t make_slot(const struct symbols_index *index, uint32_t hash, uint32_t number)
 {
-	uint32_t hash = 0x811c9dc5; /* FNV-1a */
-
-	for (; *name; name++)
-		hash = (hash ^ (uint8_t)*name) * 0x01000193;
-	return hash ? hash : 1;
+	return (hash >> index->number_bits << index->number_bits) | (number + 1);
 }
 
-static void read_numbered(const struct symbols *symbols, uint32_t number, struct symbol *ret)
+static bool may_be(const struct symbols_index *index, uint32_t slot, uint32_t hash)
 {
+	return (slot ^ hash) >> index->number_bits == 0;
+}
+
+static void read_slot(const struct symbols *symbols, uint32_t slot, struct symbol *ret)
+{
+	uint32_t number = (slot & ((1u << symbols->index.number_bits) - 1)) - 1;
 	struct kallsyms_cursor cursor;
 
 	if (number >= symbols->table.count) {
@@ -199,49 +215,59 @@ static void read_numbered(const struct symbols *symbols, uint32_t number, struct
 		*ret = (struct symbol){0};
 }
 
-/* The slot that has the name, read into *ret; or the empty one where it belongs. */
-static struct symbols_slot *find_slot(const struct symbols *symbols, const char *name, uint32_t hash, struct symbol *ret)
+/* Reads the first symbol of the name. Returns false if there is none. */
+static bool find_indexed(const struct symbols *symbols, const char *name, struct symbol *ret)
 {
-	for (size_t i = hash;; i++) {
-		struct symbols_slot *slot = &symbols->index.slot[i & (symbols->index.slots - 1)];
+	const struct symbols_index *index = &symbols->index;
+	uint32_t hash = kallsyms_hash(name), slot;
 
-		if (!slot->hash)
-			return slot;
-		if (slot->hash != hash)
+	for (size_t i = hash; (slot = index->slot[i & (index->slots - 1)]); i++) {
+		if (!may_be(index, slot, hash))
 			continue;
-		read_numbered(symbols, slot->number, ret);
+		read_slot(symbols, slot, ret);
 		if (strcmp(ret->name, name) == 0)
-			return slot;
+			return true;
 	}
+	return false;
 }
 
-static void enter(struct symbols *symbols, const char *name, uint32_t number)
+/* The first symbol of a name stays. */
+static void enter(struct symbols *symbols, uint32_t hash, uint32_t number)
 {
-	uint32_t hash = hash_of(name);
-	struct symbol known;
-	struct symbols_slot *slot = find_slot(symbols, name, hash, &known);
+	struct symbols_index *index = &symbols->index;
+	uint32_t entered = make_slot(index, hash, number);
+	size_t i = hash;
 
-	if (!slot->hash)
-		*slot = (struct symbols_slot){hash, number};
+	for (uint32_t slot; (slot = index->slot[i & (index->slots - 1)]); i++) {
+		struct symbol known, other;
+
+		if (!may_be(index, slot, hash))
+			continue;
+		read_slot(symbols, slot, &known);
+		read_slot(symbols, entered, &other);
+		if (strcmp(known.name, other.name) == 0)
+			return;
+	}
+	index->slot[i & (index->slots - 1)] = entered;
 }
 
 struct error *symbols_make_index(struct symbols *symbols)
 {
-	uint32_t count = symbols->table.count, number = 0;
-	size_t wanted = ((size_t)count + symbols->extras) * 5 / 4 + 1, slots = 1;
+	uint32_t count = symbols->table.count, number = 0, hash;
+	uint64_t wanted = ((uint64_t)count + symbols->extras) * 5 / 4 + 1, slots = 1;
 	struct kallsyms_cursor cursor = {0};
-	struct symbol symbol;
 
 	while (slots < wanted)
 		slots *= 2;
-	symbols->index.slot = calloc(slots, sizeof(*symbols->index.slot));
+	symbols->index = (struct symbols_index){.slot = calloc(slots, sizeof(*symbols->index.slot)), .slots = slots};
 	if (!symbols->index.slot)
 		return error_create("indexing a kernel's symbols: out of memory");
-	symbols->index.slots = slots;
-	while (kallsyms_next(&symbols->table, &cursor, &symbol))
-		enter(symbols, symbol.name, number++);
+	while (((uint64_t)count + symbols->extras) >> symbols->index.number_bits)
+		symbols->index.number_bits++;
+	while (kallsyms_next_hash(&symbols->table, &cursor, &hash))
+		enter(symbols, hash, number++);
 	for (unsigned i = 0; i < symbols->extras; i++)
-		enter(symbols, symbols->extra[i].name, count + i);
+		enter(symbols, kallsyms_hash(symbols->extra[i].name), count + i);
 	return NULL;
 }
 
@@ -251,7 +277,7 @@ bool symbols_address(const struct symbols *symbols, const char *name, uint64_t *
 	struct symbol symbol;
 
 	if (symbols->index.slot) {
-		if (!find_slot(symbols, name, hash_of(name), &symbol)->hash)
+		if (!find_indexed(symbols, name, &symbol))
 			return false;
 		*ret = symbol.address;
 		return true;

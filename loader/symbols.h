@@ -17,8 +17,9 @@ struct symbols {
 	uint64_t base, end;    /* of the image */
 	uint64_t absolute_end; /* behind the highest absolute symbol, or 0 */
 	struct symbols_index {
-		struct symbols_slot *slot; /* NULL: there is no index */
-		size_t slots;              /* a power of two */
+		uint32_t *slot; /* NULL: there is no index */
+		size_t slots;   /* a power of two */
+		unsigned number_bits;
 	} index;
 };
 
@@ -45,6 +46,8 @@ void symbols_close(struct symbols *symbols);
 
 /* Reads the symbol at the cursor and moves on. Returns false at the end. */
 bool symbols_next(const struct symbols *symbols, struct symbols_cursor *cursor, struct symbol *ret);
+/* Reads the next symbol whose name begins so and moves behind it; exported ones that kallsyms lacks come last. Returns false at the end. */
+bool symbols_next_prefixed(const struct symbols *symbols, struct symbols_cursor *cursor, const char *prefix, struct symbol *ret);
 /* Reads the next symbol of this name and moves behind it. Returns false if there is none. Local symbols may share a name. */
 bool symbols_next_named(const struct symbols *symbols, struct symbols_cursor *cursor, const char *name, struct symbol *ret);
 /* The address of the first symbol of this name. Returns false if there is none. */

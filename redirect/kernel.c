@@ -44,13 +44,14 @@ uint64_t kernel_symbol(const struct kernel *kernel, const char *name)
 	return symbols_address(kernel->symbols, name, &address) ? address : 0;
 }
 
-struct error *kernel_for_each_function(const struct kernel *kernel, struct error *(*fn)(void *opaque, const struct symbol *), void *opaque)
+struct error *kernel_for_each_function(const struct kernel *kernel, const char *prefix,
+				       struct error *(*fn)(void *opaque, const struct symbol *), void *opaque)
 {
 	struct symbols_cursor cursor = {0};
 	struct error *err = NULL;
 	struct symbol symbol;
 
-	while (!err && symbols_next(kernel->symbols, &cursor, &symbol)) {
+	while (!err && symbols_next_prefixed(kernel->symbols, &cursor, prefix, &symbol)) {
 		if (symbol.type == 'T' || symbol.type == 't')
 			err = fn(opaque, &symbol);
 	}

@@ -44,8 +44,9 @@ struct error *kernel_check(const struct kernel *kernel);
 
 /* The address of a function or variable; 0 if there is none of this name. */
 uint64_t kernel_symbol(const struct kernel *kernel, const char *name);
-/* Calls fn for each function, until it returns an error. */
-struct error *kernel_for_each_function(const struct kernel *kernel, struct error *(*fn)(void *opaque, const struct symbol *), void *opaque);
+/* Calls fn for each function whose name begins with prefix, until it returns an error. */
+struct error *kernel_for_each_function(const struct kernel *kernel, const char *prefix,
+				       struct error *(*fn)(void *opaque, const struct symbol *), void *opaque);
 /* "name+0x12" */
 enum { KERNEL_SYMBOL_NEAR = KSYM_NAME_LEN + 20 };
 const char *kernel_symbol_near(const struct kernel *kernel, uint64_t address, char to[KERNEL_SYMBOL_NEAR]);

@@ -305,6 +305,8 @@ static enum mark_action on_new_task(void *opaque, struct cpu *cpu)
 
 /* -- the session -- */
 
+#define FUNCTION_PREFIX "__" /* of all of these, and of what text_note_function() wants */
+
 static bool is_body(const char *name)
 {
 	static const char *const prefixes[] = {"__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"};
@@ -439,7 +441,7 @@ struct error *redirect_begin(struct redirect *redirect)
 	struct error *err = redirect->config.trusted_only ? NULL : kernel_check(redirect->worlds.product);
 
 	if (!err)
-		err = kernel_for_each_function(&redirect->worlds.trusted, mark_body, redirect);
+		err = kernel_for_each_function(&redirect->worlds.trusted, FUNCTION_PREFIX, mark_body, redirect);
 	if (!err)
 		err = placeholder_mark(&redirect->placeholders);
 	if (!err)

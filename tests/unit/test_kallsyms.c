@@ -95,6 +95,41 @@ static void finds_by_name(void **state)
 	}
 }
 
+/* Without expanding names: the same ones, and the same hash as that of the name. */
+static void passes_over_names(void **state)
+{
+	static const char *const prefixes[] = {"", "_", "__sym_", "__sym_1", "sym_69", "shared", "_textt", "l"};
+	static struct rig rig;
+
+	(void)state;
+	for (unsigned i = 0; i < RIG_LAYOUTS; i++) {
+		struct kallsyms_cursor hashes = {0};
+		struct kallsyms table;
+		struct symbol symbol;
+		uint32_t hash;
+
+		rig_make(&rig, &rig_layouts[i]);
+		table = find(&rig);
+		for (unsigned j = 0; j < rig.count; j++) {
+			assert_true(kallsyms_next_hash(&table, &hashes, &hash));
+			assert_int_equal(hash, kallsyms_hash(rig.symbol[j].name));
+		}
+		assert_false(kallsyms_next_hash(&table, &hashes, &hash));
+		for (unsigned p = 0; p < sizeof(prefixes) / sizeof(prefixes[0]); p++) {
+			struct kallsyms_cursor cursor = {0};
+
+			for (unsigned j = 0; j < rig.count; j++) {
+				if (strncmp(rig.symbol[j].name, prefixes[p], strlen(prefixes[p])))
+					continue;
+				assert_true(kallsyms_next_prefixed(&table, &cursor, prefixes[p], &symbol));
+				assert_string_equal(symbol.name, rig.symbol[j].name);
+				assert_int_equal(symbol.address, rig.symbol[j].address);
+			}
+			assert_false(kallsyms_next_prefixed(&table, &cursor, prefixes[p], &symbol));
+		}
+	}
+}
+
 /* Clang with LTO sorts names without their suffixes: what the index misses is found all the same. */
 static void survives_another_order_of_names(void **state)
 {
@@ -422,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_every_layout),
 		cmocka_unit_test(finds_by_name),
+		cmocka_unit_test(passes_over_names),
 		cmocka_unit_test(survives_another_order_of_names),
 		cmocka_unit_test(finds_by_address),
 		cmocka_unit_test(adds_exports),
