@@ -129,9 +129,19 @@ static const char *find_name(const struct module *module)
 		       : "";
 }
 
+/* The build's names of modules may have `-`, those of the kernel have `_`. NULL: out of memory. */
+static char *with_underscores(const char *names)
+{
+	char *copy = strdup(names);
+
+	for (char *at = copy; at && *at; at++)
+		*at = *at == '-' ? '_' : *at;
+	return copy;
+}
+
 static struct error *read_name(struct module *module)
 {
-	const char *name = find_name(module);
+	const char *name = find_name(module), *depends = find_information(module, "depends");
 
 	if (!*name)
 		return error_create("it does not say what module it is");
@@ -139,15 +149,9 @@ static struct error *read_name(struct module *module)
 		if (!isalnum((unsigned char)*at) && *at != '_' && *at != '-')
 			return error_create("it is damaged: its module's name has other signs than letters, digits and `_`");
 	}
-	module->name = strdup(name);
-	if (!module->name)
-		return error_create("out of memory");
-	for (char *at = module->name; *at; at++)
-		*at = *at == '-' ? '_' : *at;
-	module->depends = find_information(module, "depends");
-	if (!module->depends)
-		module->depends = "";
-	return NULL;
+	module->name = with_underscores(name);
+	module->depends = with_underscores(depends ? depends : "");
+	return module->name && module->depends ? NULL : error_create("out of memory");
 }
 
 /*
@@ -227,6 +231,7 @@ void module_close(struct module *module)
 	free(module->functions.entry);
 	free(module->values);
 	free(module->name);
+	free(module->depends);
 	free(module->bytes);
 	free(module);
 }

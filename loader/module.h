@@ -58,7 +58,7 @@ void module_close(struct module *module);
 unsigned module_word(const struct module *module);
 /* As the kernel has it: letters, digits and `_`; never empty. */
 const char *module_name(const struct module *module);
-/* The names of modules whose exports this one uses, with commas between; empty: the kernel's alone. */
+/* The names, with `_`, of modules whose exports this one uses, with commas between; empty: the kernel's alone. */
 const char *module_depends(const struct module *module);
 /* Sections that stay in memory. Names need not be unique. */
 struct module_section *module_sections(const struct module *module, size_t *ret_count);

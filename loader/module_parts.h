@@ -71,8 +71,7 @@ struct module {
 	uint8_t *bytes;
 	size_t size;
 	unsigned word;
-	char *name;
-	const char *depends;
+	char *name, *depends;
 	struct elf_section *elf; /* all sections of the file */
 	uint32_t elf_sections;
 	const uint8_t *symbols;

@@ -54,7 +54,7 @@ static void test_what_it_says(void **state)
 		module = open_module();
 		assert_int_equal(module_word(module), word);
 		assert_string_equal(module_name(module), "sample");
-		assert_string_equal(module_depends(module), "other,sub-system");
+		assert_string_equal(module_depends(module), "other,sub_system");
 		id = module_build_id(module, &size, &section, &offset);
 		assert_non_null(id);
 		assert_int_equal(size, 8);
