@@ -424,6 +424,16 @@ struct error *native_finish(struct native *native)
 	return NULL;
 }
 
+/* The code and data of cases, which are in the emulator as well. */
+static bool is_given(uint64_t address)
+{
+	bool given = address - CODE_BASE < CODE_SIZE;
+
+	for (unsigned i = 0; i < DATA_REGIONS && !given; i++)
+		given = address - data_regions[i].base < data_regions[i].pages * 4096ull;
+	return given;
+}
+
 bool native_has_own(const struct native *native, uint64_t address)
 {
 	char name[32], line[512];
@@ -431,6 +441,8 @@ bool native_has_own(const struct native *native, uint64_t address)
 	bool found = false;
 	FILE *maps;
 
+	if (is_given(address))
+		return false;
 	snprintf(name, sizeof(name), "/proc/%d/maps", (int)native->child);
 	maps = fopen(name, "re");
 	while (maps && !found && fgets(line, sizeof(line), maps))

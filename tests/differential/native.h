@@ -39,7 +39,7 @@ struct error *native_start(struct native *native);
 struct error *native_finish(struct native *native);
 /*
  * Whether the child has something at `address` that no case was given: its stack, its libraries and the like, where its kernel put them.
- * It must not be mapped in the emulator. False, too, if the child's list of mappings (proc(5), /proc/PID/maps) cannot be read.
+ * False, too, if the child's list of mappings (proc(5), /proc/PID/maps) cannot be read.
  */
 bool native_has_own(const struct native *native, uint64_t address);
 
