@@ -28,10 +28,15 @@ struct paths {
 	const struct package_manager *manager; /* whose files count */
 };
 
-static void paths_deinit(struct paths *paths)
+static void paths_clear(struct paths *paths)
 {
 	while (paths->count)
 		free(paths->path[--paths->count]);
+}
+
+static void paths_deinit(struct paths *paths)
+{
+	paths_clear(paths);
 	free(paths->path);
 }
 
@@ -160,27 +165,6 @@ static bool has_other_image(const struct kernel_packages *packages, unsigned i)
 	return i + 1 < packages->count && packages->package[i + 1].role == PACKAGE_IMAGE;
 }
 
-/* Of packages that may have the image, the first that is there. */
-static struct error *download(const struct kernel_packages *packages, const struct package_manager *manager, const char *folder)
-{
-	bool image = false, got;
-	struct error *err = NULL;
-
-	for (unsigned i = 0; !err && i < packages->count; i++) {
-		const struct kernel_package *package = &packages->package[i];
-
-		if (image && package->role == PACKAGE_IMAGE)
-			continue;
-		if (!image && package->role != PACKAGE_IMAGE)
-			break;
-		err = package_manager_download(manager, package, packages->architecture, folder, &got);
-		image |= got;
-		if (!err && !got && (package->role != PACKAGE_IMAGE || has_other_image(packages, i)))
-			note_lack(package, manager);
-	}
-	return err || image ? err : no_image(packages, manager);
-}
-
 static bool add_package(void *opaque, const char *path, const struct stat *status)
 {
 	struct paths *paths = opaque;
@@ -193,21 +177,50 @@ static bool add_package(void *opaque, const char *path, const struct stat *statu
 	return paths->path[paths->count++];
 }
 
-static struct error *fetch(const struct kernel_packages *packages, const char *folder, struct paths *ret)
+/* Some managers take no notice of a package that they do not find: it is there if there is one more file. */
+static struct error *download_one(const struct kernel_packages *packages, unsigned i, const char *folder, struct paths *paths,
+				  bool *ret_got)
 {
-	struct error *err;
+	size_t before = paths->count;
+	struct error *err = package_manager_download(paths->manager, &packages->package[i], packages->architecture, folder, ret_got);
 
-	*ret = (struct paths){0};
+	paths_clear(paths);
+	if (!err && !tree_walk(folder, add_package, paths))
+		err = error_create("%s: %s", folder, strerror(errno));
+	*ret_got = *ret_got && paths->count > before;
+	return err;
+}
+
+/* Of packages that may have the image, the first that is there. */
+static struct error *download(const struct kernel_packages *packages, const char *folder, struct paths *paths)
+{
+	bool image = false, got;
+	struct error *err = NULL;
+
+	for (unsigned i = 0; !err && i < packages->count; i++) {
+		const struct kernel_package *package = &packages->package[i];
+
+		if (image && package->role == PACKAGE_IMAGE)
+			continue;
+		if (!image && package->role != PACKAGE_IMAGE)
+			break;
+		err = download_one(packages, i, folder, paths, &got);
+		image |= got;
+		if (!err && !got && (package->role != PACKAGE_IMAGE || has_other_image(packages, i)))
+			note_lack(package, paths->manager);
+	}
+	return err || image ? err : no_image(packages, paths->manager);
+}
+
+static struct error *fetch(const struct kernel_packages *packages, const char *folder, struct paths *paths)
+{
 	if (!packages)
 		return error_create(
 			"no distribution that xray86 knows has kernels with this banner: get the packages with its image and modules "
 			"from where it was built, %s",
 			by_hand);
-	ret->manager = package_manager_find(packages->family);
-	err = ret->manager ? download(packages, ret->manager, folder) : no_manager(packages);
-	if (!err && !tree_walk(folder, add_package, ret))
-		err = error_create("%s: %s", folder, strerror(errno));
-	return err;
+	paths->manager = package_manager_find(packages->family);
+	return paths->manager ? download(packages, folder, paths) : no_manager(packages);
 }
 
 /* -- the whole -- */
@@ -215,7 +228,7 @@ static struct error *fetch(const struct kernel_packages *packages, const char *f
 static struct error *get_into(const struct kernel_get *get, const char *path, struct unpacked *ret)
 {
 	char packages[PATH_MAX], tree[PATH_MAX];
-	struct paths paths;
+	struct paths paths = {0};
 	struct error *err;
 
 	if (snprintf(packages, sizeof(packages), "%s/" KERNEL_STORE_PACKAGES, path) >= PATH_MAX ||

@@ -62,7 +62,7 @@ static const struct package_manager {
 		"pacman",
 		"*.pkg.tar.*[!g]", /* no .sig */
 		{"-Sw", "--noconfirm", "-dd", "--cachedir", "%d", "%n=%v"},
-		"pacman needs root, and mirrors have the newest version only",
+		"pacman needs root, and a cache directory that its DownloadUser may enter; mirrors have the newest version only",
 		"-dd: without what the package depends on",
 	},
 	{

@@ -23,8 +23,8 @@ bool package_manager_makes(const struct package_manager *manager, const char *na
 
 /*
  * Has it download a package into a folder (an absolute path), and waits for it; what it prints goes to standard error. The manager uses its
- * own configuration, lists and keys, as always. Ctrl-C ends the manager, and then this returns an error. *ret_got: whether the manager says
- * that it has the package.
+ * own configuration, lists and keys, as always. Ctrl-C ends the manager, and then this returns an error. *ret_got: the manager says that
+ * all went well, which some do of packages that they do not find, too.
  */
 struct error *package_manager_download(const struct package_manager *manager, const struct kernel_package *package,
 				       const char *architecture, const char *folder, bool *ret_got);
