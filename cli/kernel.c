@@ -102,8 +102,8 @@ static struct error *find_facts(void *opaque, void *ret)
 		facts->banner = target.product.banner;
 		facts->x86_64 = target.product.x86_64;
 		lack = kernel_find(&facts->banner, &options->sources, &image);
-		if (!lack && strlen(image) < sizeof(facts->image))
-			strcpy(facts->image, image);
+		if (!lack && (size_t)snprintf(facts->image, sizeof(facts->image), "%s", image) >= sizeof(facts->image))
+			facts->image[0] = '\0';
 		error_destroy(lack);
 		free(image);
 	}

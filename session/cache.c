@@ -106,7 +106,7 @@ struct error *cache_for_each(const struct cache *cache, struct error *(*fn)(void
 	struct dirent *file;
 	bool enough = false;
 
-	while (!err && !enough && (file = readdir(stream))) {
+	while (stream && !err && !enough && (file = readdir(stream))) {
 		if (is_ours(file->d_name))
 			err = fn(opaque, file->d_name, &enough);
 	}

@@ -164,7 +164,7 @@ struct error *kernel_store_for_each(const struct cache *store, struct error *(*f
 	struct error *err = stream ? NULL : failed(store->path);
 	struct dirent *entry;
 
-	while (!err && (entry = readdir(stream)))
+	while (stream && !err && (entry = readdir(stream)))
 		err = look_at(store, entry->d_name, fn, opaque);
 	if (stream)
 		closedir(stream);
