@@ -92,24 +92,42 @@ static struct error *check_image(const char *path, const struct banner *banner)
 	return err;
 }
 
+static struct error *find_image(const struct unpacking *unpacking, struct unpacked *ret)
+{
+	char *image;
+	struct error *err = kernel_find_below(unpacking->tree, unpacking->banner, &image);
+
+	if (err)
+		return err;
+	snprintf(ret->image, sizeof(ret->image), "%s", image + strlen(unpacking->tree) + 1);
+	err = check_image(image, unpacking->banner);
+	free(image);
+	return err ? error_prefix(err, "%s", ret->image) : NULL;
+}
+
+/* Takes err over. */
+static struct error *tell_needed(const struct unpacking *unpacking, struct error *err)
+{
+	char version[QUOTE_NAME];
+	struct error *whole = error_create("%s; needed is Linux %s, %s%s", err->message, unpacking->banner->release,
+					   quote_string(version, sizeof(version), unpacking->banner->version),
+					   unpacking->chosen ? ": give all packages of that kernel at once" : "");
+
+	error_destroy(err);
+	return whole;
+}
+
 static struct error *unpack_all(void *opaque, void *ret)
 {
 	const struct unpacking *unpacking = opaque;
-	struct unpacked *unpacked = ret;
 	struct error *err = NULL;
-	char *image;
 
 	for (size_t i = 0; !err && i < unpacking->paths; i++)
 		err = unpack_one(unpacking, unpacking->path[i]);
 	if (err)
 		return err;
-	err = kernel_find_below(unpacking->tree, unpacking->banner, &image);
-	if (err)
-		return err;
-	snprintf(unpacked->image, sizeof(unpacked->image), "%s", image + strlen(unpacking->tree) + 1);
-	err = check_image(image, unpacking->banner);
-	free(image);
-	return err ? error_prefix(err, "%s", unpacked->image) : NULL;
+	err = find_image(unpacking, ret);
+	return err ? tell_needed(unpacking, err) : NULL;
 }
 
 static struct error *unpack(const struct kernel_get *get, char *const *path, size_t paths, const char *tree, struct unpacked *ret)

@@ -169,6 +169,7 @@ void kernel_module_folders(const struct banner *banner, const struct kernel_sour
 /* What was seen on the way: the reason to give when nothing fits. */
 struct search {
 	const struct banner *banner;
+	size_t hidden; /* bytes at the beginning of a path that messages leave out */
 	char *found;
 	struct error *passed_over; /* why a file of the right name is not it */
 };
@@ -184,7 +185,7 @@ static bool try_file(void *opaque, const char *path)
 		return !search->found;
 	}
 	if (verdict == OTHER_BUILD)
-		err = error_create("%s is a kernel of another build", path);
+		err = error_create("%s is a kernel of another build", path + search->hidden);
 	if (search->passed_over)
 		error_destroy(err);
 	else
@@ -194,7 +195,7 @@ static bool try_file(void *opaque, const char *path)
 
 struct error *kernel_find_below(const char *directory, const struct banner *banner, char **ret_path)
 {
-	struct search search = {.banner = banner};
+	struct search search = {.banner = banner, .hidden = strlen(directory) + 1};
 
 	visit_directory(&(struct visit){banner, images, IMAGES, try_file, &search}, directory);
 	*ret_path = search.found;

@@ -16,7 +16,7 @@ struct kernel_sources {
  * places of kernel_image_places(). A file counts by its banner, whatever its name is.
  */
 struct error *kernel_find(const struct banner *banner, const struct kernel_sources *sources, char **ret_path);
-/* The same in one directory alone. The error says what is there. */
+/* The same in one directory alone, whose name has no slash at its end. The error says what is there, by names in the directory. */
 struct error *kernel_find_below(const char *directory, const struct banner *banner, char **ret_path);
 
 /*

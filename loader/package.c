@@ -71,12 +71,19 @@ struct unpacking {
 	uint64_t files;
 };
 
-static struct error *describe(struct archive *archive)
+/* libarchive does not give a reason for every error. */
+static const char *error_text(struct archive *archive)
 {
 	const char *text = archive_error_string(archive);
+
+	return text ? text : "it makes no sense";
+}
+
+static struct error *describe(struct archive *archive)
+{
 	char quoted[QUOTE_LINE];
 
-	return error_create("damaged, or no package: %s", quote_string(quoted, sizeof(quoted), text ? text : "it makes no sense"));
+	return error_create("damaged, or no package: %s", quote_string(quoted, sizeof(quoted), error_text(archive)));
 }
 
 static struct error *too_large(void)
@@ -171,7 +178,7 @@ static struct error *unpack_file(struct unpacking *unpacking, struct archive_ent
 	err = copy_data(unpacking, fd);
 	if (fd >= 0 && close(fd) != 0 && !err)
 		err = error_create("%s", strerror(errno));
-	unpacking->files += fd >= 0;
+	unpacking->files++;
 	return err ? error_prefix(err, "%s", place) : NULL;
 }
 
@@ -240,7 +247,7 @@ static la_ssize_t read_outer(struct archive *inner, void *opaque, const void **r
 		return 0;
 	if (status == ARCHIVE_OK || status == ARCHIVE_WARN)
 		return (la_ssize_t)size;
-	archive_set_error(inner, EIO, "%s", archive_error_string(opaque));
+	archive_set_error(inner, EIO, "%s", error_text(opaque));
 	return -1;
 }
 

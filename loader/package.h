@@ -25,7 +25,8 @@ extern const struct package_limits package_limits;
 
 /*
  * Unpacks boot/NAME and lib/modules/RELEASE/... (which may also be in usr/ there, and is not here) from the package into an open folder. Of
- * two files of a name the first counts. *ret_files is how many there were. The error does not name the package; files are left behind then.
+ * two files of a name the first is kept. *ret_files is how many were in the package, those not kept included. The error does not name the
+ * package; files are left behind then.
  */
 struct error *package_unpack(int package, const char *release, int folder, const struct package_limits *limits, uint64_t *ret_files);
 

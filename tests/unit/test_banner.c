@@ -336,6 +336,7 @@ static void finds_kernels_of_packages(void **state)
 			write_bzimage(path, RELEASE "-test (" BUILDER ") #2");
 			err = kernel_find_below(place.directory, &banner, &found);
 			assert_non_null(err);
+			assert_memory_equal(err->message, path + strlen(place.directory) + 1, strlen(path) - strlen(place.directory) - 1);
 			assert_non_null(strstr(err->message, "is a kernel of another build"));
 			error_destroy(err);
 		}
