@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/confined.h"
@@ -183,8 +184,10 @@ static void print_path(const char *label, const char *path)
 static bool print_place(void *opaque, const char *path)
 {
 	bool *first = opaque;
+	char quoted[PATH_MAX];
 
-	print_path(*first ? "searched:" : "", path);
+	printf(LABEL "%s%s\n", *first ? "searched:" : "", quote_string(quoted, sizeof(quoted), path),
+	       access(path, F_OK) == 0 ? ": another build's, or it cannot be read" : "");
 	*first = false;
 	return true;
 }

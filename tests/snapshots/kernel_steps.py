@@ -142,6 +142,17 @@ def names(test):
                     and f"modules:       {place.tree}/lib/modules/{place.release}\n" in out and place.kept() == [], out, err)
 
 
+def others(test):
+    """A kernel of the right name and another build."""
+    with Place(test) as place:
+        other, = glob.glob(f"{test.other.kernel_path}/boot/vmlinuz-*")
+        path = place.path(f"vmlinuz-{place.release}")
+        os.symlink(os.path.abspath(other), path)
+        status, out, err = place.kernel("--kernel-path", place.path(""))
+        if not os.path.exists(f"/boot/vmlinuz-{place.release}"):
+            test.expect("another build's kernel", status == 0 and f"{path}: another build's, or it cannot be read\n" in out and "is not here" in err, out, err)
+
+
 def unpacks(test):
     with Place(test) as place:
         for kind in ("deb", "pkg.tar.zst"):
@@ -249,4 +260,4 @@ def real_manager(test):
             test.expect("--get of what mirrors have no more", status == 125 and not out and "https://snapshot.debian.org/" in err and place.kept() == [], status, out, err)
 
 
-STEPS = [names, unpacks, refuses, managers, real_manager]
+STEPS = [names, others, unpacks, refuses, managers, real_manager]
