@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/options.h"
@@ -37,6 +38,25 @@ static struct error *set_redirect(void *into, const char *value)
 static struct error *set_code(void *into, const char *value)
 {
 	return parse_switch("code", value, "trusted", "product", &((struct run_options *)into)->product_code);
+}
+
+static struct error *set_trust_module(void *into, const char *value)
+{
+	struct run_options *options = into;
+	size_t count = 0;
+	const char **larger;
+
+	if (!*value)
+		return error_create("--trust-module: must be the name of a module, as lsmod prints it");
+	while (options->trust_modules && options->trust_modules[count])
+		count++;
+	larger = reallocarray(options->trust_modules, count + 2, sizeof(*larger));
+	if (!larger)
+		return error_create("out of memory");
+	larger[count] = value;
+	larger[count + 1] = NULL;
+	options->trust_modules = larger;
+	return NULL;
 }
 
 static struct error *set_memory(void *into, const char *value)
@@ -104,6 +124,7 @@ static const struct option_spec option_specs[] = {
 	 set_redirect, 0},
 	{"code", "trusted|product",
 	 "for code that the trusted kernel lacks (modules): give the call up (default), or run the snapshot's own", set_code, 0},
+	{"trust-module", "NAME", "run the snapshot's own code of this module in any case; may be repeated", set_trust_module, 0},
 	{"policy", "FILE", "other rows for the policy, a line each: CALL RULE [ARGUMENT...] [FLAG...], as the manual lists them", NULL,
 	 offsetof(struct run_options, policy)},
 	{"memory", "SIZE", "RAM of the trusted VM, in MiB or with a suffix K, M, G", set_memory, 0},
@@ -173,4 +194,5 @@ struct error *run_parse_arguments(int argc, char **argv, struct run_options *opt
 void run_options_deinit(struct run_options *options)
 {
 	additions_deinit(&options->env);
+	free(options->trust_modules);
 }

@@ -13,6 +13,7 @@ struct run_options {
 	const char *snapshot, *root, *trace, *policy;
 	char *const *command;
 	struct additions env;
+	const char **trust_modules; /* NULL, or ended by NULL */
 	struct kernel_sources sources;
 	enum redirect_way way;
 	unsigned host_pid;

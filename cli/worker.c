@@ -343,6 +343,7 @@ static struct error *answer_run(struct worker *worker)
 	options.as = message_take_number(message);
 	options.way = message_take_number(message);
 	options.code = message_take_number(message);
+	options.trust_modules = message_take_list(message);
 	options.budget = message_take_number(message);
 	options.timeout = message_take_number(message);
 	options.trace = message_take_number(message) ? call_trace : NULL;
@@ -357,6 +358,7 @@ static struct error *answer_run(struct worker *worker)
 		put_outcome(message, &outcome);
 	free(command);
 	free((void *)options.environment);
+	free((void *)options.trust_modules);
 	return err;
 }
 

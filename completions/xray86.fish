@@ -2,7 +2,7 @@
 
 # Where the command of `xray86 run` begins in the words after `run`; nothing while the snapshot or the command is still to come.
 function __xray86_command
-    set -l takes --as --kernel --kernel-path --root --env --redirect --code --policy --memory --timeout --budget
+    set -l takes --as --kernel --kernel-path --root --env --redirect --code --trust-module --policy --memory --timeout --budget
     set -l words (commandline -opc)[3..-1]
     set -l snapshot
     while set -q words[1]
@@ -61,6 +61,7 @@ complete -c xray86 -n __xray86_in_run -x -l root -a '(__fish_complete_directorie
 complete -c xray86 -n __xray86_in_run -x -l env -a '(set -nx)' -d 'give the command this variable'
 complete -c xray86 -n __xray86_in_run -x -l redirect -a 'context tags none' -d 'how data accesses find the snapshot'
 complete -c xray86 -n __xray86_in_run -x -l code -a 'trusted product' -d 'what to do with code that the trusted kernel lacks'
+complete -c xray86 -n __xray86_in_run -x -l trust-module -d 'run the snapshot\'s own code of this module'
 complete -c xray86 -n __xray86_in_run -r -l policy -d 'change rows of the policy'
 complete -c xray86 -n __xray86_in_run -x -l memory -d 'RAM of the trusted VM'
 complete -c xray86 -n __xray86_in_run -x -l timeout -d 'stop the run after these seconds'

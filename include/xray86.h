@@ -206,6 +206,8 @@ struct xray86_run_options {
 	 * prints. */
 	void (*trace)(void *opaque, const char *json);
 	void *opaque; /* for these three callbacks */
+	/* Names of modules, ended by NULL, whose code is the snapshot's own in any case; or NULL. */
+	const char *const *trust_modules;
 };
 
 /*

@@ -48,19 +48,26 @@ uint64_t code_add_page(struct code *code, const uint8_t *bytes)
 	return paddr;
 }
 
-/* The page of the product as the machine's memory; 0: it is not mapped. */
+/* The page of the product as the machine's memory; 0: there is none yet. */
+static uint64_t mirrored(const struct code *code, uint64_t linear)
+{
+	size_t at = find_page(code, linear & PAGE_MASK);
+
+	return at < code->pages && code->page[at].linear == (linear & PAGE_MASK) ? code->page[at].paddr : 0;
+}
+
+/* Makes one; 0: it is not mapped, or there is no room. */
 static uint64_t mirror(struct code *code, uint64_t linear)
 {
-	struct code_page page = {.linear = linear & PAGE_MASK};
-	size_t at = find_page(code, page.linear);
+	struct code_page page = {.linear = linear & PAGE_MASK, .paddr = mirrored(code, linear)};
 	uint8_t bytes[PAGE_SIZE];
 
-	if (at < code->pages && code->page[at].linear == page.linear)
-		return code->page[at].paddr;
+	if (page.paddr)
+		return page.paddr;
 	if (!product_memory_read(&code->worlds->memory, page.linear, bytes, sizeof(bytes)))
 		return 0;
 	page.paddr = code_add_page(code, bytes);
-	return page.paddr && insert_page(code, at, page) ? page.paddr : 0;
+	return page.paddr && insert_page(code, find_page(code, page.linear), page) ? page.paddr : 0;
 }
 
 bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr)
@@ -72,14 +79,14 @@ bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr)
 		return false;
 	if (kernel_in_image(worlds->product, linear))
 		return switches_find(code->switches, linear, ret_paddr);
-	page = code->product ? mirror(code, linear) : 0;
+	page = code->product ? mirror(code, linear) : mirrored(code, linear);
 	if (!page)
 		cpu_raise_page_fault(worlds->cpu, linear, PF_I);
 	*ret_paddr = page | (linear & ~PAGE_MASK);
 	return true;
 }
 
-/* -- code that is not there -- */
+/* -- code that was not there -- */
 
 enum { MODULE_NAME = 56 /* MODULE_NAME_LEN of 64-bit kernels */ };
 
@@ -99,6 +106,42 @@ void code_find_owner(struct code *code, uint64_t address, struct loss_code *lost
 		return;
 	lost->owner = LOSS_OWNER_MODULE;
 	quote(lost->module, sizeof(lost->module), name, sizeof(name));
+}
+
+/* In names of modules `-` and `_` are the same. */
+static bool is_name(const char *name, const char *module)
+{
+	while (*name && (*name == *module || (*name == '-' && *module == '_'))) {
+		name++;
+		module++;
+	}
+	return !*name && !*module;
+}
+
+/* Once for each module that is trusted, when its code is needed. */
+static void note_trust(struct code *code, size_t number)
+{
+	uint64_t bit = number < 64 ? 1ull << number : 1ull << 63;
+
+	if (!(code->told & bit))
+		note(code->notes, "code of the module %s is the snapshot's own, unverified (--trust-module)", code->trust[number]);
+	code->told |= bit;
+}
+
+bool code_seek(struct code *code, uint64_t address)
+{
+	struct loss_code owner = {0};
+
+	if (!code->trust || address < code->worlds->memory.kernel_start || kernel_in_image(code->worlds->product, address))
+		return false;
+	code_find_owner(code, address, &owner);
+	for (size_t i = 0; owner.owner == LOSS_OWNER_MODULE && code->trust[i]; i++) {
+		if (is_name(code->trust[i], owner.module) && mirror(code, address)) { /* the fetch finds it there */
+			note_trust(code, i);
+			return true;
+		}
+	}
+	return false;
 }
 
 /* After a call the return address is on the stack. */

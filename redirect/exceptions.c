@@ -155,6 +155,12 @@ static void give_up_at_fault(struct exceptions *exceptions, enum product_gap gap
 	call_give_up(exceptions->calls, gaps[gap].cause, gaps[gap].reason);
 }
 
+/* A fetch, also of the second page of an instruction. */
+static bool is_fetch(const struct cpu *cpu)
+{
+	return cpu->exception.vector == VECTOR_PF && (cpu->cr2 == cpu->rip || cpu->exception.error_code & PF_I);
+}
+
 static bool on_exception(void *opaque, struct cpu *cpu)
 {
 	struct exceptions *exceptions = opaque;
@@ -167,14 +173,16 @@ static bool on_exception(void *opaque, struct cpu *cpu)
 		call_give_up(exceptions->calls, LOSS_DAMAGED, "a return to user mode");
 		return true;
 	}
-	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < exceptions->worlds->memory.kernel_start && cpu->cr2 != cpu->rip &&
+	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < exceptions->worlds->memory.kernel_start && !is_fetch(cpu) &&
 	    !context->nested && may_access_user(exceptions)) {
 		if (context_begin_user_fault(&exceptions->worlds->context)) {
 			exceptions->calls->stats.user_faults++;
 			return false;
 		}
-	} else if (cpu->exception.vector == VECTOR_PF && cpu->cr2 == cpu->rip) {
-		code_record_missing(exceptions->code, cpu->rip);
+	} else if (is_fetch(cpu)) {
+		if (code_seek(exceptions->code, cpu->cr2))
+			return true;
+		code_record_missing(exceptions->code, cpu->cr2);
 		call_give_up(exceptions->calls, LOSS_CODE, "code that the trusted kernel does not have");
 		return true;
 	} else if (cpu->exception.vector == VECTOR_UD && is_warning(exceptions)) {

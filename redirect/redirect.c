@@ -386,7 +386,13 @@ static void connect_parts(struct redirect *redirect)
 	*tools = (struct tools){worlds, redirect->config.first_pid};
 	*calls = make_calls(redirect);
 	redirect->code = (struct code){
-		.worlds = worlds, .calls = calls, .product = redirect->config.product_code, .switches = &redirect->text.switches};
+		.worlds = worlds,
+		.calls = calls,
+		.product = redirect->config.product_code,
+		.trust = redirect->config.trust_modules,
+		.switches = &redirect->text.switches,
+		.notes = &redirect->config.notes,
+	};
 	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code};
 	redirect->clocks = (struct clocks){.worlds = worlds, .calls = calls};
 	redirect->constants = (struct constant_data){.worlds = worlds, .code = &redirect->code, .notes = &redirect->config.notes};

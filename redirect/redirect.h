@@ -46,13 +46,14 @@ struct redirect_config {
 	uint64_t budget;
 	uint64_t (*output)(void *opaque); /* bytes that the tools have put out so far; NULL: always 0 */
 	void *output_opaque;
-	struct cancel cancel;            /* asked some hundred times a second */
-	bool agent;                      /* the first task that makes a system call after redirect_begin() is no tool */
-	const struct supplier *supplier; /* delivers files; NULL: nothing is delivered */
-	uint32_t first_pid;              /* tools have process numbers from here on; the product has none of these */
-	bool trusted_only;               /* redirect nothing: tools look at the trusted VM, and find delivered programs */
-	bool product_code;               /* code that the trusted kernel lacks is the product's own */
-	bool park;                       /* no tool is run: the machine stops at the first system call, for redirect_read_process() */
+	struct cancel cancel;             /* asked some hundred times a second */
+	bool agent;                       /* the first task that makes a system call after redirect_begin() is no tool */
+	const struct supplier *supplier;  /* delivers files; NULL: nothing is delivered */
+	uint32_t first_pid;               /* tools have process numbers from here on; the product has none of these */
+	bool trusted_only;                /* redirect nothing: tools look at the trusted VM, and find delivered programs */
+	bool product_code;                /* code that the trusted kernel lacks is the product's own */
+	const char *const *trust_modules; /* names of modules of which that is true in any case, ended by NULL; or NULL */
+	bool park;                        /* no tool is run: the machine stops at the first system call, for redirect_read_process() */
 	struct notes notes;
 	struct losses *losses;                                         /* losses are recorded here */
 	void (*trace)(void *opaque, const struct redirect_call *call); /* or NULL */

@@ -41,6 +41,10 @@ static struct error *check_options(const struct xray86_run_options *options)
 		if (!strchr(options->environment[i], '=') || options->environment[i][0] == '=')
 			text = "options.environment must have NAME=VALUE";
 	}
+	for (size_t i = 0; !text && options->trust_modules && options->trust_modules[i]; i++) {
+		if (!*options->trust_modules[i])
+			text = "a name in options.trust_modules is empty";
+	}
 	return text ? error_create_code(ERROR_INVALID, "%s", text) : NULL;
 }
 

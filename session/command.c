@@ -148,6 +148,7 @@ static struct error *make_redirect(struct command *command)
 	config.supplier = &command->supplier;
 	config.trusted_only = options->no_redirect;
 	config.product_code = options->product_code;
+	config.trust_modules = options->trust_modules;
 	config.losses = &command->losses;
 	config.trace = options->trace;
 	config.trace_opaque = options->trace_opaque;

@@ -283,6 +283,7 @@ static void describe(struct run *run, const char *const *command)
 		.way = options->way == XRAY86_WAY_TAGS ? REDIRECT_TAGS : REDIRECT_CONTEXT,
 		.no_redirect = options->flags & XRAY86_NO_REDIRECT,
 		.product_code = options->code == XRAY86_CODE_PRODUCT,
+		.trust_modules = options->trust_modules,
 		.keep = options->flags & XRAY86_KEEP,
 		.budget = options->budget ? options->budget : COMMAND_DEFAULT_BUDGET,
 		.streams = {give_input, take_output, run},

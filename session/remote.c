@@ -570,6 +570,7 @@ static struct error *ask_to_run(struct remote *remote, const char *const *comman
 	message_put_number(message, options->as);
 	message_put_number(message, options->way);
 	message_put_number(message, options->code);
+	message_put_list(message, options->trust_modules);
 	message_put_number(message, options->budget);
 	message_put_number(message, options->timeout);
 	message_put_number(message, options->trace != NULL);

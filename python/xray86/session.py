@@ -212,7 +212,7 @@ class Session:
 
     def run(self, command: Sequence[Text], *, stdin: Any = None, env: Optional[Mapping[str, str]] = None, root: Optional[Text] = None, as_pid: int = 0,
             way: Optional[str] = None, code: Optional[str] = None, policy: Optional[Text] = None, timeout: Optional[float] = None, budget: int = 0, keep: bool = False,
-            redirect: bool = True, on_stdout: Optional[Callable[[bytes], Any]] = None, on_stderr: Optional[Callable[[bytes], Any]] = None,
+            trust_modules: Sequence[str] = (), redirect: bool = True, on_stdout: Optional[Callable[[bytes], Any]] = None, on_stderr: Optional[Callable[[bytes], Any]] = None,
             trace: Optional[Callable[[dict], Any]] = None, check: bool = False) -> Result:  # pylint: disable=redefined-outer-name
         """Runs a command of this machine as if its process were in the snapshot, and waits for its end.
 
@@ -223,6 +223,7 @@ class Session:
         as_pid     the process of the snapshot whose view is taken; 0: PID 1
         way        "context" or "tags"; both give the same
         code       "trusted", or "product": the snapshot's own code of modules is run where the trusted kernel lacks it
+        trust_modules   names of modules whose code is the snapshot's own in any case
         policy     a policy file
         timeout    seconds of this machine's clock (Timeout); budget: instructions that the command may take
         keep       begin with what the last command with keep changed, and leave one's own changes for the next
@@ -241,6 +242,7 @@ class Session:
         run.set("environment", None if env is None else [f"{name}={value}" for name, value in env.items()])
         run.set("root", root)
         run.set("policy", policy)
+        run.set("trust_modules", list(trust_modules) or None)
         run.options.way, run.options.code = _choose("way", _WAYS, way), _choose("code", _CODES, code)
         setattr(run.options, "as", as_pid)
         run.options.budget = budget
