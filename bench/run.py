@@ -29,7 +29,7 @@ COMMANDS = ["ps aux", "ps -eLf", "ls -l /proc", "cat /proc/meminfo", "cat /proc/
 
 def command_line(args, snapshot, image, way, words, *options):
     return [f"{args.build}/xray86", "run", image, "--kernel-path", snapshot.kernel_path, "--root", f"{snapshot.directory}/root", "--redirect", way,
-            "--code", snapshot.code, "--timeout", "10000", "--budget", "1000G", *options, "--", *words]
+            "--timeout", "10000", "--budget", "1000G", *options, "--", *words]
 
 
 def execute(args, line, cache=None):

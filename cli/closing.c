@@ -13,7 +13,8 @@ static void print(FILE *to, const char *before, char *text, const char *behind)
 
 void closing_tell(const struct losses *losses, const struct closing_options *options, FILE *to)
 {
-	const struct report_words words = {.product_code = "--code product", .trace = options->traced ? NULL : "--trace"};
+	const struct report_words words = {
+		.product_code = "--code product", .trust_module = "--trust-module ", .trace = options->traced ? NULL : "--trace"};
 
 	if (!losses_any(losses))
 		return;

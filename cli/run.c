@@ -45,7 +45,7 @@ static void describe(struct run *run)
 		.host_pid = options->host_pid,
 		.way = options->way,
 		.no_redirect = options->no_redirect,
-		.product_code = options->product_code,
+		.code = options->code,
 		.trust_modules = options->trust_modules,
 		.budget = options->budget,
 		.streams = run_streams_command(&run->streams),
@@ -109,7 +109,7 @@ static void tell_losses(const struct run *run, int *ret_status)
 {
 	const struct run_options *options = run->options;
 	const struct losses *losses = command_losses(run->command);
-	const struct closing_options closing = {options->product_code, options->tracing, options->strict};
+	const struct closing_options closing = {options->code == CODE_PRODUCT, options->tracing, options->strict};
 
 	if (options->json && run->trace.to)
 		closing_tell_json(losses, run->trace.to);

@@ -37,7 +37,15 @@ static struct error *set_redirect(void *into, const char *value)
 
 static struct error *set_code(void *into, const char *value)
 {
-	return parse_switch("code", value, "trusted", "product", &((struct run_options *)into)->product_code);
+	static const char *const names[] = {[CODE_VERIFIED] = "verified", [CODE_TRUSTED] = "trusted", [CODE_PRODUCT] = "product"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			((struct run_options *)into)->code = i;
+			return NULL;
+		}
+	}
+	return error_create("--code %s: must be verified, trusted or product", value);
 }
 
 static struct error *set_trust_module(void *into, const char *value)
@@ -122,8 +130,10 @@ static const struct option_spec option_specs[] = {
 	 "how data accesses find the snapshot (default: context). context and tags print the same; with none\n"
 	 "COMMAND looks at the trusted VM itself, for comparison",
 	 set_redirect, 0},
-	{"code", "trusted|product",
-	 "for code that the trusted kernel lacks (modules): give the call up (default), or run the snapshot's own", set_code, 0},
+	{"code", "verified|trusted|product",
+	 "for code that the trusted kernel lacks (modules): run that of the module's file, if it is the one that\n"
+	 "the snapshot's kernel has loaded (default); give the call up; or run the snapshot's own",
+	 set_code, 0},
 	{"trust-module", "NAME", "run the snapshot's own code of this module in any case; may be repeated", set_trust_module, 0},
 	{"policy", "FILE", "other rows for the policy, a line each: CALL RULE [ARGUMENT...] [FLAG...], as the manual lists them", NULL,
 	 offsetof(struct run_options, policy)},

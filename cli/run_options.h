@@ -16,11 +16,12 @@ struct run_options {
 	const char **trust_modules; /* NULL, or ended by NULL */
 	struct kernel_sources sources;
 	enum redirect_way way;
+	enum code_choice code;
 	unsigned host_pid;
 	uint64_t memory;
 	uint64_t budget;  /* instructions of the trusted VM */
 	unsigned timeout; /* seconds of this machine */
-	bool no_redirect, tracing, stats, json, no_cache, no_sandbox, product_code;
+	bool no_redirect, tracing, stats, json, no_cache, no_sandbox;
 	bool strict; /* a loss is a failure */
 	bool raw;    /* output is not escaped on a terminal */
 };

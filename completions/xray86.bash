@@ -54,7 +54,7 @@ _xray86()
 	--cpu) COMPREPLY=($(compgen -W 'x86-64 x86-64-la57 i686' -- "$current")) ;;
 	--env) COMPREPLY=($(compgen -v -- "$current")) ;;
 	--redirect) COMPREPLY=($(compgen -W 'context tags none' -- "$current")) ;;
-	--code) COMPREPLY=($(compgen -W 'trusted product' -- "$current")) ;;
+	--code) COMPREPLY=($(compgen -W 'verified trusted product' -- "$current")) ;;
 	--engine) COMPREPLY=($(compgen -W 'plain tagged' -- "$current")) ;;
 	--root | --kernel-path) compopt -o filenames && COMPREPLY=($(compgen -d -- "$current")) ;;
 	cache) COMPREPLY=($(compgen -W "list prune $(_xray86_options "$1" cache)" -- "$current")) ;;

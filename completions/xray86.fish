@@ -60,7 +60,7 @@ complete -c xray86 -n __xray86_in_run -x -l kernel-path -a '(__fish_complete_dir
 complete -c xray86 -n __xray86_in_run -x -l root -a '(__fish_complete_directories)' -d 'take the command from the file system there'
 complete -c xray86 -n __xray86_in_run -x -l env -a '(set -nx)' -d 'give the command this variable'
 complete -c xray86 -n __xray86_in_run -x -l redirect -a 'context tags none' -d 'how data accesses find the snapshot'
-complete -c xray86 -n __xray86_in_run -x -l code -a 'trusted product' -d 'what to do with code that the trusted kernel lacks'
+complete -c xray86 -n __xray86_in_run -x -l code -a 'verified trusted product' -d 'what to do with code that the trusted kernel lacks'
 complete -c xray86 -n __xray86_in_run -x -l trust-module -d 'run the snapshot\'s own code of this module'
 complete -c xray86 -n __xray86_in_run -r -l policy -d 'change rows of the policy'
 complete -c xray86 -n __xray86_in_run -x -l memory -d 'RAM of the trusted VM'

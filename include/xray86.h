@@ -167,7 +167,11 @@ XRAY86_API xray86_error *xray86_read_process(xray86_session *session, unsigned p
 /* -- commands -- */
 
 enum xray86_way { XRAY86_WAY_DEFAULT, XRAY86_WAY_CONTEXT, XRAY86_WAY_TAGS };
-enum xray86_run_code { XRAY86_CODE_DEFAULT, XRAY86_CODE_TRUSTED, XRAY86_CODE_PRODUCT };
+/*
+ * For code of modules, which the trusted kernel lacks: run that of the module's file, if it is the one that the snapshot's kernel has
+ * loaded (the default); give the call up; or run the snapshot's own.
+ */
+enum xray86_run_code { XRAY86_CODE_DEFAULT, XRAY86_CODE_TRUSTED, XRAY86_CODE_PRODUCT, XRAY86_CODE_VERIFIED };
 enum xray86_stream { XRAY86_STDOUT = 1, XRAY86_STDERR = 2 };
 
 enum xray86_run_flag {

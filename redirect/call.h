@@ -71,6 +71,8 @@ struct calls {
 	void *trace_opaque;
 	uint64_t (*output)(void *opaque); /* bytes that the tools have put out so far; NULL: always 0 */
 	void *output_opaque;
+	bool (*reconsider)(void *opaque); /* before a call is given up: whether it is to begin anew instead; NULL: never */
+	void *reconsider_opaque;
 
 	/* -- its state -- */
 	struct call now;

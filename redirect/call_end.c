@@ -140,6 +140,8 @@ void call_give_up(struct calls *calls, enum loss_cause cause, const char *reason
 	if (calls->worlds->context.nested) {
 		call_record_loss(calls, cause);
 		cpu_request_exit(calls->worlds->cpu, CPU_EXIT_CLIENT);
+	} else if (calls->reconsider && calls->reconsider(calls->reconsider_opaque)) {
+		call_undo(calls);
 	} else if (cause != LOSS_NOT_IN_MEMORY || !call_read_less(calls)) {
 		call_abort(calls, cause, reason);
 	}

@@ -14,10 +14,6 @@
 #include "util/array.h"
 #include "util/quote.h"
 
-enum { MAX_PAGES = 16384 /* 64 MiB, more than modules have: page tables can pretend that there is code everywhere */ };
-
-#define CODE_WINDOW (1ull << 44) /* physical: far behind the machine's memory, within CPU_MAXPHYADDR */
-
 /* Where the page is in the list, or belongs: it is sorted, since each jump to a page that the TLB does not have looks it up. */
 static size_t find_page(const struct code *code, uint64_t linear)
 {
@@ -32,20 +28,6 @@ static bool insert_page(struct code *code, size_t at, struct code_page page)
 	code->page[at] = page;
 	code->pages++;
 	return true;
-}
-
-uint64_t code_add_page(struct code *code, const uint8_t *bytes)
-{
-	uint64_t paddr = CODE_WINDOW + code->added * PAGE_SIZE;
-	struct error *err = code->added < MAX_PAGES ? physmem_add_rom(&code->worlds->machine->mem, paddr, bytes, PAGE_SIZE)
-						    : error_create("no more pages of code");
-
-	if (!err)
-		code->added++;
-	else
-		paddr = 0;
-	error_destroy(err);
-	return paddr;
 }
 
 /* The page of the product as the machine's memory; 0: there is none yet. */
@@ -66,7 +48,7 @@ static uint64_t mirror(struct code *code, uint64_t linear)
 		return page.paddr;
 	if (!product_memory_read(&code->worlds->memory, page.linear, bytes, sizeof(bytes)))
 		return 0;
-	page.paddr = code_add_page(code, bytes);
+	page.paddr = code_pages_add(code->code_pages, bytes);
 	return page.paddr && insert_page(code, find_page(code, page.linear), page) ? page.paddr : 0;
 }
 
@@ -79,16 +61,36 @@ bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr)
 		return false;
 	if (kernel_in_image(worlds->product, linear))
 		return switches_find(code->switches, linear, ret_paddr);
-	page = code->product ? mirror(code, linear) : mirrored(code, linear);
+	page = mirrored(code, linear);
+	if (!page && modules_fetch(code->modules, linear, ret_paddr))
+		return true;
+	if (!page && code->choice == CODE_PRODUCT)
+		page = mirror(code, linear);
 	if (!page)
 		cpu_raise_page_fault(worlds->cpu, linear, PF_I);
 	*ret_paddr = page | (linear & ~PAGE_MASK);
 	return true;
 }
 
-/* -- code that was not there -- */
+size_t code_read(struct code *code, uint64_t address, void *to, size_t size)
+{
+	uint64_t paddr;
 
-enum { MODULE_NAME = 56 /* MODULE_NAME_LEN of 64-bit kernels */ };
+	if (kernel_in_image(code->worlds->product, address))
+		return kernel_peek(code->worlds->product, address, to, size);
+	for (size_t done = 0, n; done < size; done += n) {
+		uint64_t at = address + done, page = mirrored(code, at);
+
+		n = PAGE_SIZE - (at & ~PAGE_MASK) < size - done ? PAGE_SIZE - (at & ~PAGE_MASK) : size - done;
+		paddr = page | (at & ~PAGE_MASK);
+		if ((!page && !modules_fetch(code->modules, at, &paddr)) ||
+		    !physmem_copy_out(&code->worlds->machine->mem, paddr, (uint8_t *)to + done, n))
+			return done;
+	}
+	return size;
+}
+
+/* -- code that was not there -- */
 
 /* struct module begins with its state, a list_head and the name (linux/module.h). */
 void code_find_owner(struct code *code, uint64_t address, struct loss_code *lost)
@@ -108,16 +110,6 @@ void code_find_owner(struct code *code, uint64_t address, struct loss_code *lost
 	quote(lost->module, sizeof(lost->module), name, sizeof(name));
 }
 
-/* In names of modules `-` and `_` are the same. */
-static bool is_name(const char *name, const char *module)
-{
-	while (*name && (*name == *module || (*name == '-' && *module == '_'))) {
-		name++;
-		module++;
-	}
-	return !*name && !*module;
-}
-
 /* Once for each module that is trusted, when its code is needed. */
 static void note_trust(struct code *code, size_t number)
 {
@@ -128,32 +120,101 @@ static void note_trust(struct code *code, size_t number)
 	code->told |= bit;
 }
 
-bool code_seek(struct code *code, uint64_t address)
+/* The module is trusted by name. */
+static enum code_answer seek_trusted(struct code *code, const struct loss_code *owner, uint64_t address)
 {
-	struct loss_code owner = {0};
-
-	if (!code->trust || address < code->worlds->memory.kernel_start || kernel_in_image(code->worlds->product, address))
-		return false;
-	code_find_owner(code, address, &owner);
-	for (size_t i = 0; owner.owner == LOSS_OWNER_MODULE && code->trust[i]; i++) {
-		if (is_name(code->trust[i], owner.module) && mirror(code, address)) { /* the fetch finds it there */
+	for (size_t i = 0; code->trust && code->trust[i]; i++) {
+		if (modules_same_name(code->trust[i], owner->module) && mirror(code, address)) { /* the fetch finds it there */
 			note_trust(code, i);
-			return true;
+			return CODE_FOUND;
 		}
 	}
+	return CODE_MISSING;
+}
+
+static enum code_answer seek_proven(struct code *code, const struct loss_code *owner)
+{
+	struct known_module *known = modules_find(code->modules, owner->module);
+
+	if (!known && strlen(owner->module) < MODULE_NAME)
+		known = modules_add(code->modules, owner->module, MODULE_WANTED);
+	return known && known->state == MODULE_WANTED ? CODE_WANTED : CODE_MISSING;
+}
+
+enum code_answer code_seek(struct code *code, uint64_t address)
+{
+	struct loss_code owner = {0};
+	enum code_answer answer;
+
+	if (address < code->worlds->memory.kernel_start || kernel_in_image(code->worlds->product, address) ||
+	    (!code->trust && code->choice != CODE_VERIFIED))
+		return CODE_MISSING;
+	code_find_owner(code, address, &owner);
+	answer = owner.owner == LOSS_OWNER_MODULE ? seek_trusted(code, &owner, address) : CODE_MISSING;
+	if (answer == CODE_MISSING && owner.owner == LOSS_OWNER_MODULE && code->choice == CODE_VERIFIED)
+		answer = seek_proven(code, &owner);
+	if (answer == CODE_MISSING && modules_guessed_wrong(code->modules, address)) {
+		code_forget(code);
+		code->modules->wanted = true;
+		answer = CODE_WANTED;
+	}
+	return answer;
+}
+
+static bool is_trusted(const struct code *code, const char *module)
+{
+	for (size_t i = 0; code->trust && code->trust[i]; i++) {
+		if (modules_same_name(code->trust[i], module))
+			return true;
+	}
 	return false;
+}
+
+bool code_reconsider(struct code *code)
+{
+	bool wanted = false;
+	uint64_t page;
+
+	while ((page = modules_next_read(code->modules))) {
+		struct loss_code owner = {0};
+
+		code_find_owner(code, page, &owner);
+		if (owner.owner == LOSS_OWNER_MODULE && !is_trusted(code, owner.module))
+			wanted |= seek_proven(code, &owner) == CODE_WANTED;
+	}
+	return wanted;
+}
+
+void code_forget(struct code *code)
+{
+	switches_forget(code->switches);
+	modules_forget_switches(code->modules);
+	context_forget_code(&code->worlds->context);
 }
 
 /* After a call the return address is on the stack. */
 static void find_caller(struct code *code, char to[LOSS_CALLER])
 {
-	char near[KERNEL_SYMBOL_NEAR];
+	char near[MODULES_NEAR];
 	uint64_t caller = 0;
 	unsigned word = code->worlds->context.abi->word;
 
 	if (worlds_read_stack(code->worlds, code->worlds->cpu->gpr[RSP], &caller, word) == word &&
-	    kernel_in_image(code->worlds->product, caller))
-		snprintf(to, LOSS_CALLER, "%s", kernel_symbol_near(code->worlds->product, caller, near));
+	    (kernel_in_image(code->worlds->product, caller) || modules_at(code->modules, caller)))
+		snprintf(to, LOSS_CALLER, "%.*s", LOSS_CALLER - 1, modules_near(code->modules, caller, near));
+}
+
+/* Why the module's code does not run, although modules are proven. */
+static void give_reason(const struct code *code, struct loss_code *lost)
+{
+	const struct known_module *known = modules_find(code->modules, lost->module);
+
+	if (known && known->state == MODULE_REFUSED)
+		snprintf(lost->reason, sizeof(lost->reason), "%s", known->reason->message);
+	else if (known && known->state == MODULE_PROVEN)
+		snprintf(lost->reason, sizeof(lost->reason), "its file has no code there");
+	else
+		snprintf(lost->reason, sizeof(lost->reason), "there are too many modules");
 }
 
 void code_record_missing(struct code *code, uint64_t address)
@@ -163,7 +224,9 @@ void code_record_missing(struct code *code, uint64_t address)
 
 	code_find_owner(code, address, &lost);
 	find_caller(code, lost.caller);
-	lost.there = !code->product && product_memory_translate(&code->worlds->memory, address, &ignored);
+	lost.there = code->choice != CODE_PRODUCT && product_memory_translate(&code->worlds->memory, address, &ignored);
+	if (code->choice == CODE_VERIFIED && lost.owner == LOSS_OWNER_MODULE)
+		give_reason(code, &lost);
 	losses_record_code(code->calls->losses, &lost);
 }
 

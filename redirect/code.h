@@ -1,24 +1,32 @@
 /*
- * Which code runs in product context: the trusted kernel's image, at the addresses that it and the product have in common, with the
- * product's switches (switches.h). The trusted kernel lacks all other code of the kernel half (the product's modules, code that it
- * generated). By default a call that needs such code is given up, and the cause is recorded. `--code product` takes the code from the
- * product, page by page, into memory of the emulated machine that nothing else leads to. `--trust-module` does so with the pages of one
- * module. Such code runs in the emulator's sandbox like everything else, but it is what the snapshot says it is.
+ * Which code runs in product context. At the addresses that it and the product have in common, that of the trusted kernel's image, with the
+ * product's switches (switches.h). The trusted kernel lacks all other code of the kernel half: the product's modules, and code that it
+ * generated.
+ *
+ * With CODE_VERIFIED, the code of a module is had from the module's file once that is proven to be the right one (modules.h). Other code is
+ * not run: the call that needs it is given up, and the cause is recorded. CODE_TRUSTED gives calls up that need any code outside of the
+ * image. CODE_PRODUCT takes such code from the product, page by page, into memory of the emulated machine that nothing else leads to.
+ * Modules that the user trusts by name are treated so in any case. Such code runs in the emulator's sandbox like everything else, but it is
+ * what the snapshot says it is.
  */
 #ifndef XRAY86_REDIRECT_CODE_H
 #define XRAY86_REDIRECT_CODE_H
 
 #include "redirect/call.h"
-#include "redirect/switches.h"
+#include "redirect/modules.h"
 #include "util/note.h"
+
+enum code_choice { CODE_VERIFIED, CODE_TRUSTED, CODE_PRODUCT };
 
 struct code {
 	/* -- filled in by the owner -- */
 	struct worlds *worlds;
 	struct calls *calls;
-	bool product;             /* code that the trusted kernel lacks is the product's own */
-	const char *const *trust; /* names of modules of which that is true in any case, ended by NULL; or NULL */
+	enum code_choice choice;
+	const char *const *trust; /* names of modules that the user trusts, ended by NULL; or NULL */
 	struct switches *switches;
+	struct modules *modules;
+	struct code_pages *code_pages;
 	const struct notes *notes;
 
 	/* -- its state -- */
@@ -27,23 +35,33 @@ struct code {
 		uint64_t paddr;
 	} * page; /* of the product's own code that product context has run */
 	size_t pages, room;
-	size_t added;  /* pages of code in all */
 	uint64_t told; /* bits: for which names in `trust`, up to the 64th, that was noted */
 };
-
-/* Makes a page of code for the machine, which only a fetch that is led there finds. Returns its physical address; 0: there is no room. */
-uint64_t code_add_page(struct code *code, const uint8_t *bytes);
 
 /*
  * Answers a fetch at privilege 0 that misses the TLB. Returns true if *ret_paddr has the code, false to let the CPU's own page walk decide.
  * Raises #PF where product context may not go.
  */
 bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr);
+
+/* What becomes of a fetch at privilege 0 that has raised #PF. */
+enum code_answer {
+	CODE_FOUND,   /* it is to be tried again */
+	CODE_WANTED,  /* between calls, a module is to be proven first (proof.h); then the call is to begin anew */
+	CODE_MISSING, /* there is no such code */
+};
+/* To be called between instructions only. */
+enum code_answer code_seek(struct code *code, uint64_t address);
+
 /*
- * A fetch at the address, at privilege 0, has missed for good. Returns true if it is to be tried again: the code is of a module that the
- * user trusts. Between instructions only.
+ * The running call is about to end. Returns whether it is to begin anew when modules have been proven (CODE_WANTED): it has read constant
+ * data of modules of which nobody knows yet what they should be. Between instructions only.
  */
-bool code_seek(struct code *code, uint64_t address);
+bool code_reconsider(struct code *code);
+/* Code has changed, or more of it is known: switches are looked at anew. Between instructions only. */
+void code_forget(struct code *code);
+/* Reads code as product context fetches it. Returns how many bytes there are. */
+size_t code_read(struct code *code, uint64_t address, void *to, size_t size);
 /*
  * Fills in the owner and the module of code at the address, by the product's list of modules. It runs kernel code, so it may be called
  * between calls or instructions only.

@@ -1,4 +1,4 @@
-/* Constant data of the image: constant_data.h. */
+/* Constant data: constant_data.h. */
 #include "redirect/constant_data.h"
 
 #include <inttypes.h>
@@ -6,24 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/align.h"
+#include "util/array.h"
+
 static const char *const tables[] = {"sys_call_table", "ia32_sys_call_table", "x32_sys_call_table"};
 
 enum { TABLE_SIZE = PAGE_SIZE /* at least as many entries as calls that tools make */ };
 
-static uint64_t first_page(const struct constant_data *constants)
+static bool is_constant(const struct constant_area *area, uint64_t address)
 {
-	return constants->range[0].start & PAGE_MASK;
-}
-
-static size_t page_count(const struct constant_data *constants)
-{
-	return (constants->range[1].end - first_page(constants) + PAGE_SIZE - 1) >> PAGE_SHIFT;
-}
-
-static bool is_constant(const struct constant_data *constants, uint64_t address)
-{
-	for (unsigned i = 0; i < 2; i++) {
-		if (address >= constants->range[i].start && address < constants->range[i].end)
+	for (size_t i = 0; i < area->ranges && area->range[i].start <= address; i++) {
+		if (address < area->range[i].end)
 			return true;
 	}
 	return false;
@@ -36,6 +29,11 @@ static bool is_text(const struct constant_data *constants, uint64_t value)
 	return value >= kernel_symbol(kernel, "_stext") && value < kernel_symbol(kernel, "_etext");
 }
 
+static bool is_named(const struct constant_data *constants, uint64_t address)
+{
+	return kernel_in_image(constants->worlds->product, address) || modules_at(constants->code->modules, address);
+}
+
 /* A table is told of by one of its words, by one that should lead to a function if there is such a word. */
 static void note_word(struct constant_data *constants, uint64_t address, uint64_t value, uint64_t right)
 {
@@ -45,7 +43,7 @@ static void note_word(struct constant_data *constants, uint64_t address, uint64_
 	if (last && last->end == address && constants->told < constants->findings) {
 		last->end += word;
 		last->words++;
-		if (!kernel_in_image(constants->worlds->product, last->right)) {
+		if (!is_named(constants, last->right)) {
 			last->address = address;
 			last->value = value;
 			last->right = right;
@@ -57,42 +55,56 @@ static void note_word(struct constant_data *constants, uint64_t address, uint64_
 	}
 }
 
-/* Makes the constant words of `bytes`, the product's, those of `right`. Returns whether there was anything to do. */
-static bool set_right(struct constant_data *constants, uint64_t page, uint8_t *bytes, const uint8_t *right)
+/* Makes the constant bytes of a word, the product's, those of `right`. Returns whether there was anything to do. */
+static bool set_word_right(const struct constant_area *area, uint64_t address, uint8_t *bytes, const uint8_t *right, bool there)
 {
-	unsigned word = constants->worlds->context.abi->word;
+	unsigned word = area->owner->worlds->context.abi->word;
+	uint64_t was = 0, value = 0, wanted = 0;
+
+	if (memcmp(bytes, right, word) == 0)
+		return false;
+	memcpy(&was, bytes, word);
+	for (unsigned i = 0; i < word; i++) {
+		if (is_constant(area, address + i))
+			bytes[i] = right[i];
+	}
+	memcpy(&value, bytes, word);
+	memcpy(&wanted, right, word);
+	if (value == was || (area->text_only && !is_text(area->owner, wanted))) {
+		memcpy(bytes, &was, word);
+		return false;
+	}
+	if (there)
+		note_word(area->owner, address, was, wanted);
+	return true;
+}
+
+/* there: the snapshot has the page, so that a difference is a change. */
+static bool set_right(const struct constant_area *area, uint64_t page, uint8_t *bytes, const uint8_t *right, bool there)
+{
+	unsigned word = area->owner->worlds->context.abi->word;
 	bool differs = false;
 
-	for (unsigned at = 0; at < PAGE_SIZE; at += word) {
-		uint64_t was = 0, value = 0;
-
-		if (memcmp(bytes + at, right + at, word) == 0 || !is_constant(constants, page + at))
-			continue;
-		memcpy(&was, bytes + at, word);
-		memcpy(&value, right + at, word);
-		if (constants->text_only && !is_text(constants, value))
-			continue;
-		note_word(constants, page + at, was, value);
-		memcpy(bytes + at, right + at, word);
-		differs = true;
-	}
+	for (unsigned at = 0; at < PAGE_SIZE; at += word)
+		differs |= set_word_right(area, page + at, bytes + at, right + at, there);
 	return differs;
 }
 
-/* product_memory.constant_page: from within an access, so nothing may be run here. */
+/* From within an access, so nothing may be run here. */
 static uint8_t *look_at(void *opaque, uint64_t linear)
 {
-	struct constant_data *constants = opaque;
+	struct constant_area *area = opaque;
 	uint64_t page = linear & PAGE_MASK;
-	struct constant_page *place = &constants->page[(page - first_page(constants)) >> PAGE_SHIFT];
+	struct product_memory *memory = &area->owner->worlds->memory;
+	struct constant_page *place = &area->page[(page - area->start) >> PAGE_SHIFT];
 	uint8_t bytes[PAGE_SIZE], right[PAGE_SIZE];
 
 	if (place->looked_at)
 		return place->bytes;
 	place->looked_at = true; /* reading the product's page comes by here */
-	if (!product_memory_read(&constants->worlds->memory, page, bytes, PAGE_SIZE) ||
-	    kernel_peek(&constants->worlds->trusted, page, right, PAGE_SIZE) != PAGE_SIZE || memcmp(bytes, right, PAGE_SIZE) == 0 ||
-	    !set_right(constants, page, bytes, right))
+	memory->lack = PAGE_THERE;
+	if (!product_memory_read(memory, page, bytes, PAGE_SIZE) || !area->read(area->opaque, page, right) ||
+	    !set_right(area, page, bytes, right, memory->lack == PAGE_THERE))
 		return NULL;
 	place->bytes = malloc(PAGE_SIZE);
 	if (place->bytes)
@@ -100,10 +112,57 @@ static uint8_t *look_at(void *opaque, uint64_t linear)
 	return place->bytes;
 }
 
-/* -- where they are -- */
+/* -- areas -- */
+
+static void destroy_area(struct constant_area *area)
+{
+	for (size_t i = 0; area->page && i < area->pages; i++)
+		free(area->page[i].bytes);
+	free(area->page);
+	free(area->range);
+	free(area);
+}
+
+static struct error *add_area(struct constant_data *constants, struct constant_area *area)
+{
+	const struct product_constants window = {area->start, area->pages << PAGE_SHIFT, look_at, area};
+
+	if (!array_reserve(&constants->area, constants->areas, &constants->room, sizeof(struct constant_area *)))
+		return error_create("constant data of the product: out of memory");
+	constants->area[constants->areas] = area;
+	return product_memory_add_constants(&constants->worlds->memory, &window);
+}
+
+struct error *constant_data_add(struct constant_data *constants, struct constant_range *range, size_t ranges,
+				bool (*read)(void *opaque, uint64_t page, uint8_t *to), void *opaque)
+{
+	struct constant_area *area = ranges ? calloc(1, sizeof(*area)) : NULL;
+	struct error *err;
+
+	if (!area) {
+		free(range);
+		return ranges ? error_create("constant data of the product: out of memory") : NULL;
+	}
+	*area = (struct constant_area){constants, range, ranges, .read = read, .opaque = opaque, .start = align_down(range[0].start, PAGE_SIZE)};
+	area->pages = (align_up(range[ranges - 1].end, PAGE_SIZE) - area->start) >> PAGE_SHIFT;
+	area->page = calloc(area->pages, sizeof(*area->page));
+	err = area->page ? add_area(constants, area) : error_create("constant data of the product: out of memory");
+	if (err)
+		destroy_area(area);
+	else
+		constants->areas++;
+	return err;
+}
+
+/* -- of the image -- */
+
+static bool read_image(void *opaque, uint64_t page, uint8_t *to)
+{
+	return kernel_peek(&((const struct constant_data *)opaque)->worlds->trusted, page, to, PAGE_SIZE) == PAGE_SIZE;
+}
 
 /* In kernels that name it. */
-static bool find_by_symbols(struct constant_data *constants)
+static bool find_by_symbols(const struct constant_data *constants, struct constant_range *range)
 {
 	const struct kernel *kernel = constants->worlds->product;
 	uint64_t start = kernel_symbol(kernel, "__start_rodata"), end = kernel_symbol(kernel, "__end_rodata");
@@ -111,38 +170,42 @@ static bool find_by_symbols(struct constant_data *constants)
 
 	if (!start || init < start || init_end < init || end < init_end)
 		return false;
-	constants->range[0] = (struct constant_range){start, init};
-	constants->range[1] = (struct constant_range){init_end, end};
+	range[0] = (struct constant_range){start, init};
+	range[1] = (struct constant_range){init_end, end};
 	return true;
 }
 
-static bool find_by_section(struct constant_data *constants, const struct rodata *rodata, uint64_t jump_table_end)
+static bool find_by_section(const struct constant_data *constants, const struct rodata *rodata, uint64_t jump_table_end,
+			    struct constant_range *range)
 {
 	const struct kernel *kernel = constants->worlds->product;
 
 	if (!rodata || rodata->start >= rodata->end || !kernel_in_image(kernel, rodata->start) || !kernel_in_image(kernel, rodata->end - 1))
 		return false;
-	constants->range[0] = (struct constant_range){rodata->start, rodata->changed};
-	constants->range[1] = (struct constant_range){rodata->end, rodata->end};
+	range[0] = (struct constant_range){rodata->start, rodata->changed};
+	range[1] = (struct constant_range){rodata->end, rodata->end};
 	if (jump_table_end >= rodata->changed && jump_table_end < rodata->end)
-		constants->range[1].start = jump_table_end;
-	constants->text_only = true;
+		range[1].start = jump_table_end;
 	return true;
 }
 
 struct error *constant_data_begin(struct constant_data *constants, const struct rodata *rodata, uint64_t jump_table_end)
 {
-	struct product_memory *memory = &constants->worlds->memory;
+	struct constant_range *range = calloc(2, sizeof(*range));
+	bool named = range && find_by_symbols(constants, range);
+	struct error *err;
 
-	if (!find_by_symbols(constants) && !find_by_section(constants, rodata, jump_table_end))
-		return NULL;
-	constants->page = calloc(page_count(constants), sizeof(*constants->page));
-	if (!constants->page)
+	if (!range)
 		return error_create("starting introspection: out of memory");
-	memory->constant_page = look_at;
-	memory->constant_opaque = constants;
-	memory->constant_start = first_page(constants);
-	memory->constant_size = page_count(constants) << PAGE_SHIFT;
+	if (!named && !find_by_section(constants, rodata, jump_table_end, range)) {
+		free(range);
+		return NULL;
+	}
+	err = constant_data_add(constants, range, 2, read_image, constants);
+	if (err)
+		return err;
+	constants->image = constants->area[0];
+	constants->image->text_only = !named;
 	return NULL;
 }
 
@@ -155,7 +218,7 @@ static uint64_t find_unnamed_table(const struct constant_data *constants)
 
 	if (!first[0] || !first[1])
 		return 0;
-	for (uint64_t page = first_page(constants); page < constants->range[0].end; page += PAGE_SIZE) {
+	for (uint64_t page = constants->image->start; page < constants->image->range[0].end; page += PAGE_SIZE) {
 		size_t size = kernel_peek(kernel, page, bytes, sizeof(bytes));
 
 		for (size_t at = 0; at + sizeof(first) <= size; at += sizeof(first[0])) {
@@ -166,36 +229,42 @@ static uint64_t find_unnamed_table(const struct constant_data *constants)
 	return 0;
 }
 
-static void look_at_table(struct constant_data *constants, uint64_t table)
+static void look_at_table(const struct constant_data *constants, uint64_t table)
 {
 	for (uint64_t at = table; table && at < table + TABLE_SIZE; at += PAGE_SIZE) {
-		if (is_constant(constants, at))
-			look_at(constants, at);
+		if (is_constant(constants->image, at))
+			look_at(constants->image, at);
 	}
 }
 
 void constant_data_look_at_tables(struct constant_data *constants)
 {
-	for (unsigned i = 0; constants->page && i < sizeof(tables) / sizeof(tables[0]); i++)
+	if (!constants->image)
+		return;
+	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		look_at_table(constants, kernel_symbol(constants->worlds->product, tables[i]));
-	if (constants->page && constants->text_only)
+	if (constants->image->text_only)
 		look_at_table(constants, find_unnamed_table(constants));
 }
 
 /* -- telling -- */
 
 /* Where the kernel does not name its data, the nearest name is that of something else. */
-static const char *describe(const struct constant_data *constants, uint64_t value, char to[KERNEL_SYMBOL_NEAR])
+static const char *describe(const struct constant_data *constants, uint64_t value, char to[MODULES_NEAR])
 {
-	if (kernel_in_image(constants->worlds->product, value) && (!constants->text_only || is_text(constants, value)))
-		return kernel_symbol_near(constants->worlds->product, value, to);
-	snprintf(to, KERNEL_SYMBOL_NEAR, "%#" PRIx64, value);
+	bool unnamed = constants->image && constants->image->text_only && kernel_in_image(constants->worlds->product, value) &&
+		       !is_text(constants, value);
+
+	if (!unnamed)
+		return modules_near(constants->code->modules, value, to);
+	snprintf(to, MODULES_NEAR, "%#" PRIx64, value);
 	return to;
 }
 
+
 static void tell(const struct constant_data *constants, const struct constant_finding *finding)
 {
-	char at[KERNEL_SYMBOL_NEAR], value[KERNEL_SYMBOL_NEAR], right[KERNEL_SYMBOL_NEAR], others[40] = "";
+	char at[MODULES_NEAR], value[MODULES_NEAR], right[MODULES_NEAR], others[40] = "";
 	struct loss_code owner = {0};
 
 	if (!kernel_in_image(constants->worlds->product, finding->value))
@@ -206,7 +275,8 @@ static void tell(const struct constant_data *constants, const struct constant_fi
 	     "constant data of the snapshot's kernel were changed: %s has %s%s%s and not %s%s; the answers here go by the "
 	     "kernel's own, and somebody may be hiding something",
 	     describe(constants, finding->address, at), describe(constants, finding->value, value),
-	     owner.owner == LOSS_OWNER_MODULE ? ", of the module " : "", owner.module, describe(constants, finding->right, right), others);
+	     owner.owner == LOSS_OWNER_MODULE ? ", of the module " : "", owner.module, describe(constants, finding->right, right),
+	     others);
 }
 
 void constant_data_tell(struct constant_data *constants)
@@ -221,7 +291,7 @@ void constant_data_tell(struct constant_data *constants)
 
 void constant_data_deinit(struct constant_data *constants)
 {
-	for (size_t i = 0; constants->page && i < page_count(constants); i++)
-		free(constants->page[i].bytes);
-	free(constants->page);
+	for (size_t i = 0; i < constants->areas; i++)
+		destroy_area(constants->area[i]);
+	free(constants->area);
 }

@@ -381,6 +381,24 @@ static void go_to_world(struct context *context, enum world world)
 	context->client.hold_interrupts = true;
 }
 
+void context_tag_argument(struct context *context, unsigned number, unsigned size)
+{
+	context->tag_argument = number;
+	context->tag_size = size;
+}
+
+/* Where it points to, nothing has a tag. */
+static void tag_argument(struct context *context, unsigned size)
+{
+	enum gpr pointer = context->abi->argument[context->tag_argument];
+	uint64_t offset = context->cpu->gpr[pointer] - context->stack;
+
+	if (context->way != REDIRECT_TAGS || !size || offset >= context->stack_size || size > context->stack_size - offset)
+		return;
+	context->cpu->gpr_tag[pointer] = TAG_STACK;
+	memset(context->stack_data.shadow + offset, 0, size);
+}
+
 bool context_call(struct context *context, enum world world, uint64_t function, const uint64_t *argument, unsigned arguments,
 		  uint64_t *ret_value)
 {
@@ -389,8 +407,10 @@ bool context_call(struct context *context, enum world world, uint64_t function, 
 	bool own = world == WORLD_PRODUCT && phase != CONTEXT_PRODUCT, done;
 	struct cpu_state *saved = function && !(own && cancel_wanted(&context->cancel)) ? cpu_state_save(cpu) : NULL;
 	int64_t work = context->work.call;
+	unsigned tag_size = context->tag_size;
 	uint64_t top;
 
+	context->tag_size = 0;
 	if (!saved)
 		return false;
 	if (own) {
@@ -403,8 +423,9 @@ bool context_call(struct context *context, enum world world, uint64_t function, 
 	top = align_down(cpu->gpr[RSP] - CONTEXT_SCRATCH, 16);
 	if (context->way == REDIRECT_TAGS)
 		tag_stack(context, own);
-	done = pass_arguments(context, argument, arguments, top) &&
-	       cpu_call(cpu, function, top, context->abi->return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
+	done = pass_arguments(context, argument, arguments, top);
+	tag_argument(context, tag_size);
+	done = done && cpu_call(cpu, function, top, context->abi->return_address, CALL_LIMIT, ret_value) == CPU_EXIT_MARK;
 	context->nested--;
 	set_phase(context, phase);
 	cpu_state_restore(cpu, saved);

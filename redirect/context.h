@@ -69,6 +69,7 @@ struct context {
 	struct cpu_state *entry;         /* the trusted CPU at the body's first instruction */
 	const struct cpu_state *trusted; /* in product context: `entry`, or the trusted CPU at the outermost context_call() */
 	struct cpu_state *suspended;     /* product context, while the trusted kernel handles a user page fault */
+	unsigned tag_argument, tag_size; /* context_tag_argument(); size 0: none */
 	struct user_pages user_pages;    /* pages that the running body has written */
 	struct context_restart *restart;
 	size_t restarts, restart_room;
@@ -128,6 +129,12 @@ bool context_call(struct context *context, enum world world, uint64_t function, 
  */
 enum { CONTEXT_SCRATCH = 256 };
 uint64_t context_scratch(const struct context *context, unsigned size);
+
+/*
+ * In product context: argument `number` of the next context_call() in that world points to `size` bytes of the stack that are free, and
+ * that hold what the caller has put there.
+ */
+void context_tag_argument(struct context *context, unsigned number, unsigned size);
 
 /* The address in product context that stands for an address of the trusted stack. */
 uint64_t context_to_product(const struct context *context, uint64_t address);

@@ -2,8 +2,8 @@
  * What product context does to the machine: exceptions.h.
  *
  * Page faults on user addresses are the trusted kernel's to handle (context.h). Faults on product addresses never reach its handler, which
- * would find its own mapping and retry for ever: the trusted fixup_exception() is asked, as the handler would; if the instruction has no
- * fixup the call is given up.
+ * would find its own mapping and retry for ever: fixup_exception() is asked, as the handler would; if the instruction has no fixup the call
+ * is given up.
  */
 #include "redirect/exceptions.h"
 
@@ -11,6 +11,7 @@
 
 #include "emu/exception.h"
 #include "emu/peek.h"
+#include "util/align.h"
 
 /* -- privileged effects -- */
 
@@ -61,22 +62,44 @@ static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, u
 
 /* -- exceptions -- */
 
-/* Asks the trusted kernel whether the faulting instruction has a fixup, and if so goes on there. */
-static bool fix_up(struct exceptions *exceptions)
+/*
+ * The tables that tell of an instruction of the image are constant data, and asked in the trusted world. Those of a module are where the
+ * product's kernel has loaded it.
+ */
+static enum world world_of(const struct exceptions *exceptions, uint64_t rip)
+{
+	return kernel_in_image(exceptions->worlds->product, rip) ? WORLD_TRUSTED : WORLD_PRODUCT;
+}
+
+/* Calls fixup_exception() with these registers, which it changes if the instruction has a fixup. */
+static bool ask_for_fixup(struct exceptions *exceptions, enum world world, uint8_t *regs, unsigned size)
 {
 	struct worlds *worlds = exceptions->worlds;
-	const struct abi *abi = worlds->context.abi;
 	struct cpu *cpu = worlds->cpu;
-	unsigned size = abi_regs_size(abi);
-	uint64_t place = context_scratch(&worlds->context, size), fixed;
+	bool window = world == WORLD_PRODUCT && worlds->context.way == REDIRECT_CONTEXT;
+	uint64_t place = window ? align_down(cpu->gpr[RSP] - size, 16) : context_scratch(&worlds->context, size), fixed;
 	uint64_t argument[] = {place, cpu->exception.vector, cpu->exception.error_code, cpu->cr2};
+
+	if (!(window ? product_memory_write(&worlds->memory, place, regs, size) : cpu_poke(cpu, place, regs, size)))
+		return false;
+	if (world == WORLD_PRODUCT)
+		context_tag_argument(&worlds->context, 0, size);
+	if (!worlds_call(worlds, world, FUNCTION_fixup_exception, argument, 4, &fixed) || !(uint32_t)fixed)
+		return false;
+	return window ? product_memory_read(&worlds->memory, place, regs, size) : cpu_peek(cpu, place, regs, size) == size;
+}
+
+/* Asks the kernel whether the faulting instruction has a fixup, and if so goes on there. */
+static bool fix_up(struct exceptions *exceptions)
+{
+	struct cpu *cpu = exceptions->worlds->cpu;
+	const struct abi *abi = exceptions->worlds->context.abi;
 	uint8_t regs[ABI_REGS_SIZE];
 
-	if (!worlds->trusted.function[FUNCTION_fixup_exception])
+	if (!exceptions->worlds->trusted.function[FUNCTION_fixup_exception])
 		return false;
 	abi_regs_get(abi, cpu, regs);
-	if (!cpu_poke(cpu, place, regs, size) || !worlds_call(worlds, WORLD_TRUSTED, FUNCTION_fixup_exception, argument, 4, &fixed) ||
-	    !(uint32_t)fixed || cpu_peek(cpu, place, regs, size) != size)
+	if (!ask_for_fixup(exceptions, world_of(exceptions, cpu->rip), regs, abi_regs_size(abi)))
 		return false;
 	abi_regs_set(abi, cpu, regs);
 	return true;
@@ -89,21 +112,34 @@ static bool fix_up(struct exceptions *exceptions)
  */
 enum { BUGFLAG_WARNING = 1, FLAGS_SIZE = 2, UD2_SIZE = 2 };
 
-static uint64_t find_bug(struct exceptions *exceptions, uint64_t rip)
+/* A look at the table that tells of the instruction at `rip`. */
+struct bug_search {
+	struct worlds *worlds;
+	enum world world;
+	uint64_t rip;
+};
+
+static uint64_t find_bug(const struct bug_search *search, uint64_t rip)
 {
 	uint64_t entry;
 
-	return worlds_call(exceptions->worlds, WORLD_TRUSTED, FUNCTION_find_bug, &rip, 1, &entry) ? entry : 0;
+	return worlds_call(search->worlds, search->world, FUNCTION_find_bug, &rip, 1, &entry) ? entry : 0;
 }
 
-static bool is_bug_entry(struct exceptions *exceptions, uint64_t place)
+static bool read_entry(const struct bug_search *search, uint64_t place, unsigned size, uint64_t *ret)
 {
-	uint64_t value, word = exceptions->worlds->context.abi->word;
+	return search->world == WORLD_TRUSTED ? cpu_peek_word(search->worlds->cpu, place, size, ret)
+					      : product_memory_read_word(&search->worlds->memory, place, size, ret);
+}
 
-	if (!cpu_peek_word(exceptions->worlds->cpu, place, 4, &value))
+static bool is_bug_entry(const struct bug_search *search, uint64_t place)
+{
+	uint64_t value, word = search->worlds->context.abi->word;
+
+	if (!read_entry(search, place, 4, &value))
 		return false;
-	return find_bug(exceptions, word == 8 ? place + (int32_t)value : value) == place ||
-	       (word == 4 && find_bug(exceptions, (uint32_t)(place + value)) == place);
+	return find_bug(search, word == 8 ? place + (int32_t)value : value) == place ||
+	       (word == 4 && find_bug(search, (uint32_t)(place + value)) == place);
 }
 
 static bool is_warning(struct exceptions *exceptions)
@@ -111,18 +147,17 @@ static bool is_warning(struct exceptions *exceptions)
 	static const struct {
 		unsigned size, flags;
 	} layouts[] = {{8, 4}, {12, 10}, {16, 14}};
-	uint64_t entry, flags;
+	uint64_t rip = exceptions->worlds->cpu->rip, entry, flags;
+	const struct bug_search search = {exceptions->worlds, world_of(exceptions, rip), rip};
 	uint8_t code[UD2_SIZE];
 
-	if (!exceptions->worlds->trusted.function[FUNCTION_find_bug] ||
-	    cpu_peek(exceptions->worlds->cpu, exceptions->worlds->cpu->rip, code, UD2_SIZE) != UD2_SIZE || code[0] != 0x0f ||
-	    code[1] != 0x0b)
+	if (!exceptions->worlds->trusted.function[FUNCTION_find_bug] || code_read(exceptions->code, rip, code, UD2_SIZE) != UD2_SIZE ||
+	    code[0] != 0x0f || code[1] != 0x0b)
 		return false;
-	entry = find_bug(exceptions, exceptions->worlds->cpu->rip);
+	entry = find_bug(&search, rip);
 	for (unsigned i = 0; entry && i < sizeof(layouts) / sizeof(layouts[0]); i++) {
-		if (is_bug_entry(exceptions, entry + layouts[i].size) || is_bug_entry(exceptions, entry - layouts[i].size))
-			return cpu_peek_word(exceptions->worlds->cpu, entry + layouts[i].flags, FLAGS_SIZE, &flags) &&
-			       flags & BUGFLAG_WARNING;
+		if (is_bug_entry(&search, entry + layouts[i].size) || is_bug_entry(&search, entry - layouts[i].size))
+			return read_entry(&search, entry + layouts[i].flags, FLAGS_SIZE, &flags) && flags & BUGFLAG_WARNING;
 	}
 	return false;
 }
@@ -138,7 +173,7 @@ static bool may_access_user(struct exceptions *exceptions)
 	if (exceptions->worlds->cpu->cr4 & CR4_SMAP && !(cpu_get_eflags(exceptions->worlds->cpu) & FLAG_AC))
 		return false;
 	return !exceptions->worlds->trusted.function[FUNCTION_search_exception_tables] ||
-	       (worlds_call(exceptions->worlds, WORLD_TRUSTED, FUNCTION_search_exception_tables, &rip, 1, &entry) && entry);
+	       (worlds_call(exceptions->worlds, world_of(exceptions, rip), FUNCTION_search_exception_tables, &rip, 1, &entry) && entry);
 }
 
 static void give_up_at_fault(struct exceptions *exceptions, enum product_gap gap)
@@ -161,6 +196,37 @@ static bool is_fetch(const struct cpu *cpu)
 	return cpu->exception.vector == VECTOR_PF && (cpu->cr2 == cpu->rip || cpu->exception.error_code & PF_I);
 }
 
+/* The call begins anew when the module is proven; a call of ours within it, or outside of calls, ends. */
+static void put_off(struct exceptions *exceptions)
+{
+	if (exceptions->worlds->context.nested) {
+		exceptions->calls->abort = (struct call_abort){LOSS_CODE, "code that is to be proven first"};
+		cpu_request_exit(exceptions->worlds->cpu, CPU_EXIT_CLIENT);
+	} else {
+		call_undo(exceptions->calls);
+	}
+}
+
+static void take_fetch(struct exceptions *exceptions)
+{
+	uint64_t address = exceptions->worlds->cpu->cr2;
+
+	switch (code_seek(exceptions->code, address)) {
+	case CODE_FOUND:
+		break;
+	case CODE_WANTED:
+		put_off(exceptions);
+		break;
+	case CODE_MISSING:
+		if (!exceptions->worlds->context.nested && code_reconsider(exceptions->code)) {
+			call_undo(exceptions->calls);
+			break;
+		}
+		code_record_missing(exceptions->code, address);
+		call_give_up(exceptions->calls, LOSS_CODE, "code that the trusted kernel does not have");
+	}
+}
+
 static bool on_exception(void *opaque, struct cpu *cpu)
 {
 	struct exceptions *exceptions = opaque;
@@ -180,10 +246,7 @@ static bool on_exception(void *opaque, struct cpu *cpu)
 			return false;
 		}
 	} else if (is_fetch(cpu)) {
-		if (code_seek(exceptions->code, cpu->cr2))
-			return true;
-		code_record_missing(exceptions->code, cpu->cr2);
-		call_give_up(exceptions->calls, LOSS_CODE, "code that the trusted kernel does not have");
+		take_fetch(exceptions);
 		return true;
 	} else if (cpu->exception.vector == VECTOR_UD && is_warning(exceptions)) {
 		exceptions->calls->stats.warnings++;

@@ -48,7 +48,7 @@ const struct loss_row *loss_row(enum loss_cause cause);
 /* Whose the missing code was, by the snapshot's list of modules. */
 enum loss_owner { LOSS_OWNER_UNKNOWN, LOSS_OWNER_NONE, LOSS_OWNER_MODULE };
 
-enum { LOSS_NAME = 128, LOSS_CALLER = 160 /* bytes */ };
+enum { LOSS_NAME = 128, LOSS_CALLER = 160, LOSS_REASON = 400 /* bytes */ };
 
 /* Code that calls needed: one entry for each module. What is said besides the count is of the first call. */
 struct loss_code {
@@ -59,6 +59,7 @@ struct loss_code {
 	char caller[LOSS_CALLER]; /* "function+0x12", or empty */
 	bool there;               /* the snapshot has code there, which --code product runs */
 	uint64_t count;           /* of calls */
+	char reason[LOSS_REASON]; /* why the module could not be proven (modules.h), or empty */
 };
 
 enum { LOSS_CODES = 32 };

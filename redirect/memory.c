@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/array.h"
 #include "util/error.h"
 
 /*
@@ -106,12 +107,27 @@ static bool get_page(struct product_memory *memory, uint64_t paddr, bool write, 
 	return false;
 }
 
+/* NULL: the page has none. */
+static const struct product_constants *find_constants(const struct product_memory *memory, uint64_t linear)
+{
+	size_t behind = array_lower_bound(memory->constants, memory->constant_count, sizeof(*memory->constants), linear + 1);
+	const struct product_constants *constants = behind ? &memory->constants[behind - 1] : NULL;
+
+	return constants && linear - constants->start < constants->size ? constants : NULL;
+}
+
 /* The page of constant data, set right; NULL: there is nothing to set right. */
 static uint8_t *constant_page(const struct product_memory *memory, uint64_t linear)
 {
-	bool constant = linear - memory->constant_start < memory->constant_size;
+	const struct product_constants *constants = find_constants(memory, linear);
 
-	return constant ? memory->constant_page(memory->constant_opaque, linear) : NULL;
+	return constants ? constants->page(constants->opaque, linear) : NULL;
+}
+
+/* After it was translated for reading. */
+static bool is_protected(const struct product_memory *memory, uint64_t linear)
+{
+	return !memory->translation[(linear >> PAGE_SHIFT) % TRANSLATIONS].writable && !find_constants(memory, linear);
 }
 
 static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, bool write, struct tlb_page *ret_page)
@@ -140,6 +156,8 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 		ret_page->error_code = error_code;
 		return TLB_FILL_FAULT;
 	}
+	if (memory->protected_read && !write && is_protected(memory, linear))
+		memory->protected_read(memory->protected_opaque, linear);
 	memory->count.holes += !write && memory->lack == PAGE_HOLE && (paddr & PAGE_MASK) != LOCAL_APIC;
 	memory->count.left_out += !write && memory->lack == PAGE_LEFT_OUT;
 	if (page.moved) /* whatever address it was read at */
@@ -176,6 +194,7 @@ struct error *product_memory_init(struct product_memory *memory, const struct pr
 void product_memory_deinit(struct product_memory *memory)
 {
 	overlay_destroy(memory->overlay);
+	free(memory->constants);
 	free(memory->window_host);
 }
 
@@ -302,21 +321,53 @@ void product_memory_tag(struct product_memory *memory, uint64_t linear, unsigned
 	}
 }
 
+/* -- constant data -- */
+
+struct error *product_memory_add_constants(struct product_memory *memory, const struct product_constants *constants)
+{
+	size_t at = array_lower_bound(memory->constants, memory->constant_count, sizeof(*constants), constants->start);
+
+	if (!array_reserve(&memory->constants, memory->constant_count, &memory->constant_room, sizeof(*constants)))
+		return error_create("constant data of the product: out of memory");
+	memmove(&memory->constants[at + 1], &memory->constants[at], (memory->constant_count - at) * sizeof(*constants));
+	memory->constants[at] = *constants;
+	memory->constant_count++;
+	product_memory_flush(memory); /* the banks have the product's pages */
+	return NULL;
+}
+
 /* -- transactions -- */
 
 void product_memory_begin(struct product_memory *memory)
 {
+	if (memory->held)
+		return;
 	overlay_begin(memory->overlay);
 	product_memory_flush(memory); /* pages written before are to be saved at their next write */
 }
 
 void product_memory_commit(struct product_memory *memory)
 {
-	overlay_commit(memory->overlay);
+	if (!memory->held)
+		overlay_commit(memory->overlay);
 }
 
 void product_memory_rollback(struct product_memory *memory)
 {
+	if (memory->held)
+		return;
 	overlay_rollback(memory->overlay);
 	product_memory_invalidate(memory); /* the page tables are what they were */
+}
+
+void product_memory_hold(struct product_memory *memory)
+{
+	product_memory_begin(memory);
+	memory->held = true;
+}
+
+void product_memory_let_go(struct product_memory *memory)
+{
+	memory->held = false;
+	product_memory_rollback(memory);
 }

@@ -26,6 +26,14 @@ enum product_gap {
 	PRODUCT_GAP_UNREADABLE,
 };
 
+/* Pages with constant data (constant_data.h). */
+struct product_constants {
+	uint64_t start, size; /* whole pages; start MUST BE FIRST: the key */
+	/* The contents to read for linear's page; NULL: those of the product. Called from within accesses, so nothing may be run there. */
+	uint8_t *(*page)(void *opaque, uint64_t linear);
+	void *opaque;
+};
+
 struct product_memory {
 	struct tlb_client client; /* MUST BE FIRST: fill() finds us by it */
 	struct tlb bank;
@@ -44,13 +52,15 @@ struct product_memory {
 	uint8_t *window_host;
 	void (*user_write)(void *opaque, uint64_t linear); /* called before a write to a user page that the bank lacks */
 	void *opaque;
+	struct product_constants *constants; /* sorted, without overlaps */
+	size_t constant_count, constant_room;
+	bool held; /* product_memory_hold() */
 	/*
-	 * For reads of constant data (constant_data.h): the contents to read for linear's page; NULL: those of the product. Called from
-	 * within accesses. constant_size 0: there are no constant data.
+	 * Called when an instruction is about to read a page that the page tables protect from writing, and that has no known constants.
+	 * From within accesses. NULL: nobody wants to know.
 	 */
-	uint8_t *(*constant_page)(void *opaque, uint64_t linear);
-	void *constant_opaque;
-	uint64_t constant_start, constant_size; /* whole pages */
+	void (*protected_read)(void *opaque, uint64_t linear);
+	void *protected_opaque;
 	bool counts;
 	struct tlb_traffic traffic; /* with `counts`: accesses of instructions to the snapshot and the overlay */
 	enum page_lack lack;        /* of the last miss, if zeros were read instead */
@@ -96,6 +106,9 @@ bool product_memory_write_word(struct product_memory *memory, uint64_t linear, u
 /* Gives written bytes a tag, if the overlay has shadows. */
 void product_memory_tag(struct product_memory *memory, uint64_t linear, unsigned size, uint8_t tag);
 
+/* From now on reads of these pages have the contents that the owner gives. They must overlap with no others. The error is about memory. */
+struct error *product_memory_add_constants(struct product_memory *memory, const struct product_constants *constants);
+
 /* Forgets translations, as a CPU's TLB does, and what the banks know. */
 void product_memory_invalidate(struct product_memory *memory);
 /* Forgets what the banks know. */
@@ -105,5 +118,12 @@ void product_memory_flush(struct product_memory *memory);
 void product_memory_begin(struct product_memory *memory);
 void product_memory_commit(struct product_memory *memory);
 void product_memory_rollback(struct product_memory *memory);
+
+/*
+ * From now on transactions have no effect, until product_memory_let_go() takes back all that was written meanwhile: for asking the product
+ * something that is to leave no trace. Between transactions only.
+ */
+void product_memory_hold(struct product_memory *memory);
+void product_memory_let_go(struct product_memory *memory);
 
 #endif

@@ -25,6 +25,8 @@ struct redirect {
 	struct worlds worlds;
 	struct tools tools;
 	struct calls calls;
+	struct code_pages code_pages;
+	struct modules modules;
 	struct code code;
 	struct exceptions exceptions;
 	struct clocks clocks;
@@ -39,6 +41,7 @@ struct redirect {
 	struct paths paths;
 	struct judge judge;
 	struct process_memory process_memory;
+	struct proof proof;
 
 	bool active, ready;    /* tools run; the product is set up */
 	bool namespaces_noted; /* that they cannot be changed */
@@ -77,6 +80,10 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 
 	if (context->nested || !context_at_return(context))
 		return MARK_CONTINUE;
+	if (code_reconsider(&redirect->code)) {
+		call_undo(calls);
+		return MARK_LOOK;
+	}
 	result = call_result(calls);
 	if (result == -ENOENT && begin_again(redirect))
 		return MARK_LOOK;
@@ -190,6 +197,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 		note_namespaces(redirect);
 		return refuse(redirect, EPERM);
 	}
+	proof_of_wanted(&redirect->proof);
 	text_refresh(&redirect->text);
 	tell_changes(redirect);
 	call_shorten(calls);
@@ -375,6 +383,22 @@ static struct calls make_calls(struct redirect *redirect)
 	};
 }
 
+/* A call of ours needs a module's code. */
+static bool prove_again(void *opaque)
+{
+	return proof_of_wanted(opaque);
+}
+
+static bool reconsider(void *opaque)
+{
+	return code_reconsider(opaque);
+}
+
+static void note_read(void *opaque, uint64_t linear)
+{
+	modules_note_read(opaque, linear);
+}
+
 static void connect_parts(struct redirect *redirect)
 {
 	struct worlds *worlds = &redirect->worlds;
@@ -385,12 +409,17 @@ static void connect_parts(struct redirect *redirect)
 
 	*tools = (struct tools){worlds, redirect->config.first_pid};
 	*calls = make_calls(redirect);
+	redirect->code_pages = (struct code_pages){.machine = worlds->machine};
+	redirect->modules =
+		(struct modules){.worlds = worlds, .pages = &redirect->code_pages, .prove = redirect->config.code == CODE_VERIFIED};
 	redirect->code = (struct code){
 		.worlds = worlds,
 		.calls = calls,
-		.product = redirect->config.product_code,
+		.choice = redirect->config.code,
 		.trust = redirect->config.trust_modules,
 		.switches = &redirect->text.switches,
+		.modules = &redirect->modules,
+		.code_pages = &redirect->code_pages,
 		.notes = &redirect->config.notes,
 	};
 	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code};
@@ -405,6 +434,20 @@ static void connect_parts(struct redirect *redirect)
 	*deliveries = (struct deliveries){.worlds = worlds, .calls = calls, .supplier = redirect->config.supplier, .redirect = redirect};
 	redirect->paths = (struct paths){worlds, calls, tools, deliveries, &redirect->namespaces};
 	redirect->process_memory = (struct process_memory){.worlds = worlds, .calls = calls, .host = host};
+	redirect->proof = (struct proof){
+		.worlds = worlds,
+		.modules = &redirect->modules,
+		.constants = &redirect->constants,
+		.files = {.worlds = worlds, .host = host},
+		.supplier = redirect->config.modules,
+		.notes = &redirect->config.notes,
+	};
+	calls->reconsider = reconsider;
+	calls->reconsider_opaque = &redirect->code;
+	worlds->memory.protected_read = note_read;
+	worlds->memory.protected_opaque = &redirect->modules;
+	worlds->again = prove_again;
+	worlds->again_opaque = &redirect->proof;
 	redirect->judge = (struct judge){worlds, calls, tools, &redirect->placeholders, deliveries, &redirect->paths};
 }
 
@@ -437,6 +480,7 @@ void redirect_destroy(struct redirect *redirect)
 	text_deinit(&redirect->text);
 	constant_data_deinit(&redirect->constants);
 	code_deinit(&redirect->code);
+	modules_deinit(&redirect->modules);
 	call_deinit(&redirect->calls);
 	worlds_deinit(&redirect->worlds);
 	free(redirect);
@@ -500,7 +544,7 @@ static void look_after_call(struct redirect *redirect)
 		return;
 	if (call_deadline(redirect) <= cpu_instructions(redirect->worlds.cpu))
 		call_abort_endless(&redirect->calls);
-	else if (!spin_end(&redirect->calls, &spins) && spins)
+	else if (!spin_end(&redirect->code, &spins) && spins)
 		call_abort(&redirect->calls, LOSS_LOCK, "wait for a frozen CPU");
 }
 

@@ -15,6 +15,7 @@
 #include "loader/symbols.h"
 #include "redirect/call.h"
 #include "redirect/delivery.h"
+#include "redirect/proof.h"
 #include "util/cancel.h"
 #include "util/note.h"
 
@@ -46,14 +47,15 @@ struct redirect_config {
 	uint64_t budget;
 	uint64_t (*output)(void *opaque); /* bytes that the tools have put out so far; NULL: always 0 */
 	void *output_opaque;
-	struct cancel cancel;             /* asked some hundred times a second */
-	bool agent;                       /* the first task that makes a system call after redirect_begin() is no tool */
-	const struct supplier *supplier;  /* delivers files; NULL: nothing is delivered */
-	uint32_t first_pid;               /* tools have process numbers from here on; the product has none of these */
-	bool trusted_only;                /* redirect nothing: tools look at the trusted VM, and find delivered programs */
-	bool product_code;                /* code that the trusted kernel lacks is the product's own */
-	const char *const *trust_modules; /* names of modules of which that is true in any case, ended by NULL; or NULL */
-	bool park;                        /* no tool is run: the machine stops at the first system call, for redirect_read_process() */
+	struct cancel cancel;            /* asked some hundred times a second */
+	bool agent;                      /* the first task that makes a system call after redirect_begin() is no tool */
+	const struct supplier *supplier; /* delivers files; NULL: nothing is delivered */
+	uint32_t first_pid;              /* tools have process numbers from here on; the product has none of these */
+	bool trusted_only;               /* redirect nothing: tools look at the trusted VM, and find delivered programs */
+	enum code_choice code;
+	const char *const *trust_modules;      /* names of modules whose code is the product's own in any case, ended by NULL; or NULL */
+	const struct module_supplier *modules; /* files of modules, to prove them by; NULL: there are none */
+	bool park;                             /* no tool is run: the machine stops at the first system call, for redirect_read_process() */
 	struct notes notes;
 	struct losses *losses;                                         /* losses are recorded here */
 	void (*trace)(void *opaque, const struct redirect_call *call); /* or NULL */

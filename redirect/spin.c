@@ -50,25 +50,16 @@ static bool operand_address(const struct calls *calls, uint64_t rip, const struc
 	return *ret >= calls->worlds->memory.kernel_start;
 }
 
-/* The code at the CPU's instruction. That of modules is not the trusted kernel's. Returns how many bytes it has read. */
-static size_t read_code(struct worlds *worlds, uint8_t code[CODE_SIZE])
-{
-	uint64_t rip = worlds->cpu->rip;
-
-	if (kernel_in_image(worlds->product, rip))
-		return kernel_peek(worlds->product, rip, code, CODE_SIZE);
-	return product_memory_read(&worlds->memory, rip, code, CODE_SIZE) ? CODE_SIZE : 0;
-}
-
 /* What the CPU is about to do. Returns false if that cannot be told. */
-static bool look(const struct calls *calls, struct step *ret)
+static bool look(struct code *code, struct step *ret)
 {
+	const struct calls *calls = code->calls;
 	const struct cpu *cpu = calls->worlds->cpu;
 	struct decoded insn;
-	uint8_t code[CODE_SIZE];
-	size_t size = read_code(calls->worlds, code);
+	uint8_t bytes[CODE_SIZE];
+	size_t size = code_read(code, cpu->rip, bytes, CODE_SIZE);
 
-	if (decode(cpu->isa, calls->worlds->context.abi->word, code, size, &insn) != DECODE_OK)
+	if (decode(cpu->isa, calls->worlds->context.abi->word, bytes, size, &insn) != DECODE_OK)
 		return false;
 	*ret = (struct step){cpu->rip, cpu->gpr[RSP], 0, insn.operand_size < 4 ? 4 : insn.operand_size, insn.row->op == OP_PAUSE};
 	if (!operand_address(calls, cpu->rip, &insn, &ret->address))
@@ -104,8 +95,9 @@ static bool has_same_stack(struct calls *calls, const struct state *state)
 }
 
 /* Follows the body for a while. The body does what it would have done anyway. */
-static void follow(struct calls *calls, struct circle *circle)
+static void follow(struct code *code, struct circle *circle)
 {
+	struct calls *calls = code->calls;
 	struct cpu *cpu = calls->worlds->cpu;
 	unsigned longest = calls->worlds->product->layout.rt_owner ? LONGEST_RT : LONGEST;
 	struct state start;
@@ -113,7 +105,7 @@ static void follow(struct calls *calls, struct circle *circle)
 	circle->length = 0;
 	get_state(calls, &start);
 	for (unsigned i = 0; i < longest && calls->worlds->context.phase == CONTEXT_PRODUCT; i++) {
-		if (!look(calls, &circle->step[i]))
+		if (!look(code, &circle->step[i]))
 			break;
 		if (machine_run(calls->worlds->machine, cpu_instructions(cpu) + 1) != MACHINE_STOP_LIMIT) {
 			if (calls->worlds->context.phase != CONTEXT_PRODUCT) /* the stop is meant for whoever runs the machine */
@@ -164,13 +156,14 @@ static bool pauses(const struct circle *circle)
 	return false;
 }
 
-bool spin_end(struct calls *calls, bool *ret_spins)
+bool spin_end(struct code *code, bool *ret_spins)
 {
+	struct calls *calls = code->calls;
 	struct circle circle;
 	bool released = false;
 	uint64_t level;
 
-	follow(calls, &circle);
+	follow(code, &circle);
 	level = loop_level(&circle);
 	*ret_spins = pauses(&circle);
 	for (unsigned i = 0; *ret_spins && i < circle.length; i++) {

@@ -2,12 +2,12 @@
 #ifndef XRAY86_REDIRECT_SPIN_H
 #define XRAY86_REDIRECT_SPIN_H
 
-#include "redirect/call.h"
+#include "redirect/code.h"
 
 /*
  * Sets *ret_spins if the body, in product context and between instructions, goes in a circle that only another CPU could end. Returns true
  * if it has ended the circle.
  */
-bool spin_end(struct calls *calls, bool *ret_spins);
+bool spin_end(struct code *code, bool *ret_spins);
 
 #endif

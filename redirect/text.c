@@ -25,9 +25,7 @@ static const struct symbols *symbols_of(const struct text *text)
 
 static bool is_function(void *opaque, uint64_t address)
 {
-	struct symbol symbol;
-
-	return symbols_nearest(symbols_of(opaque), address, &symbol) && symbol.address == address && strchr("TtWw", symbol.type);
+	return modules_is_function(((const struct text *)opaque)->code->modules, address);
 }
 
 static const char *name_of(void *opaque, uint64_t address, char to[SWITCH_NAME])
@@ -42,7 +40,7 @@ static const char *name_of(void *opaque, uint64_t address, char to[SWITCH_NAME])
 
 static uint64_t add_page(void *opaque, const uint8_t *bytes)
 {
-	return code_add_page(((struct text *)opaque)->code, bytes);
+	return code_pages_add(((struct text *)opaque)->code->code_pages, bytes);
 }
 
 /* -- sites -- */
@@ -218,8 +216,7 @@ void text_refresh(struct text *text)
 	if (!text->written)
 		return;
 	text->written = false;
-	switches_forget(&text->switches);
-	context_forget_code(&text->worlds->context);
+	code_forget(text->code);
 }
 
 void text_tell(struct text *text)

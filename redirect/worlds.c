@@ -33,7 +33,16 @@ static struct kernel *kernel_of(struct worlds *worlds, enum world world)
 bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function function, const uint64_t *argument, unsigned arguments,
 		 uint64_t *ret_value)
 {
-	return context_call(&worlds->context, world, kernel_of(worlds, world)->function[function], argument, arguments, ret_value);
+	struct context *context = &worlds->context;
+	uint64_t unfinished = context->unfinished;
+
+	while (!context_call(context, world, kernel_of(worlds, world)->function[function], argument, arguments, ret_value)) {
+		if (world != WORLD_PRODUCT || context->phase != CONTEXT_TRUSTED || context->nested || !worlds->again ||
+		    !worlds->again(worlds->again_opaque))
+			return false;
+		context->unfinished = unfinished;
+	}
+	return true;
 }
 
 struct error *worlds_mark(struct worlds *worlds, enum world world, const char *name, mark_fn *fn, void *opaque)

@@ -19,6 +19,12 @@ struct worlds {
 	struct context context;
 	struct kernel trusted;
 	struct kernel *product; /* today &trusted */
+	/*
+	 * Filled in by the owner: called when a call on the product, made outside of bodies, did not come back. Returns whether it may now.
+	 * NULL: it never does.
+	 */
+	bool (*again)(void *opaque);
+	void *again_opaque;
 };
 
 struct worlds_config {

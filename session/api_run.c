@@ -31,7 +31,7 @@ static struct error *check_options(const struct xray86_run_options *options)
 		text = "options.as must be the number of a process in the snapshot";
 	else if ((unsigned)options->way > XRAY86_WAY_TAGS)
 		text = "options.way is none that is known";
-	else if ((unsigned)options->code > XRAY86_CODE_PRODUCT)
+	else if ((unsigned)options->code > XRAY86_CODE_VERIFIED)
 		text = "options.code is none that is known";
 	else if (options->budget > INT64_MAX)
 		text = "options.budget is too large";

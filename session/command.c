@@ -147,7 +147,7 @@ static struct error *make_redirect(struct command *command)
 	config.first_pid = first_pid(command);
 	config.supplier = &command->supplier;
 	config.trusted_only = options->no_redirect;
-	config.product_code = options->product_code;
+	config.code = options->code;
 	config.trust_modules = options->trust_modules;
 	config.losses = &command->losses;
 	config.trace = options->trace;
@@ -239,7 +239,7 @@ struct error *command_run(struct command *command)
 		err = make_redirect(command);
 	if (!err) {
 		set_courier(command);
-		if (command->options->product_code)
+		if (command->options->code == CODE_PRODUCT)
 			note(&command->session->config.notes, "code of modules is the snapshot's own, unverified (--code product)");
 		command->booted = command_instructions(command);
 		err = converse(command);

@@ -16,8 +16,8 @@ struct command_options {
 	const char *policy;       /* a policy file; NULL: the default policy */
 	unsigned host_pid;        /* the process of the snapshot whose view the command has; 0: PID 1 */
 	enum redirect_way way;
-	bool no_redirect;                 /* the command looks at the trusted VM itself */
-	bool product_code;                /* code that the trusted kernel lacks is the snapshot's own */
+	bool no_redirect; /* the command looks at the trusted VM itself */
+	enum code_choice code;
 	const char *const *trust_modules; /* names of modules whose code is so in any case, ended by NULL; or NULL */
 	bool keep;       /* begin with the changes of commands with this flag, and leave this command's changes for others */
 	uint64_t budget; /* instructions of the trusted VM that the command may take */

@@ -270,6 +270,18 @@ static void take_call(void *opaque, const struct redirect_call *call)
 	free(text);
 }
 
+static enum code_choice code_choice(enum xray86_run_code code)
+{
+	static const enum code_choice choices[] = {
+		[XRAY86_CODE_DEFAULT] = CODE_VERIFIED,
+		[XRAY86_CODE_TRUSTED] = CODE_TRUSTED,
+		[XRAY86_CODE_PRODUCT] = CODE_PRODUCT,
+		[XRAY86_CODE_VERIFIED] = CODE_VERIFIED,
+	};
+
+	return choices[code];
+}
+
 static void describe(struct run *run, const char *const *command)
 {
 	const struct xray86_run_options *options = run->options;
@@ -282,7 +294,7 @@ static void describe(struct run *run, const char *const *command)
 		.host_pid = options->as,
 		.way = options->way == XRAY86_WAY_TAGS ? REDIRECT_TAGS : REDIRECT_CONTEXT,
 		.no_redirect = options->flags & XRAY86_NO_REDIRECT,
-		.product_code = options->code == XRAY86_CODE_PRODUCT,
+		.code = code_choice(options->code),
 		.trust_modules = options->trust_modules,
 		.keep = options->flags & XRAY86_KEEP,
 		.budget = options->budget ? options->budget : COMMAND_DEFAULT_BUDGET,
@@ -295,11 +307,12 @@ static void describe(struct run *run, const char *const *command)
 /* What is to be told of the command, in the words of the library. */
 static struct error *report(const struct local *local, const struct run *run, struct outcome *ret)
 {
-	const struct report_words words = {"XRAY86_CODE_PRODUCT", run->options->trace ? NULL : "options.trace"};
+	const struct report_words words = {"XRAY86_CODE_PRODUCT", "options.trust_modules with ",
+					   run->options->trace ? NULL : "options.trace"};
 	const struct losses *losses = command_losses(run->command);
 
 	for (size_t i = 0; i < losses->codes; i++) {
-		char *text = report_code(&losses->code[i], run->command_options.product_code, &words);
+		char *text = report_code(&losses->code[i], run->command_options.code == CODE_PRODUCT, &words);
 
 		if (text)
 			note(&local->session.config.notes, "%s", text);

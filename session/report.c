@@ -68,12 +68,17 @@ char *report_code(const struct loss_code *code, bool product_code, const struct 
 	fprintf(memory.to, "%s needs code at %#" PRIx64 " (%s%s)", code->call, code->address, owner(code), code->module);
 	if (code->caller[0])
 		fprintf(memory.to, ", called from %s,", code->caller);
-	fputs(" that the trusted kernel does not have: ", memory.to);
+	if (code->reason[0])
+		fprintf(memory.to, " that is not proven, since %s: ", code->reason);
+	else
+		fputs(" that the trusted kernel does not have: ", memory.to);
 	if (code->count == 1)
 		fputs("the call was given up", memory.to);
 	else
 		fprintf(memory.to, "%" PRIu64 " such calls were given up", code->count);
-	if (code->there)
+	if (code->there && code->reason[0])
+		fprintf(memory.to, "; %s%s runs the snapshot's own", words->trust_module, code->module);
+	else if (code->there)
 		fprintf(memory.to, "; %s runs it", words->product_code);
 	else if (product_code)
 		fputs("; the snapshot has none there", memory.to);
@@ -142,9 +147,9 @@ static json_t *code_to_json(const struct loss_code *code)
 {
 	static const char *const owners[] = {"unknown", "none", "module"};
 
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:b, s:I}", "owner", owners[code->owner], "module", code->module, "address",
-			 json_sprintf("%#" PRIx64, code->address), "call", code->call, "caller", code->caller, "in_snapshot", code->there,
-			 "count", (json_int_t)code->count);
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o, s:b, s:I}", "owner", owners[code->owner], "module", code->module, "address",
+			 json_sprintf("%#" PRIx64, code->address), "call", code->call, "caller", code->caller, "reason",
+			 json_text(code->reason), "in_snapshot", code->there, "count", (json_int_t)code->count);
 }
 
 static json_t *cause_to_json(const struct losses *losses, enum loss_cause cause)

@@ -10,6 +10,7 @@
 /* What the user can ask for, in the words of his interface. */
 struct report_words {
 	const char *product_code; /* "--code product" */
+	const char *trust_module; /* "--trust-module ", before a name */
 	const char *trace;        /* "--trace"; NULL: there is a trace already */
 };
 

@@ -58,6 +58,8 @@ struct error *session_boot(struct session *session, struct error *(*identified)(
 	if (err)
 		trusted_vm_close(&session->vm);
 	session->booted = !err;
+	session->module_store = (struct module_store){.sources = &config->sources, .release = session->vm.kernel.landmarks.banner.release};
+	session->modules = module_store_supplier(&session->module_store);
 	session->failed = err;
 	if (session->booted && config->stages.booted)
 		config->stages.booted(config->stages.opaque);
@@ -86,6 +88,7 @@ void session_describe(const struct session *session, struct machine *machine, st
 		.x86_64 = product->x86_64,
 		.budget = CALL_BUDGET,
 		.cancel = session->config.cancel,
+		.modules = &session->modules,
 		.notes = session->config.notes,
 		.product =
 			{
@@ -131,6 +134,7 @@ struct error *session_keep(struct session *session, const struct redirect *redir
 void session_close(struct session *session)
 {
 	overlay_destroy(session->kept);
+	module_store_deinit(&session->module_store);
 	trusted_vm_close(&session->vm);
 	cache_close(&session->cache);
 	target_close(&session->target);

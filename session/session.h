@@ -8,6 +8,7 @@
 #define XRAY86_SESSION_SESSION_H
 
 #include "redirect/redirect.h"
+#include "session/module_store.h"
 #include "session/trusted_vm.h"
 #include "util/cancel.h"
 #include "util/note.h"
@@ -40,6 +41,8 @@ struct session {
 	struct cache cache;
 	struct target target;
 	struct trusted_vm vm;
+	struct module_store module_store;
+	struct module_supplier modules;
 	bool booted, failed;  /* the trusted VM is booted; booting has failed, and the target must not be used for another one */
 	struct overlay *kept; /* the changes of commands that keep theirs; NULL: none */
 };

@@ -21,7 +21,8 @@ _log = logging.getLogger("xray86")
 _log.addHandler(logging.NullHandler())
 
 _WAYS = {None: lib.XRAY86_WAY_DEFAULT, "context": lib.XRAY86_WAY_CONTEXT, "tags": lib.XRAY86_WAY_TAGS}
-_CODES = {None: lib.XRAY86_CODE_DEFAULT, "trusted": lib.XRAY86_CODE_TRUSTED, "product": lib.XRAY86_CODE_PRODUCT}
+_CODES = {None: lib.XRAY86_CODE_DEFAULT, "trusted": lib.XRAY86_CODE_TRUSTED, "product": lib.XRAY86_CODE_PRODUCT,
+          "verified": lib.XRAY86_CODE_VERIFIED}
 _EIO = 5
 _KEPT = 256 << 20  # bytes of a stream, as the library keeps
 
@@ -222,7 +223,8 @@ class Session:
         root       folder of the file system that the command and its libraries are from; None: this machine's
         as_pid     the process of the snapshot whose view is taken; 0: PID 1
         way        "context" or "tags"; both give the same
-        code       "trusted", or "product": the snapshot's own code of modules is run where the trusted kernel lacks it
+        code       for code of modules, which the trusted kernel lacks: "verified" (the default) runs the code of the module's file, "trusted"
+                   gives the call up, "product" runs the snapshot's own
         trust_modules   names of modules whose code is the snapshot's own in any case
         policy     a policy file
         timeout    seconds of this machine's clock (Timeout); budget: instructions that the command may take

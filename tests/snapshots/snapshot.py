@@ -14,7 +14,6 @@ class Snapshot:
             self.commands = json.load(file)
         images = [f"{self.directory}/{image}" for image in ("memory.elf", "memory.raw")]
         self.image = next(image for image in images if os.path.exists(image))
-        self.code = "trusted" if name.endswith("-plain") else "product"  # the others have modules
         tree = self.manifest["kernel"]["tree"].split("/")
         self.kernel_path = f"{args.kernels}/{tree[-2]}/{tree[-1]}"
 

@@ -114,7 +114,7 @@ static void test_line(void **state)
 /* A module's line is one, however many calls needed it; no more than LOSS_CODES modules have one. */
 static void test_code(void **state)
 {
-	struct loss_code dummy = {LOSS_OWNER_MODULE, "dummy", "read", 0xffffffffc0001000, "dev_get_stats+0x5c", true, 0},
+	struct loss_code dummy = {LOSS_OWNER_MODULE, "dummy", "read", 0xffffffffc0001000, "dev_get_stats+0x5c", true, 0, ""},
 			 nobody = {.call = "read"};
 	struct losses losses = {0};
 	char *text;
@@ -145,6 +145,22 @@ static void test_code(void **state)
 	free(text);
 }
 
+/* A module that could not be proven: why, and what to type to have the snapshot's own code run. */
+static void test_unproven(void **state)
+{
+	struct loss_code dummy = {LOSS_OWNER_MODULE, "dummy", "read", 0xffffffffc0001000, "", true, 0, "its file is another one"};
+	struct losses losses = {0};
+
+	(void)state;
+	losses_record(&losses, LOSS_CODE);
+	losses_record_code(&losses, &dummy);
+	expect(&losses, &plain,
+	       "xray86: note: read needs code at 0xffffffffc0001000 (of the snapshot's module dummy) that is not proven, since its file is "
+	       "another one: the call was given up; --trust-module dummy runs the snapshot's own\n"
+	       "xray86: the answer may be incomplete: 1 call needed code that the trusted kernel does not have; --code product runs the "
+	       "snapshot's own code; --trace tells which calls\n");
+}
+
 static void test_json(void **state)
 {
 	struct losses losses = {0};
@@ -155,7 +171,7 @@ static void test_json(void **state)
 
 	(void)state;
 	losses_record(&losses, LOSS_CODE);
-	losses_record_code(&losses, &(struct loss_code){LOSS_OWNER_MODULE, "dummy", "read", 0x1000, "", true, 0});
+	losses_record_code(&losses, &(struct loss_code){LOSS_OWNER_MODULE, "dummy", "read", 0x1000, "", true, 0, ""});
 	closing_tell_json(&losses, to);
 	fclose(to);
 	object = json_loads(text, 0, NULL);
@@ -173,7 +189,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table), cmocka_unit_test(test_silence), cmocka_unit_test(test_each_cause),
-		cmocka_unit_test(test_line),  cmocka_unit_test(test_code),    cmocka_unit_test(test_json),
+		cmocka_unit_test(test_line),  cmocka_unit_test(test_code),    cmocka_unit_test(test_unproven),
+		cmocka_unit_test(test_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

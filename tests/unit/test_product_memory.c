@@ -273,6 +273,72 @@ static void test_window(void **state)
 	assert_int_equal(ask(rig, rig->memory.window - 8, true, &ret), TLB_FILL_FAULT);
 }
 
+/* What is written while transactions are held is taken back, whatever they say meanwhile. */
+static void test_hold(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t before = word_at(rig, KERNEL);
+	struct tlb_page ret;
+
+	product_memory_begin(&rig->memory);
+	assert_true(product_memory_write_word(&rig->memory, KERNEL + 8, 8, 1));
+	product_memory_commit(&rig->memory);
+	product_memory_hold(&rig->memory);
+	for (unsigned i = 0; i < 2; i++) {
+		product_memory_begin(&rig->memory);
+		assert_int_equal(ask(rig, KERNEL, true, &ret), TLB_FILL_OK);
+		memset(ret.host, 0x11 + i, 16);
+		if (i)
+			product_memory_rollback(&rig->memory);
+		else
+			product_memory_commit(&rig->memory);
+	}
+	assert_int_equal(word_at(rig, KERNEL), 0x1212121212121212);
+	assert_true(product_memory_write_word(&rig->memory, KERNEL + PAGE_SIZE, 8, 2));
+	product_memory_let_go(&rig->memory);
+	assert_int_equal(word_at(rig, KERNEL), before);
+	assert_int_equal(word_at(rig, KERNEL + 8), 1);
+	assert_int_equal(word_at(rig, KERNEL + PAGE_SIZE), (uint64_t)(DATA + 1) << 32);
+	assert_int_equal(overlay_pages(rig->memory.overlay), 1);
+	product_memory_begin(&rig->memory);
+	assert_true(product_memory_write_word(&rig->memory, KERNEL, 8, 3));
+	product_memory_commit(&rig->memory);
+	assert_int_equal(word_at(rig, KERNEL), 3);
+}
+
+static uint8_t *constant_page(void *opaque, uint64_t linear)
+{
+	return linear & PAGE_SIZE ? opaque : NULL;
+}
+
+/* Reads of constant data have what their owner gives, if he gives anything; writes go to the product. */
+static void test_constants(void **state)
+{
+	static uint8_t right[2][PAGE_SIZE];
+	struct rig *rig = *state;
+	const struct product_constants constants[] = {
+		{KERNEL + 4 * PAGE_SIZE, 2 * PAGE_SIZE, constant_page, right[0]},
+		{KERNEL + PAGE_SIZE, PAGE_SIZE, constant_page, right[1]},
+	};
+	struct tlb_page ret;
+
+	memset(right[0], 0x55, PAGE_SIZE);
+	memset(right[1], 0x66, PAGE_SIZE);
+	for (unsigned i = 0; i < 2; i++)
+		assert_null(product_memory_add_constants(&rig->memory, &constants[i]));
+	assert_int_equal(word_at(rig, KERNEL), (uint64_t)DATA << 32);
+	assert_int_equal(word_at(rig, KERNEL + PAGE_SIZE), 0x6666666666666666);
+	assert_int_equal(word_at(rig, KERNEL + 2 * PAGE_SIZE - 8), 0x6666666666666666);
+	assert_int_equal(word_at(rig, KERNEL + 3 * PAGE_SIZE), (uint64_t)(DATA + 3) << 32);
+	assert_int_equal(word_at(rig, KERNEL + 4 * PAGE_SIZE), (uint64_t)(DATA + 4) << 32);
+	assert_int_equal(word_at(rig, KERNEL + 5 * PAGE_SIZE), 0x5555555555555555);
+	assert_int_equal(ask(rig, KERNEL + PAGE_SIZE + 16, false, &ret), TLB_FILL_OK);
+	assert_ptr_equal(ret.host, right[1]);
+	assert_int_equal(ask(rig, KERNEL + PAGE_SIZE + 16, true, &ret), TLB_FILL_OK);
+	assert_ptr_not_equal(ret.host, right[1]);
+	assert_int_equal(ask(rig, KERNEL + 6 * PAGE_SIZE, false, &ret), TLB_FILL_OK);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -287,6 +353,8 @@ int main(void)
 		TEST(test_window),
 		TEST(test_no_window),
 		TEST(test_window_of_five_levels),
+		TEST(test_hold),
+		TEST(test_constants),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,55 @@ static void test_return(void **state)
 	free(machine);
 }
 
+struct trier {
+	struct worlds *worlds;
+	unsigned asked, most;
+};
+
+/* After some tries the kernel has the function. */
+static bool try_again(void *opaque)
+{
+	struct trier *trier = opaque;
+
+	if (trier->asked++ == trier->most)
+		trier->worlds->trusted.function[FUNCTION_fget] = FUNCTION;
+	return trier->asked <= trier->most + 1 && trier->most < 10;
+}
+
+/* A call on the product that does not come back is made again as long as that may help, and leaves no trace of having failed. */
+static void test_again(void **state)
+{
+	struct scene *scene = *state;
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct worlds *worlds = make_worlds(scene, machine, scene->context.way);
+	struct trier trier = {worlds, .most = 2};
+	uint64_t result = 0;
+
+	PUT(scene, FUNCTION, "\xb8\x01\0\0\0\xc3"); /* mov eax, 1; ret */
+	PUT(scene, FUNCTION + 0x100, "\x0f\x0b");   /* ud2 */
+	come_to_body(scene, 0);
+	worlds->context.client.exception = on_exception;
+	worlds->context.client.opaque = scene;
+	worlds->again = try_again;
+	worlds->again_opaque = &trier;
+	worlds->trusted.function[FUNCTION_fget] = FUNCTION + 0x100;
+	scene->context.phase = CONTEXT_PRODUCT; /* on_exception() then leaves */
+	assert_true(worlds_call(worlds, WORLD_PRODUCT, FUNCTION_fget, NULL, 0, &result));
+	assert_int_equal(result, TRUSTED_RESULT);
+	assert_int_equal(trier.asked, 3);
+	assert_int_equal(worlds->context.unfinished, 0);
+	worlds->trusted.function[FUNCTION_fget] = FUNCTION + 0x100;
+	trier = (struct trier){worlds, .most = 10};
+	assert_false(worlds_call(worlds, WORLD_PRODUCT, FUNCTION_fget, NULL, 0, &result));
+	assert_int_equal(trier.asked, 1);
+	assert_int_equal(worlds->context.unfinished, 1);
+	assert_false(worlds_call(worlds, WORLD_TRUSTED, FUNCTION_fget, NULL, 0, &result));
+	assert_int_equal(trier.asked, 1);
+	scene->context.phase = CONTEXT_TRUSTED;
+	close_worlds(scene, worlds);
+	free(machine);
+}
+
 /* -- layout -- */
 
 /* A kernel with this code in the place of a function. */
@@ -218,6 +267,8 @@ int main(void)
 		CASE(test_current, 1),
 		CASE(test_return, 0),
 		CASE(test_return, 1),
+		CASE(test_again, 0),
+		CASE(test_again, 1),
 		CASE(test_find_current, 0),
 		CASE(test_find_members, 0),
 		cmocka_unit_test(test_errors_and_image),

@@ -1,0 +1,32 @@
+/*
+ * Where the files of a kernel's modules are on this machine: in lib/modules/RELEASE and usr/lib/modules/RELEASE of the folders where the
+ * kernel's image is searched (loader/kernel_find.h). The build ID decides whether a file is the right one (redirect/proof.h).
+ */
+#ifndef XRAY86_SESSION_MODULE_STORE_H
+#define XRAY86_SESSION_MODULE_STORE_H
+
+#include "loader/kernel_find.h"
+#include "loader/module_files.h"
+#include "redirect/proof.h"
+
+/* Zeroed, but for the first part. */
+struct module_store {
+	/* -- filled in by the owner -- */
+	const struct kernel_sources *sources;
+	const char *release;
+
+	/* -- its state -- */
+	bool searched;
+	struct module_files files;
+	struct module_store_folder {
+		uint64_t device, inode;
+	} * folder; /* that were searched */
+	size_t folders, room;
+};
+
+/* Both must outlive the supplier. It searches the folders when the first module is asked for. */
+struct module_supplier module_store_supplier(struct module_store *store);
+/* A zeroed one is allowed. */
+void module_store_deinit(struct module_store *store);
+
+#endif
