@@ -31,8 +31,8 @@ enum module_kind {
  *
  * varying: code that the kernel rewrites when it loads the module or later, by the CPU, its configuration and tracing: alternatives,
  * paravirt calls, return and retpoline sites, lock prefixes, entries of traced functions, static calls, jump labels. A difference there is
- * no hook. In the linked bytes such code stands as compiled, entries of traced functions as no-ops; but STAC and CLAC are there, as the
- * kernel puts them on a CPU with SMAP, which the trusted machine's is.
+ * no hook. In the linked bytes such code stands as compiled, entries of traced functions as no-ops; but returns are plain, and STAC and
+ * CLAC are there, as the kernel puts them on a CPU with SMAP, which the trusted machine's is.
  *
  * gap: after module_link(), words that nobody can know from files: they hold addresses in sections that the loader has freed, or in
  * sections whose address is 0. In constant sections they are to stay the running kernel's. In code they lead to an address that no kernel

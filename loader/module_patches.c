@@ -115,7 +115,7 @@ static const struct patch_table tables[] = {
 	{".static_call_sites", STATIC_CALLS, 2, false, branch_size},
 	{".parainstructions", OTHERS, 1, false, paravirt_size},
 	{".retpoline_sites", OTHERS, 1, false, branch_size},
-	{".return_sites", OTHERS, 1, false, one_branch_size},
+	{".return_sites", RETURNS, 1, false, one_branch_size},
 	{".call_sites", OTHERS, 1, false, one_branch_size}, /* to thunks that count the depth of calls */
 	{".ibt_endbr_seal", OTHERS, 1, false, endbr_size},  /* ENDBR of functions that are never called indirectly */
 	{".smp_locks", OTHERS, 1, false, lock_size},

@@ -17,7 +17,7 @@ struct patch_entry {
 	size_t left;     /* bytes of it from there on */
 };
 
-enum patch_table_id { ALTERNATIVES, TRACED, JUMP_LABELS, STATIC_CALLS, OTHERS };
+enum patch_table_id { ALTERNATIVES, TRACED, RETURNS, JUMP_LABELS, STATIC_CALLS, OTHERS };
 
 struct patch_table {
 	const char *name;

@@ -32,10 +32,25 @@ static struct error *put_access_control(void *opaque, const struct patch_table *
 	return NULL;
 }
 
+/* A jump to a return thunk is a plain return on a CPU without speculation. The thunk that it is compiled for may be one that warns. */
+static struct error *put_return(void *opaque, const struct patch_table *kind, const struct patch_entry *entry)
+{
+	static const uint8_t ret[BRANCH] = {0xc3, 0xcc, 0xcc, 0xcc, 0xcc};
+	uint8_t *code = entry->section->linked ? entry->section->linked + entry->offset : NULL;
+
+	(void)opaque;
+	(void)kind;
+	if (code && entry->left >= BRANCH && code[0] == 0xe9)
+		memcpy(code, ret, BRANCH);
+	return NULL;
+}
+
 struct error *module_patch(struct module *module)
 {
 	struct error *err = patch_tables_visit(module, 1u << TRACED, put_no_op, NULL);
 
+	if (!err)
+		err = patch_tables_visit(module, 1u << RETURNS, put_return, NULL);
 	return err ? err : patch_tables_visit(module, 1u << ALTERNATIVES, put_access_control, NULL);
 }
 

@@ -143,7 +143,8 @@ struct error *constant_data_add(struct constant_data *constants, struct constant
 		free(range);
 		return ranges ? error_create("constant data of the product: out of memory") : NULL;
 	}
-	*area = (struct constant_area){constants, range, ranges, .read = read, .opaque = opaque, .start = align_down(range[0].start, PAGE_SIZE)};
+	*area = (struct constant_area){
+		constants, range, ranges, .read = read, .opaque = opaque, .start = align_down(range[0].start, PAGE_SIZE)};
 	area->pages = (align_up(range[ranges - 1].end, PAGE_SIZE) - area->start) >> PAGE_SHIFT;
 	area->page = calloc(area->pages, sizeof(*area->page));
 	err = area->page ? add_area(constants, area) : error_create("constant data of the product: out of memory");
@@ -261,7 +262,6 @@ static const char *describe(const struct constant_data *constants, uint64_t valu
 	return to;
 }
 
-
 static void tell(const struct constant_data *constants, const struct constant_finding *finding)
 {
 	char at[MODULES_NEAR], value[MODULES_NEAR], right[MODULES_NEAR], others[40] = "";
@@ -275,8 +275,7 @@ static void tell(const struct constant_data *constants, const struct constant_fi
 	     "constant data of the snapshot's kernel were changed: %s has %s%s%s and not %s%s; the answers here go by the "
 	     "kernel's own, and somebody may be hiding something",
 	     describe(constants, finding->address, at), describe(constants, finding->value, value),
-	     owner.owner == LOSS_OWNER_MODULE ? ", of the module " : "", owner.module, describe(constants, finding->right, right),
-	     others);
+	     owner.owner == LOSS_OWNER_MODULE ? ", of the module " : "", owner.module, describe(constants, finding->right, right), others);
 }
 
 void constant_data_tell(struct constant_data *constants)
