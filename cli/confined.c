@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/interrupt.h"
+
 enum { MESSAGE = 8192 };
 
 struct shared {
@@ -69,16 +71,24 @@ struct error *confined_call(const struct confined *how, struct error *(*fn)(void
 {
 	size_t whole = sizeof(struct shared) + size;
 	struct shared *shared = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct interrupt interrupt;
 	struct error *err;
 	pid_t child;
 
 	if (shared == MAP_FAILED)
 		return error_create("out of memory");
 	fflush(NULL);
+	interrupt_hold(&interrupt);
 	child = fork();
-	if (!child)
+	if (!child) {
+		sigprocmask(SIG_SETMASK, &interrupt.before, NULL);
 		work(how, fn, opaque, shared);
+	}
 	err = child < 0 ? error_create("no process can be made: %s", strerror(errno)) : finish(child, shared, ret, size);
+	if (interrupt_release(&interrupt)) {
+		error_destroy(err);
+		err = error_create("interrupted");
+	}
 	*how->told |= shared->told != 0;
 	munmap(shared, whole);
 	return err;

@@ -20,7 +20,7 @@ struct confined {
 /*
  * Calls fn in such a process. What it leaves in the `size` bytes of its `ret`, zeros at first, is copied to the caller's; nothing else of
  * what it does is seen here. Who takes the process over decides what they are: check them. The error is fn's, or says how the process
- * ended.
+ * ended. Ctrl-C ends that process, and is an error here.
  */
 struct error *confined_call(const struct confined *how, struct error *(*fn)(void *opaque, void *ret), void *opaque, void *ret, size_t size);
 

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/interrupt.h"
+
 enum { ARGUMENTS = 8 };
 
 /*
@@ -178,21 +180,20 @@ static int add_actions(posix_spawn_file_actions_t *actions, const char *folder)
 	return failure ? failure : posix_spawn_file_actions_addchdir_np(actions, folder);
 }
 
-/* The signals that this process ignores meanwhile, or always. */
-static int set_attributes(posix_spawnattr_t *attributes)
+/* Signals are as they were, and that which this process always ignores is not ignored. */
+static int set_attributes(posix_spawnattr_t *attributes, const sigset_t *blocked)
 {
 	sigset_t defaults;
 
 	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGINT);
-	sigaddset(&defaults, SIGQUIT);
 	sigaddset(&defaults, SIGXFSZ);
 	posix_spawnattr_setsigdefault(attributes, &defaults);
-	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(attributes, blocked);
+	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 }
 
 /* 0, or the number of an error. */
-static int spawn(const char *program, char *const *arguments, const char *folder, pid_t *ret_pid)
+static int spawn(const char *program, char *const *arguments, const char *folder, const sigset_t *blocked, pid_t *ret_pid)
 {
 	extern char **environ;
 	posix_spawn_file_actions_t actions;
@@ -208,7 +209,7 @@ static int spawn(const char *program, char *const *arguments, const char *folder
 	}
 	failure = add_actions(&actions, folder);
 	if (!failure)
-		failure = set_attributes(&attributes);
+		failure = set_attributes(&attributes, blocked);
 	if (!failure)
 		failure = posix_spawnp(ret_pid, program, &actions, &attributes, arguments, environ);
 	posix_spawnattr_destroy(&attributes);
@@ -225,21 +226,22 @@ static int wait_for(pid_t pid)
 	return status;
 }
 
-/* As system(3) does: Ctrl-C is for the program that runs. */
+/* Some managers catch Ctrl-C and end with a status of their own. */
 static struct error *run(const struct package_manager *manager, char *const *arguments, const char *folder, bool *ret_got)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, interrupt, quit;
+	struct interrupt interrupt;
+	bool interrupted;
 	int failure, status;
 	pid_t pid;
 
-	sigaction(SIGINT, &ignore, &interrupt);
-	sigaction(SIGQUIT, &ignore, &quit);
-	failure = spawn(manager->program, arguments, folder, &pid);
+	interrupt_hold(&interrupt);
+	failure = spawn(manager->program, arguments, folder, &interrupt.before, &pid);
 	status = failure ? 0 : wait_for(pid);
-	sigaction(SIGINT, &interrupt, NULL);
-	sigaction(SIGQUIT, &quit, NULL);
+	interrupted = interrupt_release(&interrupt);
 	if (failure)
 		return error_create("%s cannot be started: %s", manager->program, strerror(failure));
+	if (interrupted)
+		return error_create("%s was interrupted", manager->program);
 	if (WIFSIGNALED(status))
 		return error_create("%s was ended by signal %d", manager->program, WTERMSIG(status));
 	*ret_got = WIFEXITED(status) && WEXITSTATUS(status) == 0;

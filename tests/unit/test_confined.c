@@ -70,6 +70,15 @@ static struct error *end_early(void *opaque, void *ret)
 	_exit(0);
 }
 
+/* A terminal sends the signal of Ctrl-C to both. */
+static struct error *be_interrupted(void *opaque, void *ret)
+{
+	(void)opaque, (void)ret;
+	kill(getppid(), SIGINT);
+	raise(SIGINT);
+	return NULL;
+}
+
 static void tells_how_it_ended(void **state)
 {
 	static const struct {
@@ -79,6 +88,7 @@ static void tells_how_it_ended(void **state)
 	} cases[] = {
 		{fail_to_find, ERROR_NO_KERNEL, "no kernel?and ?[2J"},
 		{be_killed, ERROR_FAILED, "the process that looks at it was ended by signal 9"},
+		{be_interrupted, ERROR_FAILED, "interrupted"},
 		{end_early, ERROR_FAILED, "the process that looks at it ended with status 0"},
 	};
 
@@ -94,11 +104,24 @@ static void tells_how_it_ended(void **state)
 	}
 }
 
+/* Whom nobody can interrupt, as below nohup(1), that stays so. */
+static void goes_on_if_signals_are_ignored(void **state)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+	struct found found;
+
+	(void)state;
+	sigaction(SIGINT, &ignore, &before);
+	assert_null(call(be_interrupted, &found));
+	sigaction(SIGINT, &before, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(brings_back_what_was_found),
 		cmocka_unit_test(tells_how_it_ended),
+		cmocka_unit_test(goes_on_if_signals_are_ignored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,6 +124,11 @@ static void tells_how_it_went(void **state)
 	assert_non_null(err);
 	assert_string_equal(err->message, "apt-get was ended by signal 2");
 	error_destroy(err);
+	make_program("apt-get", "trap 'exit 100' INT; kill -INT $PPID $$"); /* as a terminal does for Ctrl-C */
+	err = package_manager_download(manager, &package, "amd64", home, &got);
+	assert_non_null(err);
+	assert_string_equal(err->message, "apt-get was interrupted");
+	error_destroy(err);
 	remove_program("apt-get");
 	assert_null(package_manager_find(PACKAGES_APT));
 	err = package_manager_download(manager, &package, "amd64", home, &got);
