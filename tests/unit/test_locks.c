@@ -17,6 +17,7 @@ struct loop {
 	struct symbols image;
 	struct losses losses;
 	struct calls calls;
+	struct code code;
 };
 
 static void start(struct loop *loop, struct scene *scene, const void *code, size_t size)
@@ -29,6 +30,7 @@ static void start(struct loop *loop, struct scene *scene, const void *code, size
 	loop->worlds = make_worlds(scene, loop->machine, scene->context.way);
 	loop->worlds->trusted.symbols = &loop->image;
 	loop->calls = (struct calls){.worlds = loop->worlds, .losses = &loop->losses};
+	loop->code = (struct code){.worlds = loop->worlds, .calls = &loop->calls};
 	put_code(scene, LOOP, code, size);
 	come_to_body(scene, 0);
 	assert_true(context_enter(&loop->worlds->context));
@@ -64,7 +66,7 @@ static void look_at(struct loop *loop, bool spins, bool ended)
 	bool found;
 
 	assert_int_equal(machine_run(loop->machine, until), MACHINE_STOP_LIMIT);
-	assert_int_equal(spin_end(&loop->calls, &found), ended);
+	assert_int_equal(spin_end(&loop->code, &found), ended);
 	assert_int_equal(found, spins);
 	assert_int_equal(loop->calls.stats.spins, ended);
 	assert_int_equal(loop->losses.count[LOSS_LOCK_PASSED], ended);
