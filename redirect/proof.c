@@ -135,8 +135,8 @@ static struct error *find_file(struct proof *proof, const char *name, struct mod
 	if (last)
 		return last;
 	return any ? error_create("its file is of another build than the snapshot's")
-		   : error_create("its file was not found beside the kernel's image: give --kernel-path DIR with lib/modules of the "
-				  "kernel's packages");
+		   : error_create("its file was not found: to get it, type xray86 kernel SNAPSHOT --get, or give --kernel-path DIR with "
+				  "lib/modules of the kernel's packages");
 }
 
 /* -- what it needs of others -- */
