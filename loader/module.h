@@ -89,7 +89,7 @@ struct module_resolver {
 
 /*
  * Links all code and constant sections that have an address. The error says which relocation does not fit. Code sections without an
- * address, unless they are empty, are an error; code that refers to a section without an address, too.
+ * address, unless they are empty, are an error; code that refers to a section without an address, too. After an error nothing is linked.
  */
 struct error *module_link(struct module *module, const struct module_resolver *resolver);
 
