@@ -222,12 +222,15 @@ static void test_modules(void **state)
 {
 	struct program program = {0};
 	static const char compiled_in[] = "x/no/perl\0/usr/share/perl/5.36\0/a/perl:/b/perl5\0/usr/share/doc\0/cut/perl";
-	char perl[128], python[128], library[128], expect[128];
+	static const char plugins[] = "/usr/lib/xtables";
+	char perl[128], python[128], library[128], expect[128], xtables[128], nft[128];
 	struct program_file files[] = {{perl, perl, 0755, PROGRAM_CODE},
 				       {"/bin/python3", python, 0755, PROGRAM_CODE},
 				       {library, library, 0755, PROGRAM_LIBRARY},
 				       {"/bin/expect", expect, 0755, PROGRAM_CODE},
-				       {"/bin/perldoc", "/bin/perldoc", 0755, PROGRAM_CODE}};
+				       {"/bin/perldoc", "/bin/perldoc", 0755, PROGRAM_CODE},
+				       {xtables, xtables, 0755, PROGRAM_LIBRARY},
+				       {"/sbin/nft", nft, 0755, PROGRAM_CODE}};
 	FILE *file;
 
 	(void)state;
@@ -244,6 +247,16 @@ static void test_modules(void **state)
 	file = fopen(expect, "w");
 	assert_non_null(file);
 	fwrite("\0libtcl8.6.so.0", 1, 16, file);
+	fclose(file);
+	snprintf(xtables, sizeof(xtables), "%s/libxtables.so.12", directory);
+	snprintf(nft, sizeof(nft), "%s/nft", directory);
+	file = fopen(xtables, "w");
+	assert_non_null(file);
+	fwrite(plugins, 1, sizeof(plugins), file);
+	fclose(file);
+	file = fopen(nft, "w");
+	assert_non_null(file);
+	fwrite("\0libxtables.so.12", 1, 18, file);
 	fclose(file);
 	program.file = files;
 	program.files = sizeof(files) / sizeof(files[0]);
@@ -264,6 +277,8 @@ static void test_modules(void **state)
 	assert_false(program_has_modules_at(&program, perl, "/usr/lib/python3.11/os.py"));
 	assert_true(program_has_modules_at(&program, "/bin/expect", "/usr/lib/tcl8.6/init.tcl")); /* by the library */
 	assert_false(program_has_modules_at(&program, "/bin/python3", "/usr/lib/tcl8.6/init.tcl"));
+	assert_true(program_has_modules_at(&program, "/sbin/nft", "/usr/lib/xtables/libxt_tcp.so"));
+	assert_false(program_has_modules_at(&program, "/bin/expect", "/usr/lib/xtables/libxt_tcp.so"));
 	program_deinit(&program);
 }
 
