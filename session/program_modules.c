@@ -1,7 +1,7 @@
 /*
- * Interpreters, and some other programs, find parts of themselves, and more code that they run unasked, in files: program_find_modules() and program_has_modules_at()
- * of program.h. That is code of the tool, and so it is this machine's, or is not there: the snapshot's files of these paths would else run
- * in the tool and could make it say anything.
+ * Interpreters, and some other programs, find parts of themselves, and more code that they run unasked, in files: program_find_modules()
+ * and program_has_modules_at() of program.h. That is code of the tool, and so it is this machine's, or is not there: the snapshot's files
+ * of these paths would else run in the tool and could make it say anything.
  *
  * Where interpreters look: Python's Modules/getpath.py and Lib/site.py; perlrun(1) and perl's INSTALL ("@INC"); library(n) and tclvars(n)
  * of Tcl; ruby(1); php(1); libxtables' xtables_find_match().
@@ -31,7 +31,7 @@ static const struct interpreter {
 	{.program = "perl", .library = "libperl.so", .word = "perl", .names = {"sitecustomize.pl"}},
 	{.program = "tclsh", .library = "libtcl", .word = "tcl", .names = {"init.tcl", "auto.tcl", "tclIndex", "pkgIndex.tcl"}},
 	{.program = "ruby", .library = "libruby", .word = "ruby", .names = {"site_ruby", "vendor_ruby", "gems", ".gem"}},
-	{.program = "xtables", .library = "libxtables", .word = "xtables"}, /* of iptables: matches and targets */
+	{.program = "xtables", .library = "libxtables", .word = "xtables"},          /* of iptables: matches and targets */
 	{.program = "php", .library = "libphp", .names = {"php.ini", "cli/conf.d"}}, /* auto_prepend_file */
 };
 
