@@ -72,6 +72,19 @@ static struct error *find_address(struct proof *proof, struct module *module, st
 	return error_create("the snapshot does not tell where its section %s is", quote_string(name, sizeof(name), section->name));
 }
 
+/* Code lies where references to it in memory say so, too, unless they contradict each other. */
+static struct error *check_address(struct proof *proof, const struct module *module, const struct module_section *section)
+{
+	char name[QUOTE_NAME];
+	uint64_t address;
+
+	if (section->kind != MODULE_CODE || !section->address ||
+	    !module_find_section_address(module, section, read_memory, proof, &address) || address == section->address)
+		return NULL;
+	return error_create("its section %s is not where the snapshot says (%#" PRIx64 ")", quote_string(name, sizeof(name), section->name),
+			    section->address);
+}
+
 static struct error *find_addresses(struct proof *proof, const char *name, struct module *module)
 {
 	char quoted[QUOTE_NAME];
@@ -90,6 +103,8 @@ static struct error *find_addresses(struct proof *proof, const char *name, struc
 	}
 	if (!err && !any)
 		err = error_create("the snapshot does not tell where its sections are (/sys/module/%s/sections)", name);
+	for (size_t i = 0; !err && i < count; i++)
+		err = check_address(proof, module, &section[i]);
 	for (size_t i = 0; !err && i < count; i++) {
 		if (!section[i].address && section[i].kind != MODULE_CODE)
 			err = find_address(proof, module, &section[i]);

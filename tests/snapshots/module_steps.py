@@ -97,6 +97,26 @@ def changed(test):
                 test.expect(f"{what} ({way})", seen[:2] == plain[:2] and plain[0] == 0 and seen[2].count("\n") == bool(told) and all(words in seen[2] for words in told), seen)
 
 
+def lying(test):
+    """A kernel that says that a section is where it cannot be, or is not: the module is not run, and one note says why."""
+    text = int(test.run("--", "cat", "/sys/module/dummy/sections/.text")[1], 16)
+
+    def told(kernel):
+        """Where the kernel has the address that it tells."""
+        names = {kernel.read(kernel.field(module, "module", "name"), 5): module for module in kernel.modules()}
+        start = kernel.word(kernel.field(names[b"dummy"], "module", "sect_attrs"))
+        return start + 8 * struct.unpack("<256Q", kernel.read(start, 2048)).index(text)
+
+    for address, reason in ((test.snapshot.manifest["kaslr"]["text_virtual"] + 0x1000, "its section .text cannot be where the snapshot says"),
+                            (text + 0x1000, "that is not proven, since "), (0x1000, "its section .text cannot be where the snapshot says"),
+                            (0, "the snapshot hides where its sections are")):
+        with Edited(test) as edited:
+            edited.put(told, struct.pack("<Q", address))
+            seen = edited.run("context", "--code", "verified")
+        test.expect(f"a module that is said to be at {address:#x}", seen[0] == 1 and seen[2].count("xray86: note: ") == 1 and reason in seen[2]
+                    and "(of the snapshot's module dummy)" in seen[2], seen)
+
+
 # -- files of modules that are no proof --
 
 def no_file(path, _):
@@ -147,4 +167,4 @@ def unproven(test):
             test.expect(f"and that is trusted ({reason})", (seen.returncode, seen.stdout, seen.stderr) == (0, own[1], TRUSTED.format("dummy")), seen)
 
 
-STEPS = (trusted_by_name, proven, changed, unproven)
+STEPS = (trusted_by_name, proven, changed, lying, unproven)

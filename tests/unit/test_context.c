@@ -246,6 +246,34 @@ static void run_to_middle(struct scene *scene)
 	run(scene, MIDDLE, CONTEXT_PRODUCT);
 }
 
+/*
+ * A function in product context finds what the caller has put below the stack pointer, and the caller finds what it leaves there: in the
+ * "tags" way only if the argument is said to lead there.
+ */
+static void test_argument_on_stack(void **state)
+{
+	struct scene *scene = *state;
+	bool tags = scene->context.way == REDIRECT_TAGS;
+	uint64_t word = 0x1122334455667788, result, place;
+
+	PUT(scene, FUNCTION, "\x48\x8b\x07\xff\x07\xc3"); /* mov rax, [rdi]; inc dword [rdi]; ret */
+	run_to_middle(scene);
+	place = (scene->rig.cpu->gpr[RSP] - 16) & ~15ull;
+	assert_true(tags ? cpu_poke(scene->rig.cpu, place, &word, 8) : product_memory_write(&scene->memory, place, &word, 8));
+	for (unsigned i = 0; i < 2; i++) {
+		context_tag_argument(&scene->context, 0, 8);
+		assert_true(context_call(&scene->context, WORLD_PRODUCT, FUNCTION, &place, 1, &result));
+		assert_int_equal(result, word + i);
+	}
+	assert_int_equal(tags ? trusted_at(scene, place) : product_at(scene, place), word + 2);
+	if (tags) {
+		assert_true(context_call(&scene->context, WORLD_PRODUCT, FUNCTION, &place, 1, &result));
+		assert_int_not_equal(result, word + 2);
+		assert_int_equal(trusted_at(scene, place), word + 2);
+	}
+	context_abort(&scene->context, EIO_RESULT);
+}
+
 static void test_context_call(void **state)
 {
 	struct scene *scene = *state;
@@ -545,21 +573,10 @@ int main(void)
 	}
 #define TEST(name) CASE(name, 0, ", context"), CASE(name, 1, ", context, SMAP"), CASE(name, 2, ", tags"), CASE(name, 3, ", tags, SMAP")
 	const struct CMUnitTest tests[] = {
-		TEST(test_enter_and_leave),
-		TEST(test_stack),
-		TEST(test_stale_tags),
-		TEST(test_end_of_stack),
-		TEST(test_tagged_address_of_product),
-		TEST(test_abort),
-		TEST(test_undo),
-		TEST(test_context_call),
-		TEST(test_cancelled_call),
-		TEST(test_endless_call),
-		TEST(test_iterations),
-		TEST(test_iterations_of_function),
-		TEST(test_user_fault),
-		TEST(test_fixup),
-		TEST(test_schedule),
+		TEST(test_enter_and_leave),           TEST(test_stack),          TEST(test_stale_tags),   TEST(test_end_of_stack),
+		TEST(test_tagged_address_of_product), TEST(test_abort),          TEST(test_undo),         TEST(test_context_call),
+		TEST(test_argument_on_stack),         TEST(test_cancelled_call), TEST(test_endless_call), TEST(test_iterations),
+		TEST(test_iterations_of_function),    TEST(test_user_fault),     TEST(test_fixup),        TEST(test_schedule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
