@@ -59,8 +59,10 @@ bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr)
 
 	if (worlds->context.phase != CONTEXT_PRODUCT || linear < worlds->memory.kernel_start)
 		return false;
-	if (kernel_in_image(worlds->product, linear))
+	if (kernel_in_image(worlds->product, linear)) {
+		entry_look_at(code->entries, linear);
 		return switches_find(code->switches, linear, ret_paddr);
+	}
 	page = mirrored(code, linear);
 	if (!page && modules_fetch(code->modules, linear, ret_paddr))
 		return true;

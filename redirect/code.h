@@ -13,6 +13,7 @@
 #define XRAY86_REDIRECT_CODE_H
 
 #include "redirect/call.h"
+#include "redirect/entries.h"
 #include "redirect/modules.h"
 #include "util/note.h"
 
@@ -28,6 +29,7 @@ struct code {
 	struct modules *modules;
 	struct code_pages *code_pages;
 	const struct notes *notes;
+	struct entries *entries;
 
 	/* -- its state -- */
 	struct code_page {

@@ -162,6 +162,16 @@ static bool read_image(void *opaque, uint64_t page, uint8_t *to)
 	return kernel_peek(&((const struct constant_data *)opaque)->worlds->trusted, page, to, PAGE_SIZE) == PAGE_SIZE;
 }
 
+/* Between the last word of data and the end of its page stands what was in memory before: zeros in the trusted kernel's. */
+static uint64_t without_padding(const struct constant_data *constants, uint64_t start, uint64_t end)
+{
+	uint64_t word = constants->worlds->context.abi->word, value = 0;
+
+	while (end - word >= start && kernel_peek(&constants->worlds->trusted, end - word, &value, word) == word && !value)
+		end -= word;
+	return end;
+}
+
 /* In kernels that name it. */
 static bool find_by_symbols(const struct constant_data *constants, struct constant_range *range)
 {
@@ -172,7 +182,7 @@ static bool find_by_symbols(const struct constant_data *constants, struct consta
 	if (!start || init < start || init_end < init || end < init_end)
 		return false;
 	range[0] = (struct constant_range){start, init};
-	range[1] = (struct constant_range){init_end, end};
+	range[1] = (struct constant_range){init_end, without_padding(constants, init_end, end)};
 	return true;
 }
 

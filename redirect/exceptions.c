@@ -11,6 +11,7 @@
 
 #include "emu/exception.h"
 #include "emu/peek.h"
+#include "redirect/bpf.h"
 #include "util/align.h"
 
 /* -- privileged effects -- */
@@ -176,6 +177,21 @@ static bool may_access_user(struct exceptions *exceptions)
 	       (worlds_call(exceptions->worlds, world_of(exceptions, rip), FUNCTION_search_exception_tables, &rip, 1, &entry) && entry);
 }
 
+/* Answers for a BPF program that is called, whose code is in no module. */
+static bool pass_program(struct exceptions *exceptions)
+{
+	struct loss_code code = {0};
+	uint32_t answer;
+
+	if (!bpf_answer(exceptions->worlds, &answer))
+		return false;
+	code_find_owner(exceptions->code, exceptions->worlds->cpu->rip, &code);
+	if (code.owner != LOSS_OWNER_NONE)
+		return false;
+	exceptions->calls->stats.stand_ins++;
+	return worlds_return(exceptions->worlds, answer) == MARK_LOOK;
+}
+
 static void give_up_at_fault(struct exceptions *exceptions, enum product_gap gap)
 {
 	static const struct {
@@ -218,6 +234,8 @@ static void take_fetch(struct exceptions *exceptions)
 		put_off(exceptions);
 		break;
 	case CODE_MISSING:
+		if (address == exceptions->worlds->cpu->rip && pass_program(exceptions))
+			break;
 		if (!exceptions->worlds->context.nested && code_reconsider(exceptions->code)) {
 			call_undo(exceptions->calls);
 			break;

@@ -31,6 +31,7 @@ struct redirect {
 	struct exceptions exceptions;
 	struct clocks clocks;
 	struct text text;
+	struct entries entries;
 	struct constant_data constants;
 	struct host_task host;
 	struct stand_ins stand_ins;
@@ -69,6 +70,7 @@ static void tell_changes(struct redirect *redirect)
 {
 	constant_data_tell(&redirect->constants);
 	text_tell(&redirect->text);
+	entry_tell(&redirect->entries);
 }
 
 static enum mark_action on_return(void *opaque, struct cpu *cpu)
@@ -409,6 +411,7 @@ static void connect_parts(struct redirect *redirect)
 
 	*tools = (struct tools){worlds, redirect->config.first_pid};
 	*calls = make_calls(redirect);
+	redirect->entries = (struct entries){.worlds = worlds, .switches = &redirect->text.switches, .notes = &redirect->config.notes};
 	redirect->code_pages = (struct code_pages){.machine = worlds->machine};
 	redirect->modules =
 		(struct modules){.worlds = worlds, .pages = &redirect->code_pages, .prove = redirect->config.code == CODE_VERIFIED};
@@ -421,13 +424,14 @@ static void connect_parts(struct redirect *redirect)
 		.modules = &redirect->modules,
 		.code_pages = &redirect->code_pages,
 		.notes = &redirect->config.notes,
+		.entries = &redirect->entries,
 	};
 	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code};
 	redirect->clocks = (struct clocks){.worlds = worlds, .calls = calls};
 	redirect->constants = (struct constant_data){.worlds = worlds, .code = &redirect->code, .notes = &redirect->config.notes};
 	redirect->text = (struct text){.worlds = worlds, .calls = calls, .code = &redirect->code, .notes = &redirect->config.notes};
 	*host = (struct host_task){.worlds = worlds, .calls = calls};
-	redirect->stand_ins = (struct stand_ins){.worlds = worlds, .calls = calls, .host = host};
+	redirect->stand_ins = (struct stand_ins){.worlds = worlds, .calls = calls, .host = host, .code = &redirect->code};
 	redirect->directories = (struct directories){.worlds = worlds, .calls = calls, .host = host};
 	redirect->namespaces = (struct namespaces){.worlds = worlds, .host = host};
 	redirect->placeholders = (struct placeholders){.worlds = worlds, .calls = calls, .host = host};
@@ -478,6 +482,7 @@ void redirect_destroy(struct redirect *redirect)
 	namespace_deinit(&redirect->namespaces);
 	directory_deinit(&redirect->directories);
 	text_deinit(&redirect->text);
+	entry_deinit(&redirect->entries);
 	constant_data_deinit(&redirect->constants);
 	code_deinit(&redirect->code);
 	modules_deinit(&redirect->modules);
@@ -502,6 +507,8 @@ struct error *redirect_begin(struct redirect *redirect)
 		err = clock_mark(&redirect->clocks);
 	if (!err)
 		err = text_follow(&redirect->text, redirect->config.constants, redirect->config.constants_shift);
+	if (!err)
+		err = entry_begin(&redirect->entries);
 	if (!err)
 		err = constant_data_begin(&redirect->constants, redirect->config.rodata, redirect->text.jump_table_end);
 	if (!err)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "redirect/bpf.h"
 #include "redirect/rt_locks.h"
 #include "redirect/waits.h"
 
@@ -14,6 +15,7 @@ enum action {
 	ABORT,    /* the call */
 	TAKE,     /* the lock of PREEMPT_RT, and return */
 	FREE,     /* its rw lock, and go on */
+	PROGRAM,  /* of BPF, which is interpreted: its answer */
 	WAIT,     /* the call, for what the wait is for (waits.c) */
 };
 
@@ -52,6 +54,14 @@ static const struct stand_in {
 	{"__audit_getname", RETURN, 0, LOSS_NONE, "likewise: nothing is recorded of what is no call of the host task's"},
 	{"__audit_inode", RETURN, 0, LOSS_NONE, "likewise"},
 	{"__audit_inode_child", RETURN, 0, LOSS_NONE, "likewise"},
+	{"__cgroup_bpf_run_filter_skb", RETURN, 0, LOSS_NONE,
+	 "BPF programs are not run; those of cgroups say who may do what, and tools may"},
+	{"__cgroup_bpf_run_filter_sk", RETURN, 0, LOSS_NONE, "likewise"},
+	{"__cgroup_bpf_run_filter_sock_addr", RETURN, 0, LOSS_NONE, "likewise"},
+	{"__cgroup_bpf_run_filter_sock_ops", RETURN, 0, LOSS_NONE, "likewise"},
+	{"__cgroup_bpf_run_filter_sysctl", RETURN, 0, LOSS_NONE, "likewise"},
+	{"__cgroup_bpf_run_filter_setsockopt", RETURN, 0, LOSS_NONE, "likewise"},
+	{"__cgroup_bpf_check_dev_permission", RETURN, 0, LOSS_NONE, "likewise"},
 	{"__flush_work", RETURN, 0, LOSS_NONE, "the workers are frozen"},
 	{"synchronize_srcu", RETURN, 0, LOSS_NONE, "nobody else reads"},
 	{"blk_mq_submit_bio", ASK_DISK, 0, LOSS_NONE, "the disk is not there, and only who waits for it needs it: reading ahead does not"},
@@ -70,12 +80,16 @@ static const struct stand_in {
 	{"panic", ABORT, 0, LOSS_DAMAGED, "the product's kernel gives up"},
 };
 
-/* Static functions of which a kernel may have several: its sources have the name more than once, or the compiler has made copies. */
+/*
+ * Static functions of which a kernel may have several: its sources have the name more than once, or one for each size, or the compiler has
+ * made copies.
+ */
 static const struct stand_in several[] = {
 	{"rtlock_slowlock_locked", TAKE, 0, LOSS_LOCK_PASSED, "the holder of PREEMPT_RT's spin lock, or of that in an rw lock, is frozen"},
 	{"rt_spin_lock_slowlock_locked", TAKE, 0, LOSS_LOCK_PASSED, "likewise, up to 5.14"},
 	{"__rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "likewise of a mutex or semaphore"},
 	{"rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "likewise, up to 5.14"},
+	{"__bpf_prog_run", PROGRAM, 0, LOSS_NONE, "BPF programs are not run, whether they are compiled or interpreted"},
 };
 
 enum { COUNT = sizeof(table) / sizeof(table[0]), SEVERAL = sizeof(several) / sizeof(several[0]) };
@@ -90,6 +104,23 @@ static void put_off(struct stand_ins *stand_ins)
 		call_record_loss(stand_ins->calls, LOSS_LIMIT);
 	/* afterwards: pages of the tool come back as they were at their first write, arguments in place */
 	call_restore_arguments(stand_ins->calls);
+}
+
+/* The interpreter was called with a program. */
+static enum mark_action pass_program(struct stand_ins *stand_ins)
+{
+	struct worlds *worlds = stand_ins->worlds;
+	uint32_t answer;
+
+	if (stand_ins->code->choice == CODE_PRODUCT)
+		return MARK_CONTINUE;
+	if (bpf_answer(worlds, &answer)) {
+		stand_ins->calls->stats.stand_ins++;
+		return worlds_return(worlds, answer);
+	}
+	code_record_missing(stand_ins->code, abi_argument(worlds->context.abi, worlds->cpu, 1));
+	call_give_up(stand_ins->calls, LOSS_CODE, "a BPF program");
+	return MARK_LOOK;
 }
 
 static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
@@ -126,6 +157,8 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 		if (rt_write_lock_free(stand_ins->worlds))
 			call_record_loss(stand_ins->calls, stand_in->cause);
 		return MARK_CONTINUE;
+	case PROGRAM:
+		return pass_program(stand_ins);
 	case RETURN:
 		break;
 	}
@@ -135,19 +168,24 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	return worlds_return(stand_ins->worlds, stand_in->value);
 }
 
-/* Whether the function is the named one or a copy of it for certain arguments; not a part of it (NAME.cold). */
-static bool is_copy_of(const char *function, const char *name)
+static bool begins_with(const char *text, const char *beginning)
 {
-	size_t length = strlen(name);
+	return strncmp(text, beginning, strlen(beginning)) == 0;
+}
 
-	return strncmp(function, name, length) == 0 &&
-	       (!function[length] || strncmp(function + length, ".constprop.", 11) == 0 || strncmp(function + length, ".isra.", 6) == 0);
+/* Whether the function is one of that name: NAME, NAME.constprop.0 or NAME32; not a part of it (NAME.cold). */
+static bool is_one_of(const char *function, const char *name)
+{
+	const char *rest = function + strlen(name);
+
+	return begins_with(function, name) &&
+	       (begins_with(rest, ".constprop.") || begins_with(rest, ".isra.") || !rest[strspn(rest, "0123456789")]);
 }
 
 struct error *stand_in_note_function(struct stand_ins *stand_ins, const struct symbol *function)
 {
 	for (unsigned i = 0; i < SEVERAL; i++) {
-		if (!is_copy_of(function->name, several[i].name))
+		if (!is_one_of(function->name, several[i].name))
 			continue;
 		stand_ins->several[i] = (struct stand_in_mark){stand_ins, &several[i]};
 		return cpu_mark(stand_ins->worlds->cpu, function->address, on_stand_in, &stand_ins->several[i]);

@@ -2,6 +2,7 @@
 #ifndef XRAY86_REDIRECT_STAND_INS_H
 #define XRAY86_REDIRECT_STAND_INS_H
 
+#include "redirect/code.h"
 #include "redirect/host_task.h"
 
 enum { STAND_INS = 64, STAND_INS_SEVERAL = 8 /* at most */ };
@@ -11,6 +12,7 @@ struct stand_ins {
 	struct worlds *worlds;
 	struct calls *calls;
 	struct host_task *host;
+	struct code *code;
 
 	/* -- its state -- */
 	struct stand_in_mark {

@@ -123,19 +123,20 @@ static const struct text_writer {
 	{"text_poke_bp", true},
 	{"text_poke_queue", true},
 	{"text_poke", true},
+	{"text_poke_copy", true}, /* of a program of BPF that was compiled */
 	{"smp_text_poke_single", true},
 	{"smp_text_poke_batch_add", true},
 	{"text_poke_finish", false},
 	{"smp_text_poke_batch_finish", false},
 };
 
-enum { WRITTEN_MAX = 16, WRITERS = sizeof(writers) / sizeof(writers[0]) };
+enum { WRITTEN_MAX = 1 << 20, CHUNK = 256, WRITERS = sizeof(writers) / sizeof(writers[0]) };
 
-/* What a pointer in a register leads to: the product's, or on the stack that the body runs on. */
-static bool read_argument(const struct text *text, enum gpr pointer, void *to, size_t size)
+/* What is `offset` bytes behind a pointer in a register: the product's, or on the stack that the body runs on. */
+static bool read_argument(const struct text *text, enum gpr pointer, uint64_t offset, void *to, size_t size)
 {
 	const struct context *context = &text->worlds->context;
-	uint64_t address = context->cpu->gpr[pointer];
+	uint64_t address = context->cpu->gpr[pointer] + offset;
 	bool on_stack = context->way == REDIRECT_TAGS && (context->cpu->gpr_tag[pointer] & TAG_STACK) &&
 			address - context->stack < context->stack_size;
 
@@ -151,10 +152,16 @@ static void write_text(struct text *text)
 {
 	const struct abi *abi = text->worlds->context.abi;
 	uint64_t size = abi_argument(abi, text->worlds->cpu, 2);
-	uint8_t bytes[WRITTEN_MAX];
+	bool done = size <= WRITTEN_MAX;
+	uint8_t bytes[CHUNK];
 
-	if (size > sizeof(bytes) || !read_argument(text, abi->argument[1], bytes, size) ||
-	    !product_memory_write(&text->worlds->memory, first_argument(text), bytes, size))
+	for (uint64_t at = 0; done && at < size; at += CHUNK) {
+		size_t part = size - at < CHUNK ? size - at : CHUNK;
+
+		done = read_argument(text, abi->argument[1], at, bytes, part) &&
+		       product_memory_write(&text->worlds->memory, first_argument(text) + at, bytes, part);
+	}
+	if (!done)
 		call_record_loss(text->calls, LOSS_DAMAGED);
 }
 

@@ -1,6 +1,7 @@
 """The code that runs: checks of `usage` that hooks of the kind that rootkits make are passed by, and told, and that switches are followed. An x86-64 kernel that names its
 data."""
 import mmap
+import re
 import struct
 import subprocess
 import tempfile
@@ -33,6 +34,12 @@ def hook_text(kernel):
     put(kernel, kernel.symbols["proc_root_readdir"], FILLED)
 
 
+def hook_entries(kernel):
+    """As ftrace hooks in, at the no-op that a function begins with."""
+    for name in ("tcp4_seq_show", "proc_root_readdir"):
+        put(kernel, kernel.symbols[name], b"\xe8\x00\x10\x00\x00")
+
+
 def write_over_sites(kernel):
     """A jump that no kernel makes stands where the allocator has its jump labels, each of 5 bytes; their keys are as they were."""
     start, stop, function = (kernel.symbols[name] for name in ("__start___jump_table", "__stop___jump_table", "kmem_cache_alloc"))
@@ -63,13 +70,16 @@ def hooks(test):
     for way in ("context", "tags"):
         plain = ask(test, raw, way, *command)
         for what, edit, told in (("tables of operations", hook_operations, ("tcp4_seq_ops+0x18", "tcp4_seq_show", "proc_root_operations+")),
-                                 ("the table of system calls", hook_table, ("sys_call_table+0x6c8",)), ("text", hook_text, ()), ("patch sites", write_over_sites, ())):
+                                 ("the table of system calls", hook_table, ("sys_call_table+0x6c8",)), ("text", hook_text, ()), ("patch sites", write_over_sites, ()),
+                                 ("entries of functions", hook_entries, ())):
             with tempfile.NamedTemporaryFile(dir=test.snapshot.directory) as copy:
                 done = ask(test, edited(test, copy, edit), way, *command)
             notes = [line for line in done.stderr.splitlines() if "constant data of the snapshot's kernel were changed" in line]
+            entries = [line for line in done.stderr.splitlines() if re.search(r"leads elsewhere at the entry of 2 functions \((tcp4_seq_show|proc_root_readdir), for one\)", line)]
             sites = [line for line in done.stderr.splitlines() if "kmem_cache_alloc" in line and "that no kernel puts there" in line]
             test.expect(f"hooks in {what} are passed by ({way})", done.returncode == 0 and done.stdout == plain.stdout and plain.returncode == 0
-                        and all(name in done.stderr for name in told) and bool(notes) == bool(told) and len(sites) == (edit is write_over_sites) and not plain.stderr, done)
+                        and all(name in done.stderr for name in told) and bool(notes) == bool(told) and len(sites) == (edit is write_over_sites)
+                        and len(entries) == (edit in (hook_text, hook_entries)) and not plain.stderr, done)
 
 
 def hook_unnamed(snapshot, symbols, memory):
@@ -107,4 +117,39 @@ def switches(test):
         test.expect(f"a switch that a command turns ({way})", flag == 1 and after > before + 20 and not seen[2], seen)
 
 
-STEPS = (hooks, hooks_unnamed, switches)
+FILTER = """
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	struct sock_filter nothing = {BPF_RET | BPF_K, 0, 0, 0};
+	struct sock_fprog filter = {1, &nothing};
+	struct sockaddr_un name = {AF_UNIX, "\\0filtered"};
+	char text[8];
+	int from = socket(AF_UNIX, SOCK_DGRAM, 0), to = socket(AF_UNIX, SOCK_DGRAM, 0);
+	if (argc != 2 || write(open("/proc/sys/net/core/bpf_jit_enable", O_WRONLY), argv[1], 1) != 1)
+		perror("bpf_jit_enable");
+	if (bind(to, (struct sockaddr *)&name, sizeof(name)) || setsockopt(to, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)))
+		perror("filter");
+	if (sendto(from, "hello", 5, 0, (struct sockaddr *)&name, sizeof(name)) != 5)
+		perror("sendto");
+	printf("%zd\\n", recv(to, text, sizeof(text), MSG_DONTWAIT));
+}
+"""
+
+
+def filters(test):
+    """A socket of the snapshot that has a filter, which is a BPF program: nothing is lost by it, whether it is compiled or interpreted."""
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run(["cc", "-x", "c", "-", "-o", f"{directory}/filter"], input=FILTER.encode(), check=True)
+        for way in ("context", "tags"):
+            for jit in "10":
+                seen = test.run("--redirect", way, "--", f"{directory}/filter", jit)
+                test.expect(f"a socket with a filter, jit {jit} ({way})", seen == (0, "5\n", ""), seen)
+
+
+STEPS = (hooks, hooks_unnamed, switches, filters)
