@@ -53,9 +53,10 @@ def _copy_sparse(pipe, target, offset):
 
 
 class Machine:
-    """directory gets the console's log, the truth's stream and the dumps; say(text) is called with progress."""
+    """directory gets the console's log, the truth's stream and the dumps; disk: an image for /dev/vda; devices: more words for QEMU; say(text) is called
+    with progress."""
 
-    def __init__(self, directory, *, kernel, initrd, append, cpu, cpus, memory, say):
+    def __init__(self, directory, *, kernel, initrd, append, cpu, cpus, memory, say, disk=None, devices=()):
         self.directory, self.memory, self.say = directory, memory * MIB, say
         self.console, self.truth = self.path("console"), self.path("truth-stream")
         if not shutil.which(QEMU):
@@ -67,7 +68,8 @@ class Machine:
                 [QEMU, "-accel", "tcg,tb-size=256", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                  "-cpu", cpu, "-smp", str(cpus), "-m", str(memory), "-kernel", kernel, "-initrd", initrd,
                  "-append", "console=ttyS0 quiet panic=-1 " + append, "-serial", "file:console", "-serial", "file:truth-stream",
-                 "-qmp", f"unix:{self.socket},server=on,wait=off"],
+                 "-qmp", f"unix:{self.socket},server=on,wait=off",
+                 *(["-drive", f"if=virtio,format=raw,cache=unsafe,file={disk}"] if disk else []), *devices],
                 cwd=directory, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
 
     def path(self, name):
