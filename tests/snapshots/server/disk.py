@@ -23,7 +23,8 @@ DIRECTORIES = {  # path: owner, mode
     "var/log/audit": ("root", 0o700), "var/lib/nginx": ("www-data", 0o755), "var/lib/postgresql/15/main": ("postgres", 0o700),
     "var/spool/cron/crontabs": ("root", 0o730), "var/lib/systemd": ("root", 0o755), "var/www/html": ("root", 0o755), "mnt": ("root", 0o755)}
 LINKS = {"usr/bin/awk": "mawk", "usr/sbin/iptables": "iptables-nft", "etc/systemd/system/default.target": "/lib/systemd/system/multi-user.target",
-         "etc/nginx/sites-enabled/default": None, "etc/mtab": "/proc/self/mounts", "var/run": "/run", "var/lock": "/run/lock", "usr/bin/pager": "/bin/more"}
+         "etc/nginx/sites-enabled/default": None, "etc/mtab": "/proc/self/mounts", "etc/systemd/system/syslog.service": "/lib/systemd/system/rsyslog.service",
+         "var/run": "/run", "var/lock": "/run/lock", "usr/bin/pager": "/bin/more"}
 INITDB = "/usr/lib/postgresql/15/bin/initdb -D /var/lib/postgresql/15/main --no-sync --no-locale --encoding=UTF8 --auth=trust"
 DATABASE = "shared_buffers = 16MB\nautovacuum = off\njit = off\ncluster_name = 'main'\nunix_socket_directories = '/run/postgresql'\n"
 
