@@ -16,12 +16,12 @@ SIZE = "700M"  # of the file system; it is mostly holes
 SERVICES = "nginx ssh cron rsyslog auditd nftables postgresql network-server container server getty@tty1".split()
 MASKED = ("e2scrub_all.timer fstrim.timer dpkg-db-backup.timer systemd-tmpfiles-clean.timer systemd-networkd.service networkd-wait-online.service"
           " systemd-firstboot.service systemd-pcrphase.service systemd-pcrphase-sysinit.service lvm2-monitor.service blk-availability.service"
-          " x11-common.service hwclock.service").split()
+          " x11-common.service hwclock.service serial-getty@ttyS0.service").split()  # the last would take the console of the scenario
 DIRECTORIES = {  # path: owner, mode
     "proc": ("root", 0o555), "sys": ("root", 0o555), "dev": ("root", 0o755), "run": ("root", 0o755), "tmp": ("root", 0o1777), "srv": ("root", 0o755),
     "root": ("root", 0o700), "home/alice": ("alice", 0o700), "var/tmp": ("root", 0o1777), "var/log/nginx": ("root", 0o755),
     "var/log/audit": ("root", 0o700), "var/lib/nginx": ("www-data", 0o755), "var/lib/postgresql/15/main": ("postgres", 0o700),
-    "var/spool/cron/crontabs": ("root", 0o730), "var/lib/systemd": ("root", 0o755), "var/www/html": ("root", 0o755), "mnt": ("root", 0o755)}
+    "var/spool/cron/crontabs": ("root", 0o730), "var/spool/rsyslog": ("root", 0o755), "var/log/journal": ("root", 0o755), "var/lib/systemd": ("root", 0o755), "var/www/html": ("root", 0o755), "mnt": ("root", 0o755)}
 LINKS = {"usr/bin/awk": "mawk", "usr/sbin/iptables": "iptables-nft", "etc/systemd/system/default.target": "/lib/systemd/system/multi-user.target",
          "etc/nginx/sites-enabled/default": None, "etc/mtab": "/proc/self/mounts", "etc/systemd/system/syslog.service": "/lib/systemd/system/rsyslog.service",
          "var/run": "/run", "var/lock": "/run/lock", "usr/bin/pager": "/bin/more"}
