@@ -49,6 +49,7 @@ help:
 	@echo 'make test-others   images made by others: U-Boot'\''s ROMs, and Xen with Linux as its dom0'
 	@echo 'make snapshots     product VMs with ground truth, dumped (SNAPSHOTS=, tests/snapshots/README.md)'
 	@echo 'make test-run      xray86 run on those: what commands printed inside, in both ways'
+	@echo 'make server        a Debian server, made and compared likewise; by root (tests/snapshots/README.md)'
 	@echo 'make hostile       xray86 run, with sanitizers, on damaged copies of them (HOSTILE_RUNS=, SEED=)'
 	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
@@ -234,6 +235,17 @@ test-run: snapshots test-library $(BUILD)/tests/library/library
 		$(filter cloud-amd64 686,$(SNAPSHOTS)))
 	@$(if $(filter cloud-amd64,$(SNAPSHOTS)),tests/snapshots/python-package $(BUILD)/lib/libxray86.so.0 $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64)
 
+# A Debian server with its root on ext4, and twenty of its commands with this machine's own tools (tests/snapshots/server/).
+HOST_TOOLS = uname lscpu dmesg lsmod findmnt df cat-hosts ls-etc stat-file md5sum-database deleted-program-sum pmap lsblk ip-addr ip-route ss-listening \
+	netns-addresses ps-ids ps-forest top
+SERVER_COMPARE = XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/compare
+server: $(BUILD)/xray86
+	BUILD=$(BUILD) tests/snapshots/make server
+	BUILD=$(BUILD) tests/snapshots/check server
+	BUILD=$(BUILD) tests/snapshots/check-info $< server
+	@$(SERVER_COMPARE) $< $(LINUX) $(BUILD)/snapshots server
+	@$(SERVER_COMPARE) --redirect context --host-tools $(HOST_TOOLS:%=--only %) $< $(LINUX) $(BUILD)/snapshots server
+
 # Damaged copies of them, under sanitizers.
 HOSTILE_RUNS ?= 200
 hostile: snapshots $(BUILD)/asan/xray86
@@ -330,5 +342,5 @@ test-deb: deb
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help dist test-dist deb test-deb test-unit differential decoder-sweep decoder-kernels snapshots test-run hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library install-python test-library
+.PHONY: all help dist test-dist deb test-deb test-unit differential decoder-sweep decoder-kernels snapshots test-run server hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library install-python test-library
 -include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)
