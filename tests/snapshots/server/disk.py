@@ -21,10 +21,11 @@ DIRECTORIES = {  # path: owner, mode
     "proc": ("root", 0o555), "sys": ("root", 0o555), "dev": ("root", 0o755), "run": ("root", 0o755), "tmp": ("root", 0o1777), "srv": ("root", 0o755),
     "root": ("root", 0o700), "home/alice": ("alice", 0o700), "var/tmp": ("root", 0o1777), "var/log/nginx": ("root", 0o755),
     "var/log/audit": ("root", 0o700), "var/lib/nginx": ("www-data", 0o755), "var/lib/postgresql/15/main": ("postgres", 0o700),
-    "var/spool/cron/crontabs": ("root", 0o730), "var/spool/rsyslog": ("root", 0o755), "var/log/journal": ("root", 0o755), "var/lib/systemd": ("root", 0o755), "var/www/html": ("root", 0o755), "mnt": ("root", 0o755)}
+    "var/spool/cron/crontabs": ("root", 0o730), "var/spool/rsyslog": ("root", 0o755), "var/log/journal": ("root", 0o755), "var/lib/systemd": ("root", 0o755), "var/www/html": ("root", 0o755), "mnt": ("root", 0o755), "usr/local/lib": ("root", 0o755)}
 LINKS = {"usr/bin/awk": "mawk", "usr/sbin/iptables": "iptables-nft", "etc/systemd/system/default.target": "/lib/systemd/system/multi-user.target",
          "etc/nginx/sites-enabled/default": None, "etc/mtab": "/proc/self/mounts", "etc/systemd/system/syslog.service": "/lib/systemd/system/rsyslog.service",
-         "var/run": "/run", "var/lock": "/run/lock", "usr/bin/pager": "/bin/more"}
+         "var/run": "/run", "var/lock": "/run/lock", "usr/bin/pager": "/bin/more",
+         "etc/ssh/sshd_config": "/usr/share/openssh/sshd_config"}
 INITDB = "/usr/lib/postgresql/15/bin/initdb -D /var/lib/postgresql/15/main --no-sync --no-locale --encoding=UTF8 --auth=trust"
 DATABASE = "shared_buffers = 16MB\nautovacuum = off\njit = off\ncluster_name = 'main'\nunix_socket_directories = '/run/postgresql'\n"
 
