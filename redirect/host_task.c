@@ -60,12 +60,24 @@ static uint64_t task_size(struct host_task *host, uint64_t task)
 	return worlds_call(host->worlds, WORLD_PRODUCT, FUNCTION_ksize, &task, 1, &size) && size >= MIN_TASK && size <= MAX_TASK ? size : 0;
 }
 
+/*
+ * On a machine that audits, a task has a context of audit. There the kernel keeps the paths that a call reads, by their addresses in the tool,
+ * until the call's exit; and it does not read the same address twice in a call. Exits are the trusted VM's. So the kernel would take the first
+ * path that stood at an address for all later ones. No context: audit has nothing to do.
+ */
+static bool leave_audit(struct host_task *host, uint64_t task)
+{
+	unsigned member = host->worlds->product->layout.audit;
+
+	return !member || product_memory_write_word(&host->worlds->memory, task + member, host->worlds->context.abi->word, 0);
+}
+
 bool host_task_duplicate(struct host_task *host, uint64_t original, uint64_t *ret)
 {
 	uint64_t size = task_size(host, original);
 
 	return size && worlds_call(host->worlds, WORLD_PRODUCT, FUNCTION_kmemdup, (uint64_t[]){original, size, GFP_KERNEL}, 3, ret) &&
-	       *ret && rebase(host, original, *ret, size);
+	       *ret && rebase(host, original, *ret, size) && leave_audit(host, *ret);
 }
 
 static struct error *copy_task(struct host_task *host, uint64_t original)

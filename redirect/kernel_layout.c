@@ -126,6 +126,7 @@ void kernel_find_members(struct kernel *kernel)
 	layout->files = find_member(kernel, FUNCTION_exit_files);
 	layout->fs = find_member(kernel, FUNCTION_exit_fs);
 	layout->nsproxy = find_member(kernel, FUNCTION_copy_namespaces);
+	layout->audit = find_member(kernel, FUNCTION_audit_reusename); /* of `current`, which it loads first */
 	layout->state = find_state(kernel);
 	layout->rt_owner = find_rt_owner(kernel);
 	layout->has_rt_readers = find_rt_readers(kernel, &layout->rt_readers);

@@ -191,6 +191,10 @@ static void test_find_members(void **state)
 	kernel_find_members(&kernel);
 	assert_int_equal(kernel.layout.state, 0x18);
 	assert_int_equal(kernel.layout.files, 0);
+	/* mov rax, gs:[0x1fb80]; mov rcx, [rax + 0xc60]; mov rax, [rcx + 0x2a0] */
+	kernel = WITH(scene, 8, audit_reusename, "\x65\x48\x8b\x04\x25\x80\xfb\x01\0\x48\x8b\x88\x60\x0c\0\0\x48\x8b\x81\xa0\x02\0\0");
+	kernel_find_members(&kernel);
+	assert_int_equal(kernel.layout.audit, 0xc60);
 	/* lock cmpxchg gs:[rdi + 8], rdx: per-CPU data */
 	kernel = WITH(scene, 8, rt_spin_lock, "\xf0\x65\x48\x0f\xb1\x57\x08");
 	kernel_find_members(&kernel);
