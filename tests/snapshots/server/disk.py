@@ -16,7 +16,7 @@ SIZE = "700M"  # of the file system; it is mostly holes
 SERVICES = "nginx ssh cron rsyslog auditd nftables postgresql network-server container server getty@tty1".split()
 MASKED = ("e2scrub_all.timer fstrim.timer dpkg-db-backup.timer systemd-tmpfiles-clean.timer systemd-networkd.service networkd-wait-online.service"
           " systemd-firstboot.service systemd-pcrphase.service systemd-pcrphase-sysinit.service lvm2-monitor.service blk-availability.service"
-          " x11-common.service hwclock.service serial-getty@ttyS0.service").split()  # the last would take the console of the scenario
+          " x11-common.service hwclock.service proc-sys-fs-binfmt_misc.automount serial-getty@ttyS0.service").split()  # the last would take the console of the scenario
 DIRECTORIES = {  # path: owner, mode
     "proc": ("root", 0o555), "sys": ("root", 0o555), "dev": ("root", 0o755), "run": ("root", 0o755), "tmp": ("root", 0o1777), "srv": ("root", 0o755),
     "root": ("root", 0o700), "home/alice": ("alice", 0o700), "var/tmp": ("root", 0o1777), "var/log/nginx": ("root", 0o755),
@@ -27,7 +27,7 @@ LINKS = {"usr/bin/awk": "mawk", "usr/sbin/iptables": "iptables-nft", "etc/system
          "var/run": "/run", "var/lock": "/run/lock", "usr/bin/pager": "/bin/more",
          "etc/ssh/sshd_config": "/usr/share/openssh/sshd_config"}
 INITDB = "/usr/lib/postgresql/15/bin/initdb -D /var/lib/postgresql/15/main --no-sync --no-locale --encoding=UTF8 --auth=trust"
-DATABASE = "shared_buffers = 16MB\nautovacuum = off\njit = off\ncluster_name = 'main'\nunix_socket_directories = '/run/postgresql'\n"
+DATABASE = "shared_buffers = 16MB\nautovacuum = off\njit = off\ncheckpoint_timeout = 1d\ncluster_name = 'main'\nunix_socket_directories = '/run/postgresql'\n"
 
 
 def words_of(name):
