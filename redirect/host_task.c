@@ -61,9 +61,9 @@ static uint64_t task_size(struct host_task *host, uint64_t task)
 }
 
 /*
- * On a machine that audits, a task has a context of audit. There the kernel keeps the paths that a call reads, by their addresses in the tool,
- * until the call's exit; and it does not read the same address twice in a call. Exits are the trusted VM's. So the kernel would take the first
- * path that stood at an address for all later ones. No context: audit has nothing to do.
+ * On a machine that audits, a task has an audit context. In it the kernel keeps the paths that a call reads, with their addresses in the
+ * tool, until the call's exit; it reads no address twice. But exits are the trusted VM's. So the kernel would take the first path that
+ * stood at an address for all later ones. Without a context, audit has nothing to do.
  */
 static bool leave_audit(struct host_task *host, uint64_t task)
 {

@@ -77,6 +77,8 @@ static const struct stand_in {
 	{"__mutex_lock_interruptible_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
 	{"rwsem_down_read_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
 	{"rwsem_down_write_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
+	{"get_user_pages_fast", ABORT, 0, LOSS_LIMIT, "O_DIRECT: would take the host task's pages for the tool's"},
+	{"pin_user_pages_fast", ABORT, 0, LOSS_LIMIT, "likewise"},
 	{"panic", ABORT, 0, LOSS_DAMAGED, "the product's kernel gives up"},
 };
 

@@ -31,7 +31,7 @@ static const struct interpreter {
 	{.program = "perl", .library = "libperl.so", .word = "perl", .names = {"sitecustomize.pl"}},
 	{.program = "tclsh", .library = "libtcl", .word = "tcl", .names = {"init.tcl", "auto.tcl", "tclIndex", "pkgIndex.tcl"}},
 	{.program = "ruby", .library = "libruby", .word = "ruby", .names = {"site_ruby", "vendor_ruby", "gems", ".gem"}},
-	{.program = "xtables", .library = "libxtables", .word = "xtables"},          /* of iptables: matches and targets */
+	{.program = "xtables", .library = "libxtables.so", .word = "lib"}, /* of iptables and nft: matches and targets, but not its lock */
 	{.program = "php", .library = "libphp", .names = {"php.ini", "cli/conf.d"}}, /* auto_prepend_file */
 };
 

@@ -282,6 +282,37 @@ static void test_modules(void **state)
 	program_deinit(&program);
 }
 
+/* A library that loads plug-ins for the program that has it: the folder is compiled into the library, beside other paths. */
+static void test_plug_ins(void **state)
+{
+	struct program program = {0};
+	static const char compiled_in[] = "x\0/usr/lib/x86_64-linux-gnu/xtables\0/run/xtables.lock\0/proc/net/ip_tables_names";
+	char library[128], iptables[128];
+	struct program_file files[] = {{iptables, iptables, 0755, PROGRAM_CODE}, {library, library, 0755, PROGRAM_LIBRARY}};
+	FILE *file;
+
+	(void)state;
+	snprintf(library, sizeof(library), "%s/libxtables.so.12", directory);
+	snprintf(iptables, sizeof(iptables), "%s/xtables-nft-multi", directory);
+	file = fopen(library, "w");
+	assert_non_null(file);
+	fwrite(compiled_in, 1, sizeof(compiled_in), file);
+	fclose(file);
+	file = fopen(iptables, "w");
+	assert_non_null(file);
+	fwrite("\0libxtables.so.12", 1, 18, file);
+	fclose(file);
+	program.file = files;
+	program.files = sizeof(files) / sizeof(files[0]);
+	assert_null(program_find_modules(&program, 0));
+	program.files = 0;
+	program.file = NULL;
+	assert_true(program_has_modules_at(&program, iptables, "/usr/lib/x86_64-linux-gnu/xtables/libxt_limit.so"));
+	assert_false(program_has_modules_at(&program, iptables, "/run/xtables.lock"));
+	assert_false(program_has_modules_at(&program, "/bin/cat", "/usr/lib/x86_64-linux-gnu/xtables/libxt_limit.so"));
+	program_deinit(&program);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -300,9 +331,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dynamic), cmocka_unit_test(test_loader),  cmocka_unit_test(test_script),
-		cmocka_unit_test(test_errors),  cmocka_unit_test(test_data),    cmocka_unit_test(test_descriptors),
-		cmocka_unit_test(test_codes),   cmocka_unit_test(test_modules), cmocka_unit_test(test_locale_names),
+		cmocka_unit_test(test_dynamic),  cmocka_unit_test(test_loader),       cmocka_unit_test(test_script),
+		cmocka_unit_test(test_errors),   cmocka_unit_test(test_data),         cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_codes),    cmocka_unit_test(test_modules),      cmocka_unit_test(test_plug_ins),
+		cmocka_unit_test(test_plug_ins), cmocka_unit_test(test_locale_names),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
