@@ -331,10 +331,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dynamic),  cmocka_unit_test(test_loader),       cmocka_unit_test(test_script),
-		cmocka_unit_test(test_errors),   cmocka_unit_test(test_data),         cmocka_unit_test(test_descriptors),
-		cmocka_unit_test(test_codes),    cmocka_unit_test(test_modules),      cmocka_unit_test(test_plug_ins),
-		cmocka_unit_test(test_plug_ins), cmocka_unit_test(test_locale_names),
+		cmocka_unit_test(test_dynamic),      cmocka_unit_test(test_loader),  cmocka_unit_test(test_script),
+		cmocka_unit_test(test_errors),       cmocka_unit_test(test_data),    cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_codes),        cmocka_unit_test(test_modules), cmocka_unit_test(test_plug_ins),
+		cmocka_unit_test(test_locale_names),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
