@@ -22,7 +22,7 @@ enum kernel_function {
 
 /* 0: not known. */
 struct kernel_layout {
-	uint64_t current;                          /* per-CPU offset of `current` */
+	uint64_t current;                                 /* per-CPU offset of `current` */
 	unsigned stack, files, fs, nsproxy, audit, state; /* offsets of members of task_struct */
 	/* PREEMPT_RT alone: of a spin lock's owner, in a spinlock_t; of the count of readers, in an rwlock_t, if has_rt_readers */
 	unsigned rt_owner, rt_readers;
