@@ -269,33 +269,23 @@ bool modules_fetch(struct modules *modules, uint64_t address, uint64_t *ret_padd
 
 /* -- reads -- */
 
-enum { MAX_READS = 1 << 16 };
-
 void modules_note_read(struct modules *modules, uint64_t address)
 {
 	uint64_t page = address & PAGE_MASK;
 	size_t at = array_lower_bound(modules->read, modules->reads, sizeof(*modules->read), page);
 
-	if (!modules->prove || kernel_in_image(modules->worlds->product, address) ||
-	    (at < modules->reads && modules->read[at].page == page) || modules->reads == MAX_READS ||
-	    !array_reserve(&modules->read, modules->reads, &modules->read_room, sizeof(*modules->read)))
+	if (!modules->prove || kernel_in_image(modules->worlds->product, address) || (at < modules->reads && modules->read[at] == page) ||
+	    modules->reads == MODULE_READS)
 		return;
 	memmove(&modules->read[at + 1], &modules->read[at], (modules->reads - at) * sizeof(*modules->read));
-	modules->read[at] = (struct module_read){.page = page};
+	modules->read[at] = page;
 	modules->reads++;
-	modules->unlooked++;
+	modules->fresh[modules->fresh_reads++] = page;
 }
 
 uint64_t modules_next_read(struct modules *modules)
 {
-	for (size_t i = 0; modules->unlooked && i < modules->reads; i++) {
-		if (modules->read[i].looked_at)
-			continue;
-		modules->read[i].looked_at = true;
-		modules->unlooked--;
-		return modules->read[i].page;
-	}
-	return 0;
+	return modules->fresh_reads ? modules->fresh[--modules->fresh_reads] : 0;
 }
 
 const char *modules_near(const struct modules *modules, uint64_t address, char to[MODULES_NEAR])
@@ -334,5 +324,4 @@ void modules_deinit(struct modules *modules)
 		free(known);
 	}
 	free(modules->known);
-	free(modules->read);
 }

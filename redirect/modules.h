@@ -34,7 +34,7 @@ struct known_module {
 	struct modules *owner;
 };
 
-enum { MODULE_GUESSES = 64 };
+enum { MODULE_GUESSES = 64, MODULE_READS = 4096 };
 
 struct modules {
 	/* -- filled in by the owner -- */
@@ -51,11 +51,9 @@ struct modules {
 		bool wrong;
 	} guess[MODULE_GUESSES];
 	unsigned guesses;
-	struct module_read {
-		uint64_t page; /* MUST BE FIRST: the key */
-		bool looked_at;
-	} * read; /* pages that are protected from writing, outside of what is proven, and that product context has read */
-	size_t reads, read_room, unlooked;
+	/* Pages that are protected from writing, outside of what is proven, and that product context has read: sorted. */
+	uint64_t read[MODULE_READS], fresh[MODULE_READS]; /* fresh: those that were not asked for yet */
+	size_t reads, fresh_reads;
 };
 
 /* In names of modules `-` and `_` are the same. */

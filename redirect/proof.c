@@ -363,7 +363,6 @@ bool proof_of_wanted(struct proof *proof)
 	if (!modules->wanted || proof->busy || !proof->files.host->now)
 		return false;
 	proof->busy = true;
-	modules->wanted = false;
 	err = product_files_begin(&proof->files);
 	if (!err)
 		show_addresses(proof);
@@ -378,6 +377,7 @@ bool proof_of_wanted(struct proof *proof)
 	error_destroy(err);
 	product_files_end(&proof->files);
 	code_forget(proof->constants->code);
+	modules->wanted = false;
 	proof->busy = false;
 	return true;
 }

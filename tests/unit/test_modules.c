@@ -213,6 +213,29 @@ static void test_functions(void **state)
 	assert_false(modules_is_function(&scene->modules, other + 0x1000));
 }
 
+/* Pages outside of the image are told once, whatever is read of them. */
+static void test_reads(void **state)
+{
+	struct scene *scene = *state;
+
+	assert_int_equal(modules_next_read(&scene->modules), 0);
+	modules_note_read(&scene->modules, scene->symbols.base);
+	assert_int_equal(modules_next_read(&scene->modules), 0);
+	for (unsigned i = 0; i < 2 * MODULE_READS; i++) {
+		modules_note_read(&scene->modules, AREA + i * PAGE_SIZE / 2 + 8);
+		modules_note_read(&scene->modules, AREA - i * PAGE_SIZE / 2 - 8);
+	}
+	for (unsigned i = 0; i < MODULE_READS; i++)
+		assert_in_range(modules_next_read(&scene->modules), AREA - MODULE_READS * PAGE_SIZE, AREA + MODULE_READS * PAGE_SIZE);
+	assert_int_equal(modules_next_read(&scene->modules), 0);
+	modules_note_read(&scene->modules, AREA);
+	assert_int_equal(modules_next_read(&scene->modules), 0);
+	scene->modules.reads = 0;
+	scene->modules.prove = false;
+	modules_note_read(&scene->modules, AREA);
+	assert_int_equal(modules_next_read(&scene->modules), 0);
+}
+
 static void take_note(void *opaque, const char *text)
 {
 	struct scene *scene = opaque;
@@ -247,7 +270,7 @@ static void test_changes(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(test_fetch), TEST(test_names), TEST(test_functions), TEST(test_changes)};
+	const struct CMUnitTest tests[] = {TEST(test_fetch), TEST(test_names), TEST(test_functions), TEST(test_reads), TEST(test_changes)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
