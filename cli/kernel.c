@@ -131,24 +131,58 @@ struct report {
 	const struct kernel_packages *packages; /* NULL: of no known distribution */
 	const char *image;                      /* NULL: not here */
 	char *modules;                          /* likewise */
+	bool modules_sure;                      /* they are of the very build */
 };
+
+/* Whether the image is in the tree of this folder, which is lib/modules/RELEASE or usr/lib/modules/RELEASE there. */
+static bool is_beside(const char *image, const char *folder, const char *release)
+{
+	static const char *const places[] = {"/vmlinuz-", "/boot/", "/lib/modules/", "/usr/lib/modules/"};
+	size_t length = strlen(folder) - strlen("/lib/modules/") - strlen(release);
+
+	if (length >= strlen("/usr") && memcmp(folder + length - strlen("/usr"), "/usr", strlen("/usr")) == 0)
+		length -= strlen("/usr");
+	if (!image || strncmp(image, folder, length) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		if (strncmp(image + length, places[i], strlen(places[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Builds of one release share the name of the folder. What was unpacked for this kernel is its own. */
+static bool is_of_build(const struct report *report, const char *folder)
+{
+	const struct banner *banner = &report->facts->banner;
+	char name[BANNER_NAME_MAX];
+
+	banner_name(banner, name);
+	return strstr(folder, name) || is_beside(report->image, folder, banner->release);
+}
 
 static bool find_folder(void *opaque, const char *path)
 {
-	char **ret = opaque;
+	struct report *report = opaque;
 	struct stat status;
 
-	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-		*ret = strdup(path);
-	return !*ret;
+	if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
+		return true;
+	report->modules_sure = is_of_build(report, path);
+	if (report->modules_sure || !report->modules) {
+		free(report->modules);
+		report->modules = strdup(path);
+	}
+	return !report->modules_sure;
 }
 
-static char *find_modules(const struct report *report)
+/* Those of the build; or else the first that have its release. */
+static void find_modules(struct report *report)
 {
-	char *modules = NULL;
-
-	kernel_module_folders(&report->facts->banner, report->sources, find_folder, &modules);
-	return modules;
+	free(report->modules);
+	report->modules = NULL;
+	report->modules_sure = false;
+	kernel_module_folders(&report->facts->banner, report->sources, find_folder, report);
 }
 
 /* -- as text -- */
@@ -174,11 +208,11 @@ static void print_packages(const struct kernel_packages *packages)
 	printf(LABEL "%s\n", "archive:", packages->archive);
 }
 
-static void print_path(const char *label, const char *path)
+static void print_path(const char *label, const char *path, const char *remark)
 {
 	char quoted[PATH_MAX];
 
-	printf(LABEL "%s\n", label, path ? quote_string(quoted, sizeof(quoted), path) : "not here");
+	printf(LABEL "%s%s\n", label, path ? quote_string(quoted, sizeof(quoted), path) : "not here", path ? remark : "");
 }
 
 static bool print_place(void *opaque, const char *path)
@@ -198,8 +232,8 @@ static void print_text(const struct report *report)
 
 	printf(LABEL "%s\n", "banner:", report->facts->banner.text);
 	print_packages(report->packages);
-	print_path("kernel image:", report->image);
-	print_path("modules:", report->modules);
+	print_path("kernel image:", report->image, "");
+	print_path("modules:", report->modules, report->modules_sure ? "" : ": perhaps another build's, whose image is not beside them");
 	if (!report->image)
 		kernel_image_places(&report->facts->banner, report->sources, print_place, &first);
 }
@@ -243,7 +277,7 @@ static struct error *print_json(const struct report *report)
 			 "architecture", report->facts->x86_64 ? "x86_64" : "i386", "distribution",
 			 json_or_null(packages ? packages->distribution : NULL), "packages", json_packages(packages), "archive",
 			 json_or_null(packages ? packages->archive : NULL), "image", json_or_null(report->image), "modules",
-			 json_or_null(report->modules), "searched", searched);
+			 json_or_null(report->modules_sure ? report->modules : NULL), "searched", searched);
 	text = json ? json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
 	json_decref(json);
 	if (!text)
@@ -259,7 +293,7 @@ static struct error *tell(const struct kernel_options *options, struct report *r
 {
 	struct error *err = NULL;
 
-	report->modules = find_modules(report);
+	find_modules(report);
 	if (options->json)
 		err = print_json(report);
 	else
@@ -267,18 +301,14 @@ static struct error *tell(const struct kernel_options *options, struct report *r
 	if (!err && !report->image)
 		fprintf(stderr, "xray86: note: the image of the snapshot's kernel is not here: to get it, type xray86 kernel SNAPSHOT %s\n",
 			report->packages ? "--get" : "FILE..., with its packages");
-	free(report->modules);
 	return err;
 }
 
 /* Whether there is anything to get: the user's files are unpacked in any case. */
-static bool is_wanted(const struct kernel_options *options, const struct report *report)
+static bool is_wanted(const struct kernel_options *options, struct report *report)
 {
-	char *modules = find_modules(report);
-	bool wanted = options->files || (options->get && !(report->image && modules));
-
-	free(modules);
-	return wanted;
+	find_modules(report);
+	return options->files || (options->get && !(report->image && report->modules_sure));
 }
 
 static struct error *name_and_get(struct kernel_options *options)
@@ -303,6 +333,7 @@ static struct error *name_and_get(struct kernel_options *options)
 	}
 	if (!err)
 		err = tell(options, &report);
+	free(report.modules);
 	free(got);
 	return err;
 }

@@ -151,6 +151,25 @@ def others(test):
         status, out, err = place.kernel("--kernel-path", place.path(""))
         if not os.path.exists(f"/boot/vmlinuz-{place.release}"):
             test.expect("another build's kernel", status == 0 and f"{path}: another build's, or it cannot be read\n" in out and "is not here" in err, out, err)
+        os.remove(path)
+        os.symlink(os.path.abspath(place.image), path)
+        os.makedirs(place.path(f"other/usr/lib/modules/{place.release}"))
+        os.mkdir(place.path("bin"))
+        with open(place.path("bin/apt-get"), "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexit 100\n")
+        os.chmod(place.path("bin/apt-get"), 0o755)
+        paths = ("--kernel-path", f"{place.path('')}:{place.path('other')}")
+        seen = place.kernel(*paths)
+        test.expect("modules that are not beside the image", seen[0] == 0 and not seen[2] and f"kernel image:  {path}\n" in seen[1]
+                    and f"modules:       {place.path('other')}/usr/lib/modules/{place.release}: perhaps another build's" in seen[1], seen)
+        seen = place.kernel(*paths, "--json")
+        test.expect("the same as JSON", seen[0] == 0 and json.loads(seen[1])["image"] == path and json.loads(seen[1])["modules"] is None, seen)
+        status, out, err = place.kernel(*paths, "--get", programs=f"{place.path('bin')}:/usr/bin:/bin")
+        test.expect("--get asks for them", status == 125 and "apt-get did not get linux-image-" in err, out, err)
+        os.makedirs(place.path("other/boot"))
+        os.rename(path, place.path(f"other/boot/vmlinuz-{place.release}"))
+        seen = place.kernel(*paths, "--get", programs=f"{place.path('bin')}:/usr/bin:/bin")
+        test.expect("modules that are beside the image", seen[0] == 0 and not seen[2] and f"modules:       {place.path('other')}/usr/lib/modules/{place.release}\n" in seen[1], seen)
 
 
 def unpacks(test):
