@@ -315,7 +315,7 @@ static enum mark_action on_new_task(void *opaque, struct cpu *cpu)
 
 /* -- the session -- */
 
-#define FUNCTION_PREFIX "__" /* of all of these, and of what text_note_function() wants */
+#define FUNCTION_PREFIX "__" /* of all of these, and of what text_note_function() and stand_in_note_function() want */
 
 static bool is_body(const char *name)
 {

@@ -49,6 +49,8 @@ static const struct stand_in {
 	{"__pv_queued_spin_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "likewise"},
 	{"queued_read_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "likewise"},
 	{"queued_write_lock_slowpath", RETURN, 0, LOSS_LOCK_PASSED, "likewise"},
+	{"rtlock_slowlock_locked", TAKE, 0, LOSS_LOCK_PASSED, "likewise: a spin lock of PREEMPT_RT, or the one within an rw lock"},
+	{"rt_spin_lock_slowlock_locked", TAKE, 0, LOSS_LOCK_PASSED, "likewise, up to 5.14"},
 	{"rt_write_lock", FREE, 0, LOSS_LOCK_PASSED, "likewise: would wait until frozen readers, or a writer, have left"},
 	{"__audit_reusename", RETURN, 0, LOSS_NONE, "the host task's own call never ends, and one call reads a name only once"},
 	{"__audit_getname", RETURN, 0, LOSS_NONE, "likewise: nothing is recorded of what is no call of the host task's"},
@@ -77,6 +79,7 @@ static const struct stand_in {
 	{"__mutex_lock_interruptible_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
 	{"rwsem_down_read_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
 	{"rwsem_down_write_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
+	{"rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "likewise: mutexes and semaphores of PREEMPT_RT, up to 5.14"},
 	{"get_user_pages_fast", ABORT, 0, LOSS_LIMIT, "O_DIRECT: would take the host task's pages for the tool's"},
 	{"pin_user_pages_fast", ABORT, 0, LOSS_LIMIT, "likewise"},
 	{"panic", ABORT, 0, LOSS_DAMAGED, "the product's kernel gives up"},
@@ -84,13 +87,10 @@ static const struct stand_in {
 
 /*
  * Static functions of which a kernel may have several: its sources have the name more than once, or one for each size, or the compiler has
- * made copies.
+ * made copies. Their names begin with FUNCTION_PREFIX (redirect.c): others are not looked at one by one.
  */
 static const struct stand_in several[] = {
-	{"rtlock_slowlock_locked", TAKE, 0, LOSS_LOCK_PASSED, "the holder of PREEMPT_RT's spin lock, or of that in an rw lock, is frozen"},
-	{"rt_spin_lock_slowlock_locked", TAKE, 0, LOSS_LOCK_PASSED, "likewise, up to 5.14"},
-	{"__rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "likewise of a mutex or semaphore"},
-	{"rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "likewise, up to 5.14"},
+	{"__rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "the holder of a mutex or semaphore of PREEMPT_RT is frozen"},
 	{"__bpf_prog_run", PROGRAM, 0, LOSS_NONE, "BPF programs are not run, whether they are compiled or interpreted"},
 };
 

@@ -21,7 +21,7 @@ struct stand_ins {
 	} mark[STAND_INS], several[STAND_INS_SEVERAL];
 };
 
-/* Marks a function of the product's kernel if it has a stand-in of those that kernels have several of. To be called with each function. */
+/* Marks a function of the product's kernel if kernels have several of it. To be called with each __* function. */
 struct error *stand_in_note_function(struct stand_ins *stand_ins, const struct symbol *function);
 /* Marks all the others. */
 struct error *stand_in_mark(struct stand_ins *stand_ins);
