@@ -123,36 +123,42 @@ static void destroy_area(struct constant_area *area)
 	free(area);
 }
 
-static struct error *add_area(struct constant_data *constants, struct constant_area *area)
+/* An area that is the owner's from now on. NULL: out of memory; then the range is freed. */
+static struct constant_area *make_area(struct constant_data *constants, struct constant_range *range, size_t ranges)
 {
-	const struct product_constants window = {area->start, area->pages << PAGE_SHIFT, look_at, area};
+	struct constant_area *area = calloc(1, sizeof(*area));
 
-	if (!array_reserve(&constants->area, constants->areas, &constants->room, sizeof(struct constant_area *)))
-		return error_create("constant data of the product: out of memory");
-	constants->area[constants->areas] = area;
-	return product_memory_add_constants(&constants->worlds->memory, &window);
+	if (!area || !array_reserve(&constants->area, constants->areas, &constants->room, sizeof(struct constant_area *))) {
+		free(range);
+		free(area);
+		return NULL;
+	}
+	*area = (struct constant_area){constants, range, ranges, .start = align_down(range[0].start, PAGE_SIZE)};
+	area->pages = (align_up(range[ranges - 1].end, PAGE_SIZE) - area->start) >> PAGE_SHIFT;
+	area->page = calloc(area->pages, sizeof(*area->page));
+	constants->area[constants->areas++] = area;
+	return area->page ? area : NULL;
 }
 
 struct error *constant_data_add(struct constant_data *constants, struct constant_range *range, size_t ranges,
 				bool (*read)(void *opaque, uint64_t page, uint8_t *to), void *opaque)
 {
-	struct constant_area *area = ranges ? calloc(1, sizeof(*area)) : NULL;
-	struct error *err;
+	struct product_constants window = {.page = look_at};
+	struct constant_area *area;
 
-	if (!area) {
+	if (!ranges) {
 		free(range);
-		return ranges ? error_create("constant data of the product: out of memory") : NULL;
+		return NULL;
 	}
-	*area = (struct constant_area){
-		constants, range, ranges, .read = read, .opaque = opaque, .start = align_down(range[0].start, PAGE_SIZE)};
-	area->pages = (align_up(range[ranges - 1].end, PAGE_SIZE) - area->start) >> PAGE_SHIFT;
-	area->page = calloc(area->pages, sizeof(*area->page));
-	err = area->page ? add_area(constants, area) : error_create("constant data of the product: out of memory");
-	if (err)
-		destroy_area(area);
-	else
-		constants->areas++;
-	return err;
+	area = make_area(constants, range, ranges);
+	if (!area)
+		return error_create("constant data of the product: out of memory");
+	area->read = read;
+	area->opaque = opaque;
+	window.start = area->start;
+	window.size = area->pages << PAGE_SHIFT;
+	window.opaque = area;
+	return product_memory_add_constants(&constants->worlds->memory, &window);
 }
 
 /* -- of the image -- */

@@ -65,8 +65,11 @@ static struct error *add_tree(struct module_store *store, const char *root, size
 static struct error *add_directory(struct module_store *store, const char *directory, size_t length)
 {
 	char *above = join(directory, length, "..", ".");
-	struct error *err = above ? add_tree(store, directory, length) : error_create("out of memory");
+	struct error *err;
 
+	if (!above)
+		return error_create("out of memory");
+	err = add_tree(store, directory, length);
 	if (!err)
 		err = add_tree(store, above, strlen(above));
 	free(above);
