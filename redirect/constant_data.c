@@ -123,7 +123,7 @@ static void destroy_area(struct constant_area *area)
 	free(area);
 }
 
-/* An area that is the owner's from now on. NULL: out of memory; then the range is freed. */
+/* An area, which is the owner's from now on. The range is in any case. NULL: out of memory. */
 static struct constant_area *make_area(struct constant_data *constants, struct constant_range *range, size_t ranges)
 {
 	struct constant_area *area = calloc(1, sizeof(*area));
