@@ -58,7 +58,7 @@ static bool has_path(const struct call *call, unsigned *ret)
 
 /*
  * open() or openat() of such a link: the trusted kernel would open the placeholder's /dev/null anew, and the tool would find it empty. So
- * the tool gets a duplicate: another descriptor of the same open file. The flags of open() stand behind its path.
+ * the product's file is opened anew. The flags of open() stand behind its path.
  */
 static bool reopens(struct judge *judge, int64_t *ret_fd)
 {
@@ -73,7 +73,7 @@ static bool reopens(struct judge *judge, int64_t *ret_fd)
 	path_simplify(path, simple); /* as path_is_trusted() took it */
 	if (!names_descriptor(simple, &fd) || !placeholder_find(judge->placeholders, fd, &number))
 		return false;
-	*ret_fd = placeholder_duplicate(judge->placeholders, fd, call->argument[path_at + 1] & O_CLOEXEC);
+	*ret_fd = placeholder_reopen(judge->placeholders, fd, (uint32_t)call->argument[path_at + 1]);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "emu/peek.h"
@@ -68,7 +69,8 @@ int64_t placeholder_install(struct placeholders *placeholders, uint32_t number)
 	return (int32_t)fd;
 }
 
-int64_t placeholder_duplicate(struct placeholders *placeholders, uint32_t fd, bool close_on_exec)
+/* Another descriptor for the same open file: a negative errno if there is none. */
+static int64_t duplicate(struct placeholders *placeholders, uint32_t fd, bool close_on_exec)
 {
 	uint64_t file, copy, ignored;
 
@@ -82,6 +84,57 @@ int64_t placeholder_duplicate(struct placeholders *placeholders, uint32_t fd, bo
 	}
 	worlds_call(placeholders->worlds, WORLD_TRUSTED, FUNCTION_fd_install, (uint64_t[]){copy, file}, 2, &ignored);
 	return (int32_t)copy;
+}
+
+/* Opens the product's file anew, by its path, which is put into `buffer` (PATH_MAX bytes in the product). Returns false if it has none. */
+static bool open_again(struct placeholders *placeholders, uint32_t number, uint64_t buffer, uint64_t flags, uint64_t *ret_file)
+{
+	struct worlds *worlds = placeholders->worlds;
+	uint64_t file, path = 0, ignored;
+	bool opened;
+
+	if (!worlds_call(worlds, WORLD_PRODUCT, FUNCTION_fget, (uint64_t[]){number}, 1, &file) || !file)
+		return false;
+	opened = worlds_call(worlds, WORLD_PRODUCT, FUNCTION_file_path, (uint64_t[]){file, buffer, PATH_MAX}, 3, &path) &&
+		 !kernel_is_error(worlds->product, path) &&
+		 worlds_call(worlds, WORLD_PRODUCT, FUNCTION_filp_open, (uint64_t[]){path, flags, 0}, 3, ret_file) &&
+		 !kernel_is_error(worlds->product, *ret_file);
+	worlds_call(worlds, WORLD_PRODUCT, FUNCTION_fput, &file, 1, &ignored);
+	return opened;
+}
+
+/* The product's number of a descriptor for `file`, which it takes over; negative: there is none. */
+static int32_t install_in_product(struct placeholders *placeholders, uint64_t file, uint64_t flags)
+{
+	struct worlds *worlds = placeholders->worlds;
+	uint64_t number = 0, ignored;
+
+	if (!worlds_call(worlds, WORLD_PRODUCT, FUNCTION_get_unused_fd_flags, (uint64_t[]){flags & O_CLOEXEC}, 1, &number) ||
+	    (int32_t)number < 0) {
+		worlds_call(worlds, WORLD_PRODUCT, FUNCTION_fput, &file, 1, &ignored);
+		return -1;
+	}
+	worlds_call(worlds, WORLD_PRODUCT, FUNCTION_fd_install, (uint64_t[]){number, file}, 2, &ignored);
+	return number;
+}
+
+int64_t placeholder_reopen(struct placeholders *placeholders, uint32_t fd, uint64_t flags)
+{
+	const uint64_t *function = placeholders->worlds->product->function;
+	uint64_t buffer = 0, file, ignored;
+	int32_t copy = -1;
+	uint32_t number;
+
+	flags &= ~(uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW); /* it is there, and what leads to it is a link */
+	if (function[FUNCTION_vmalloc] && function[FUNCTION_vfree] && function[FUNCTION_file_path] &&
+	    placeholder_find(placeholders, fd, &number) &&
+	    worlds_call(placeholders->worlds, WORLD_PRODUCT, FUNCTION_vmalloc, (uint64_t[]){PATH_MAX}, 1, &buffer) && buffer) {
+		if (open_again(placeholders, number, buffer, flags, &file))
+			copy = install_in_product(placeholders, file, flags);
+		worlds_call(placeholders->worlds, WORLD_PRODUCT, FUNCTION_vfree, &buffer, 1, &ignored);
+	}
+	host_task_finish_work(placeholders->host);
+	return copy >= 0 ? placeholder_install(placeholders, copy) : duplicate(placeholders, fd, flags & O_CLOEXEC);
 }
 
 void placeholder_show_position(struct placeholders *placeholders, uint32_t fd)

@@ -22,8 +22,11 @@ struct placeholders {
 bool placeholder_find(struct placeholders *placeholders, uint32_t fd, uint32_t *ret_number);
 /* Gives the tool a descriptor for the product's, and returns it; or a negative errno. */
 int64_t placeholder_install(struct placeholders *placeholders, uint32_t number);
-/* Gives the tool another descriptor for the same open file, and returns it; or a negative errno. */
-int64_t placeholder_duplicate(struct placeholders *placeholders, uint32_t fd, bool close_on_exec);
+/*
+ * Gives the tool another descriptor for the product's file, opened anew with open()'s flags, and returns it; or a negative errno. A file
+ * that no path leads to (a pipe, a deleted one) is not opened anew: the descriptor is then one for the same open file.
+ */
+int64_t placeholder_reopen(struct placeholders *placeholders, uint32_t fd, uint64_t flags);
 /* Before the tool reads the fdinfo of its descriptor: gives a placeholder the position of the product's file (on i386 if it fits 32 bits).
  */
 void placeholder_show_position(struct placeholders *placeholders, uint32_t fd);

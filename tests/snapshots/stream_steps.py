@@ -155,4 +155,15 @@ def odd_paths(test):
     test.expect("a path that is no UTF-8", rb'"/\377\303\251"' in seen[0] and b"[47,255,195,169]" in seen[1], seen)
 
 
-STEPS = (odd_streams, slow_reader, terminals, odd_paths, many_strings, as_long_as_possible, no_room)
+def opened_anew(test):
+    """/dev/fd/N of a file of the snapshot is another open file, which begins at its start. A deleted file has no path: it is the same open file."""
+    text = test.snapshot.truth("cat-notes", "out")
+    for way in ("context", "tags"):
+        script = "exec 3</srv/files/notes.txt; cat /dev/fd/3 /proc/self/fd/3; cat <&3; cat /dev/stdin </srv/files/notes.txt"
+        seen = test.run("--redirect", way, "--", "sh", "-c", script)
+        test.expect(f"a descriptor of the snapshot is opened anew ({way})", seen == (0, text * 4, ""), seen)
+        seen = test.run("--redirect", way, "--", "sh", "-c", "cp /srv/files/notes.txt /srv/files/gone; exec 3</srv/files/gone; rm /srv/files/gone; cat /dev/fd/3")
+        test.expect(f"a descriptor of a deleted file is opened ({way})", seen == (0, text, ""), seen)
+
+
+STEPS = (odd_streams, opened_anew, slow_reader, terminals, odd_paths, many_strings, as_long_as_possible, no_room)
