@@ -149,9 +149,11 @@ static struct error *find_file(struct proof *proof, const char *name, struct mod
 	}
 	if (last)
 		return last;
-	return any ? error_create("its file is of another build than the snapshot's")
-		   : error_create("its file was not found: to get it, type xray86 kernel SNAPSHOT --get, or give --kernel-path DIR with "
-				  "lib/modules of the kernel's packages");
+	if (any)
+		return error_create(
+			"its file is of another build than the snapshot's: to get the right one, type xray86 kernel SNAPSHOT --get");
+	return error_create("its file was not found: to get it, type xray86 kernel SNAPSHOT --get, or give --kernel-path DIR with "
+			    "lib/modules of the kernel's packages");
 }
 
 /* -- what it needs of others -- */
