@@ -85,7 +85,7 @@ static int compare_files(const void *a, const void *b)
 struct error *module_files_add(struct module_files *files, const char *folder)
 {
 	char *roots[] = {(char *)(uintptr_t)folder, NULL}; /* not written to */
-	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
+	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_NOSTAT, NULL);
 	size_t length = strlen(folder);
 	struct error *err = NULL;
 
@@ -94,7 +94,8 @@ struct error *module_files_add(struct module_files *files, const char *folder)
 	for (FTSENT *entry; !err && (entry = fts_read(tree));) {
 		const char *below = entry->fts_path + length;
 
-		if (entry->fts_info == FTS_F || entry->fts_info == FTS_SL)
+		/* FTS_NSOK: it was not asked what it is, but it is no folder. There are thousands. */
+		if (entry->fts_info == FTS_F || entry->fts_info == FTS_SL || entry->fts_info == FTS_NSOK)
 			err = add_file(files, entry->fts_name, entry->fts_path, below + strspn(below, "/"));
 	}
 	fts_close(tree);
