@@ -189,7 +189,7 @@ class Answers(unittest.TestCase):
                 self.assertEqual(len(session.read_physical(0x1000, 8)), 8)
                 with self.assertRaises(xray86.NoKernel) as caught:
                     session.run(["true"])
-                self.assertIn("linux-image", str(caught.exception))
+                self.assertIn("xray86 kernel SNAPSHOT --get", str(caught.exception))
 
     def test_no_cache(self):
         """Without a cache the kernel is booted once for a session; progress is told of meanwhile."""
