@@ -3,12 +3,10 @@
 
 #include <errno.h>
 #include <fts.h>
-#include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
-#include <zstd.h>
 
+#include "loader/decompress.h"
 #include "loader/file.h"
 #include "util/array.h"
 
@@ -145,147 +143,56 @@ void module_files_deinit(struct module_files *files)
 
 /* -- reading one -- */
 
-#define LZMA_MEMORY (256ull << 20)
-
-enum { LARGEST = 1 << 30, FIRST_ROOM = 1 << 16 }; /* modules with all their debugging data have hundreds of MiB */
-
-static const char cut_off[] = "it is cut off", damaged[] = "its data are damaged", too_large[] = "it becomes more than 1 GiB";
-
-struct output {
-	uint8_t *bytes;
-	size_t size, room;
-};
-
-/* Makes room for more. Returns the reason why that cannot be. */
-static const char *grow(struct output *output)
-{
-	size_t room = output->room ? output->room * 2 : FIRST_ROOM;
-	uint8_t *bytes;
-
-	if (output->size < output->room)
-		return NULL;
-	if (room > LARGEST)
-		return too_large;
-	bytes = realloc(output->bytes, room);
-	if (!bytes)
-		return "out of memory";
-	output->bytes = bytes;
-	output->room = room;
-	return NULL;
-}
-
-static const char *unpack_xz(const struct file *file, struct output *output)
-{
-	lzma_stream stream = LZMA_STREAM_INIT;
-	lzma_ret status = lzma_stream_decoder(&stream, LZMA_MEMORY, 0);
-	const char *problem = NULL;
-
-	stream.next_in = file->data;
-	stream.avail_in = file->size;
-	while (!problem && status == LZMA_OK && !(problem = grow(output))) {
-		stream.next_out = output->bytes + output->size;
-		stream.avail_out = output->room - output->size;
-		status = lzma_code(&stream, LZMA_FINISH);
-		output->size = output->room - stream.avail_out;
-	}
-	lzma_end(&stream);
-	if (problem || status == LZMA_STREAM_END)
-		return problem;
-	return status == LZMA_BUF_ERROR ? cut_off : status == LZMA_MEM_ERROR ? "out of memory" : damaged;
-}
-
-static const char *unpack_gzip(const struct file *file, struct output *output)
-{
-	enum { GZIP_ONLY = 16 };
-	z_stream stream = {.next_in = (uint8_t *)(uintptr_t)file->data, .avail_in = file->size};
-	int status = inflateInit2(&stream, GZIP_ONLY + MAX_WBITS);
-	const char *problem = NULL;
-
-	while (!problem && status == Z_OK && !(problem = grow(output))) {
-		stream.next_out = output->bytes + output->size;
-		stream.avail_out = output->room - output->size;
-		status = inflate(&stream, Z_NO_FLUSH);
-		output->size = output->room - stream.avail_out;
-	}
-	inflateEnd(&stream);
-	if (problem || status == Z_STREAM_END)
-		return problem;
-	return status == Z_BUF_ERROR ? cut_off : status == Z_MEM_ERROR ? "out of memory" : damaged;
-}
-
-static const char *unpack_zstd(const struct file *file, struct output *output)
-{
-	ZSTD_DCtx *context = ZSTD_createDCtx();
-	ZSTD_inBuffer in = {.src = file->data, .size = file->size};
-	const char *problem = context ? NULL : "out of memory";
-	size_t left = 1; /* 0: the frame is complete */
-
-	while (!problem && left && !(problem = grow(output))) {
-		ZSTD_outBuffer out = {.dst = output->bytes, .size = output->room, .pos = output->size};
-		size_t before = in.pos;
-
-		left = ZSTD_decompressStream(context, &out, &in);
-		if (ZSTD_isError(left))
-			problem = damaged;
-		else if (left && in.pos == before && out.pos == output->size)
-			problem = cut_off;
-		output->size = out.pos;
-	}
-	ZSTD_freeDCtx(context);
-	return problem;
-}
-
-static const char *copy(const struct file *file, struct output *output)
-{
-	if (file->size > LARGEST)
-		return "it has more than 1 GiB";
-	output->bytes = malloc(file->size ? file->size : 1);
-	if (!output->bytes)
-		return "out of memory";
-	memcpy(output->bytes, file->data, file->size);
-	output->size = file->size;
-	return NULL;
-}
+enum { LARGEST = 1 << 30 }; /* modules with all their debugging data have hundreds of MiB */
 
 /* The first bytes tell the compression, not the name. */
 static const struct compression {
 	const char *magic;
 	unsigned size;
-	const char *(*unpack)(const struct file *file, struct output *output);
+	decompress_fn *decompress;
 } compressions[] = {
-	{"\xfd"
-	 "7zXZ",
-	 6, unpack_xz}, /* and the zero at its end */
-	{"\x28\xb5\x2f\xfd", 4, unpack_zstd},
-	{"\x1f\x8b", 2, unpack_gzip},
-	{"", 0, copy},
+	{XZ_MAGIC, XZ_MAGIC_SIZE, decompress_xz},
+	{ZSTD_MAGIC, ZSTD_MAGIC_SIZE, decompress_zstd},
+	{GZIP_MAGIC, GZIP_MAGIC_SIZE, decompress_gzip},
 };
 
-static const struct compression *find_compression(const struct file *file)
+static const char *copy(const uint8_t *in, size_t size, struct decompressed *to)
 {
-	const struct compression *compression = compressions;
+	if (size > to->most)
+		return to->too_much;
+	to->bytes = malloc(size ? size : 1);
+	if (!to->bytes)
+		return "out of memory";
+	memcpy(to->bytes, in, size);
+	to->size = size;
+	return NULL;
+}
 
-	while (file->size < compression->size || memcmp(file->data, compression->magic, compression->size) != 0)
-		compression++;
-	return compression;
+static decompress_fn *find_compression(const struct file *file)
+{
+	for (size_t i = 0; i < sizeof(compressions) / sizeof(compressions[0]); i++) {
+		if (file->size >= compressions[i].size && memcmp(file->data, compressions[i].magic, compressions[i].size) == 0)
+			return compressions[i].decompress;
+	}
+	return copy;
 }
 
 struct error *module_file_read(const struct module_file *file, uint8_t **ret, size_t *ret_size)
 {
 	struct file contents;
-	struct output output = {0};
+	struct decompressed to = {.most = LARGEST, .too_much = "it is more than 1 GiB"};
 	struct error *err = file_open(file->path, &contents);
 	const char *problem;
 
 	if (err)
 		return err;
-	problem = find_compression(&contents)->unpack(&contents, &output);
+	problem = find_compression(&contents)(contents.data, contents.size, &to);
 	file_close(&contents);
 	if (problem) {
-		free(output.bytes);
+		free(to.bytes);
 		return error_create("%s: %s", file->path, problem);
 	}
-	*ret = output.bytes;
-	*ret_size = output.size;
+	*ret = to.bytes;
+	*ret_size = to.size;
 	return NULL;
 }

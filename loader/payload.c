@@ -8,28 +8,41 @@
 #include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
-#include <zstd.h>
+
+#include "loader/decompress.h"
 
 enum { SIZE_BYTES = 4 };
-#define LZMA_MEMORY (256ull << 20) /* dictionaries are 32 MiB in kernels */
 
 /* -- by library -- */
 
+static const char *decompress(decompress_fn *fn, const struct payload_stream *stream, size_t *ret_size)
+{
+	/* no memory is made: there is room for what is promised, and for a byte that is too much */
+	struct decompressed to = {
+		.most = stream->out_size + 1,
+		.too_much = "it is longer than it says",
+		.bytes = stream->out,
+		.room = stream->out_size + 1,
+	};
+	const char *problem = fn(stream->in, stream->in_size, &to);
+
+	*ret_size = to.size;
+	return problem;
+}
+
 static const char *unpack_gzip(const struct payload_stream *stream, size_t *ret_size)
 {
-	enum { GZIP_ONLY = 16 };
-	z_stream z = {.next_in = (uint8_t *)(uintptr_t)stream->in,
-		      .avail_in = stream->in_size,
-		      .next_out = stream->out,
-		      .avail_out = stream->out_size};
-	int status = inflateInit2(&z, GZIP_ONLY + MAX_WBITS);
+	return decompress(decompress_gzip, stream, ret_size);
+}
 
-	if (status == Z_OK)
-		status = inflate(&z, Z_FINISH);
-	*ret_size = z.total_out;
-	inflateEnd(&z);
-	return status == Z_STREAM_END ? NULL : status == Z_BUF_ERROR ? "it is cut off, or longer than it says" : "its data are damaged";
+static const char *unpack_xz(const struct payload_stream *stream, size_t *ret_size)
+{
+	return decompress(decompress_xz, stream, ret_size);
+}
+
+static const char *unpack_zstd(const struct payload_stream *stream, size_t *ret_size)
+{
+	return decompress(decompress_zstd, stream, ret_size);
 }
 
 static const char *lzma_words(lzma_ret status)
@@ -49,21 +62,11 @@ static const char *lzma_words(lzma_ret status)
 	}
 }
 
-static const char *unpack_xz(const struct payload_stream *stream, size_t *ret_size)
-{
-	uint64_t memory = LZMA_MEMORY;
-	size_t taken = 0;
-
-	*ret_size = 0;
-	return lzma_words(
-		lzma_stream_buffer_decode(&memory, 0, NULL, stream->in, &taken, stream->in_size, stream->out, ret_size, stream->out_size));
-}
-
 /* The .lzma format, whose end may be marked in it (and is, when the kernel's build made it from a pipe) or known by the size alone. */
 static const char *unpack_lzma(const struct payload_stream *stream, size_t *ret_size)
 {
 	lzma_stream lzma = LZMA_STREAM_INIT;
-	lzma_ret status = lzma_alone_decoder(&lzma, LZMA_MEMORY);
+	lzma_ret status = lzma_alone_decoder(&lzma, DECOMPRESS_LZMA_MEMORY);
 
 	lzma.next_in = stream->in;
 	lzma.avail_in = stream->in_size;
@@ -97,16 +100,6 @@ static const char *unpack_bzip2(const struct payload_stream *stream, size_t *ret
 	}
 }
 
-static const char *unpack_zstd(const struct payload_stream *stream, size_t *ret_size)
-{
-	size_t size = ZSTD_decompress(stream->out, stream->out_size, stream->in, stream->in_size);
-
-	if (ZSTD_isError(size))
-		return ZSTD_getErrorName(size);
-	*ret_size = size;
-	return NULL;
-}
-
 /* -- the table -- */
 
 static const struct format {
@@ -116,16 +109,10 @@ static const struct format {
 	uint8_t appended; /* bytes behind the compressed data that hold the size */
 	payload_format *unpack;
 } formats[] = {
-	{"gzip", 2, "\x1f\x8b", 0, unpack_gzip},
-	{"xz", 6,
-	 "\xfd"
-	 "7zXZ\0",
-	 SIZE_BYTES, unpack_xz},
-	{"lzma", 3, "\x5d\0\0", SIZE_BYTES, unpack_lzma},
-	{"bzip2", 3, "BZh", SIZE_BYTES, unpack_bzip2},
+	{"gzip", GZIP_MAGIC_SIZE, GZIP_MAGIC, 0, unpack_gzip},      {"xz", XZ_MAGIC_SIZE, XZ_MAGIC, SIZE_BYTES, unpack_xz},
+	{"lzma", 3, "\x5d\0\0", SIZE_BYTES, unpack_lzma},           {"bzip2", 3, "BZh", SIZE_BYTES, unpack_bzip2},
 	{"LZ4", 4, "\x02\x21\x4c\x18", SIZE_BYTES, payload_lz4}, /* the legacy frame */
-	{"lzo", 9, "\x89LZO\0\r\n\x1a\n", SIZE_BYTES, payload_lzo},
-	{"zstd", 4, "\x28\xb5\x2f\xfd", SIZE_BYTES, unpack_zstd},
+	{"lzo", 9, "\x89LZO\0\r\n\x1a\n", SIZE_BYTES, payload_lzo}, {"zstd", ZSTD_MAGIC_SIZE, ZSTD_MAGIC, SIZE_BYTES, unpack_zstd},
 };
 
 static const struct format *find_format(const uint8_t *data, size_t size)
@@ -169,7 +156,7 @@ struct error *payload_decompress(const uint8_t *data, size_t size, uint8_t **ret
 		return error_create("%s payload says it becomes %u bytes, which no kernel is: get it again", format->name, promised);
 	stream.in_size = size - format->appended;
 	stream.out_size = promised;
-	stream.out = malloc(promised);
+	stream.out = malloc((size_t)promised + 1); /* see decompress() */
 	if (!stream.out)
 		return error_create("out of memory: decompressing the kernel takes %u bytes", promised);
 	err = unpack(format, &stream);
