@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/confined.h"
 #include "cli/kernel_get.h"
+#include "cli/kernel_modules.h"
 #include "cli/options.h"
 #include "loader/kernel_find.h"
 #include "loader/kernel_packages.h"
@@ -134,55 +134,11 @@ struct report {
 	bool modules_sure;                      /* they are of the very build */
 };
 
-/* Whether the image is in the tree of this folder, which is lib/modules/RELEASE or usr/lib/modules/RELEASE there. */
-static bool is_beside(const char *image, const char *folder, const char *release)
-{
-	static const char *const places[] = {"/vmlinuz-", "/boot/", "/lib/modules/", "/usr/lib/modules/"};
-	size_t length = strlen(folder) - strlen("/lib/modules/") - strlen(release);
-
-	if (length >= strlen("/usr") && memcmp(folder + length - strlen("/usr"), "/usr", strlen("/usr")) == 0)
-		length -= strlen("/usr");
-	if (!image || strncmp(image, folder, length) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (strncmp(image + length, places[i], strlen(places[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Builds of one release share the name of the folder. What was unpacked for this kernel is its own. */
-static bool is_of_build(const struct report *report, const char *folder)
-{
-	const struct banner *banner = &report->facts->banner;
-	char name[BANNER_NAME_MAX];
-
-	banner_name(banner, name);
-	return strstr(folder, name) || is_beside(report->image, folder, banner->release);
-}
-
-static bool find_folder(void *opaque, const char *path)
-{
-	struct report *report = opaque;
-	struct stat status;
-
-	if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
-		return true;
-	report->modules_sure = is_of_build(report, path);
-	if (report->modules_sure || !report->modules) {
-		free(report->modules);
-		report->modules = strdup(path);
-	}
-	return !report->modules_sure;
-}
-
-/* Those of the build; or else the first that have its release. */
+/* Looks for them anew. */
 static void find_modules(struct report *report)
 {
 	free(report->modules);
-	report->modules = NULL;
-	report->modules_sure = false;
-	kernel_module_folders(&report->facts->banner, report->sources, find_folder, report);
+	report->modules = kernel_modules_find(&report->facts->banner, report->sources, report->image, &report->modules_sure);
 }
 
 /* -- as text -- */

@@ -74,8 +74,12 @@ enum { IMAGES = sizeof(images) / sizeof(images[0]) };
 static const struct place modules[] = {
 	{"lib/modules/%r", "packages, but for those of the next row; what xray86 kernel unpacks"},
 	{"usr/lib/modules/%r", "packages of systems whose /lib is in /usr"},
+	/* of folders that the user names for their images */
+	{"../lib/modules/%r", "the folder is /boot"},
+	{"../usr/lib/modules/%r", "likewise"},
+	{"../%r", "the image is in the folder of its modules"},
 };
-enum { MODULES = sizeof(modules) / sizeof(modules[0]) };
+enum { MODULES = 2, MODULES_OF_NAMED = sizeof(modules) / sizeof(modules[0]) };
 
 /* directory/place; the caller frees it. NULL: without memory. */
 static char *expand(const char *directory, const char *form, const struct banner *banner)
@@ -146,22 +150,34 @@ static bool visit_cache(const struct visit *visit)
 	return more;
 }
 
-static void visit_all(const struct visit *visit, const struct kernel_sources *sources)
+/* The folder that a file is in. */
+static bool visit_folder_of(const struct visit *visit, const char *file)
 {
-	if (visit_path(visit, sources->path) && visit_directory(visit, "/"))
-		visit_cache(visit);
+	const char *slash = strrchr(file, '/');
+	char *directory = slash ? strndup(file, slash - file) : strdup(".");
+	bool more = !directory || visit_directory(visit, directory);
+
+	free(directory);
+	return more;
 }
 
 void kernel_image_places(const struct banner *banner, const struct kernel_sources *sources, bool (*fn)(void *opaque, const char *path),
 			 void *opaque)
 {
-	visit_all(&(struct visit){banner, images, IMAGES, fn, opaque}, sources);
+	const struct visit visit = {banner, images, IMAGES, fn, opaque};
+
+	if (visit_path(&visit, sources->path) && visit_directory(&visit, "/"))
+		visit_cache(&visit);
 }
 
 void kernel_module_folders(const struct banner *banner, const struct kernel_sources *sources, bool (*fn)(void *opaque, const char *path),
 			   void *opaque)
 {
-	visit_all(&(struct visit){banner, modules, MODULES, fn, opaque}, sources);
+	const struct visit named = {banner, modules, MODULES_OF_NAMED, fn, opaque}, others = {banner, modules, MODULES, fn, opaque};
+
+	if ((!sources->file || visit_folder_of(&named, sources->file)) && visit_path(&named, sources->path) &&
+	    visit_directory(&others, "/"))
+		visit_cache(&others);
 }
 
 /* -- searching -- */

@@ -23,7 +23,9 @@ struct error *kernel_find_below(const char *directory, const struct banner *bann
  * Calls fn with each place where the kernel's image may be, or the folder of its modules, in the order in which they are searched, until fn
  * returns false. Images: vmlinuz-RELEASE, boot/vmlinuz-RELEASE, lib/modules/RELEASE/vmlinuz, usr/lib/modules/RELEASE/vmlinuz and
  * boot/vmlinuz-FLAVOUR. Modules: lib/modules/RELEASE and usr/lib/modules/RELEASE. Both in the directories of sources->path, in /, in
- * xray86/kernels in the user's cache directory, and in the folder banner_name() there, which has what was unpacked from packages.
+ * xray86/kernels in the user's cache directory, and in the folder banner_name() there, which has what was unpacked from packages. Modules,
+ * too, in the directory of sources->file, and in such places of the directory above it and of those above the directories of sources->path,
+ * where these are /boot or lib/modules/RELEASE. A place may come twice, by two names.
  */
 void kernel_image_places(const struct banner *banner, const struct kernel_sources *sources, bool (*fn)(void *opaque, const char *path),
 			 void *opaque);

@@ -1,6 +1,6 @@
 /*
- * Where the files of a kernel's modules are on this machine: in lib/modules/RELEASE and usr/lib/modules/RELEASE of the folders where the
- * kernel's image is searched (loader/kernel_find.h). The build ID decides whether a file is the right one (redirect/proof.h).
+ * The files of a kernel's modules on this machine, wherever they may be (kernel_module_folders() of loader/kernel_find.h). The build ID
+ * decides whether a file is the right one (redirect/proof.h).
  */
 #ifndef XRAY86_SESSION_MODULE_STORE_H
 #define XRAY86_SESSION_MODULE_STORE_H
@@ -13,7 +13,7 @@
 struct module_store {
 	/* -- filled in by the owner -- */
 	const struct kernel_sources *sources;
-	const char *release;
+	const struct banner *banner;
 
 	/* -- its state -- */
 	bool searched;

@@ -58,7 +58,7 @@ struct error *session_boot(struct session *session, struct error *(*identified)(
 	if (err)
 		trusted_vm_close(&session->vm);
 	session->booted = !err;
-	session->module_store = (struct module_store){.sources = &config->sources, .release = session->vm.kernel.landmarks.banner.release};
+	session->module_store = (struct module_store){.sources = &config->sources, .banner = &session->vm.kernel.landmarks.banner};
 	session->modules = module_store_supplier(&session->module_store);
 	session->failed = err;
 	if (session->booted && config->stages.booted)

@@ -354,14 +354,19 @@ static bool add_line(void *opaque, const char *path)
 static void tells_where_modules_are(void **state)
 {
 	struct banner banner = parsed("Linux version 6.1-x (a@b) (gcc) #1\n");
-	struct kernel_sources sources = {.path = "/one//:two"};
+	struct kernel_sources sources = {.file = "/image/vmlinuz", .path = "/one//:two"};
 	char lines[4096] = "", expected[4096], name[BANNER_NAME_MAX];
 
 	(void)state;
 	assert_int_equal(setenv("XDG_CACHE_HOME", "/cache", 1), 0);
 	banner_name(&banner, name);
 	snprintf(expected, sizeof(expected),
-		 "/one/lib/modules/6.1-x\n/one/usr/lib/modules/6.1-x\ntwo/lib/modules/6.1-x\ntwo/usr/lib/modules/6.1-x\n"
+		 "/image/lib/modules/6.1-x\n/image/usr/lib/modules/6.1-x\n"
+		 "/image/../lib/modules/6.1-x\n/image/../usr/lib/modules/6.1-x\n/image/../6.1-x\n"
+		 "/one/lib/modules/6.1-x\n/one/usr/lib/modules/6.1-x\n"
+		 "/one/../lib/modules/6.1-x\n/one/../usr/lib/modules/6.1-x\n/one/../6.1-x\n"
+		 "two/lib/modules/6.1-x\ntwo/usr/lib/modules/6.1-x\n"
+		 "two/../lib/modules/6.1-x\ntwo/../usr/lib/modules/6.1-x\ntwo/../6.1-x\n"
 		 "/lib/modules/6.1-x\n/usr/lib/modules/6.1-x\n"
 		 "/cache/xray86/kernels/lib/modules/6.1-x\n/cache/xray86/kernels/usr/lib/modules/6.1-x\n"
 		 "/cache/xray86/kernels/%s/lib/modules/6.1-x\n/cache/xray86/kernels/%s/usr/lib/modules/6.1-x\n",
