@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/interrupt.h"
+#include "util/spawn.h"
 
 enum { ARGUMENTS = 8 };
 
@@ -171,50 +171,30 @@ static bool expand(const char *form, const struct kernel_package *package, const
 }
 
 /* Descriptors that are open elsewhere in this program are all closed on exec. */
-static int add_actions(posix_spawn_file_actions_t *actions, const char *folder)
+static int add_actions(void *opaque, posix_spawn_file_actions_t *actions)
 {
 	int failure = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 
 	if (!failure)
 		failure = posix_spawn_file_actions_adddup2(actions, STDERR_FILENO, STDOUT_FILENO);
-	return failure ? failure : posix_spawn_file_actions_addchdir_np(actions, folder);
+	return failure ? failure : posix_spawn_file_actions_addchdir_np(actions, opaque);
 }
 
 /* Signals are as they were, and that which this process always ignores is not ignored. */
-static int set_attributes(posix_spawnattr_t *attributes, const sigset_t *blocked)
-{
-	sigset_t defaults;
-
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGXFSZ);
-	posix_spawnattr_setsigdefault(attributes, &defaults);
-	posix_spawnattr_setsigmask(attributes, blocked);
-	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-}
-
-/* 0, or the number of an error. */
 static int spawn(const char *program, char *const *arguments, const char *folder, const sigset_t *blocked, pid_t *ret_pid)
 {
-	extern char **environ;
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int failure = posix_spawn_file_actions_init(&actions);
+	struct spawn how = {
+		.program = program,
+		.search = true,
+		.arguments = arguments,
+		.blocked = *blocked,
+		.add_actions = add_actions,
+		.opaque = (void *)(uintptr_t)folder, /* not written to */
+	};
 
-	if (failure)
-		return failure;
-	failure = posix_spawnattr_init(&attributes);
-	if (failure) {
-		posix_spawn_file_actions_destroy(&actions);
-		return failure;
-	}
-	failure = add_actions(&actions, folder);
-	if (!failure)
-		failure = set_attributes(&attributes, blocked);
-	if (!failure)
-		failure = posix_spawnp(ret_pid, program, &actions, &attributes, arguments, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return failure;
+	sigemptyset(&how.defaults);
+	sigaddset(&how.defaults, SIGXFSZ);
+	return spawn_process(&how, ret_pid);
 }
 
 static int wait_for(pid_t pid)

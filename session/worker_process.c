@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "util/quote.h"
+#include "util/spawn.h"
 
 #ifndef BINDIR
 #define BINDIR "/usr/local/bin"
@@ -121,57 +121,35 @@ static char *find_program(const char *program)
 	return beside ? beside : strdup(program ? program : BINDIR "/xray86");
 }
 
-/* 0, or the number of an error. */
-static int add_actions(posix_spawn_file_actions_t *actions, int channel, int cancel, int said)
+struct ends {
+	int channel, cancel, said; /* the worker's */
+};
+
+static int add_actions(void *opaque, posix_spawn_file_actions_t *actions)
 {
+	const struct ends *ends = opaque;
 	int failure = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 
 	if (!failure)
 		failure = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	if (!failure)
-		failure = posix_spawn_file_actions_adddup2(actions, said, STDERR_FILENO);
+		failure = posix_spawn_file_actions_adddup2(actions, ends->said, STDERR_FILENO);
 	if (!failure)
-		failure = posix_spawn_file_actions_adddup2(actions, channel, WORKER_CHANNEL);
+		failure = posix_spawn_file_actions_adddup2(actions, ends->channel, WORKER_CHANNEL);
 	if (!failure)
-		failure = posix_spawn_file_actions_adddup2(actions, cancel, WORKER_CANCEL);
+		failure = posix_spawn_file_actions_adddup2(actions, ends->cancel, WORKER_CANCEL);
 	return failure ? failure : posix_spawn_file_actions_addclosefrom_np(actions, FIRST_FREE);
 }
 
 /* The worker has all signals' defaults and none blocked, whatever the caller has made of them. */
-static int set_attributes(posix_spawnattr_t *attributes)
+static int spawn(const char *program, struct ends *ends, pid_t *ret_pid)
 {
-	sigset_t all, none;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawnattr_setsigdefault(attributes, &all);
-	posix_spawnattr_setsigmask(attributes, &none);
-	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-}
-
-static int spawn(const char *program, int channel, int cancel, int said, pid_t *ret_pid)
-{
-	extern char **environ;
 	char *argument[] = {"xray86", "--worker", "3", "4", NULL}; /* WORKER_CHANNEL, WORKER_CANCEL */
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int failure = posix_spawn_file_actions_init(&actions);
+	struct spawn how = {.program = program, .arguments = argument, .add_actions = add_actions, .opaque = ends};
 
-	if (failure)
-		return failure;
-	failure = posix_spawnattr_init(&attributes);
-	if (failure) {
-		posix_spawn_file_actions_destroy(&actions);
-		return failure;
-	}
-	failure = add_actions(&actions, channel, cancel, said);
-	if (!failure)
-		failure = set_attributes(&attributes);
-	if (!failure)
-		failure = posix_spawn(ret_pid, program, &actions, &attributes, argument, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return failure;
+	sigfillset(&how.defaults);
+	sigemptyset(&how.blocked);
+	return spawn_process(&how, ret_pid);
 }
 
 static struct error *start(char *path, struct worker_process *process)
@@ -182,7 +160,7 @@ static struct error *start(char *path, struct worker_process *process)
 	process->said = make_said();
 	failure = process->said >= 0 && make_sockets(channel) && make_sockets(cancel) ? 0 : errno;
 	if (!failure)
-		failure = spawn(path, channel[1], cancel[1], process->said, &process->pid);
+		failure = spawn(path, &(struct ends){channel[1], cancel[1], process->said}, &process->pid);
 	process->channel = channel[0];
 	process->cancel = cancel[0];
 	close_descriptor(channel[1]);
