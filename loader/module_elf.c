@@ -57,6 +57,20 @@ static struct error *read_header(struct module *module, struct header *ret)
 	return NULL;
 }
 
+/* Of a header of either word size. */
+#define SECTION(header)                                                                                                                    \
+	((struct elf_section){                                                                                                             \
+		.flags = (header).sh_flags,                                                                                                \
+		.offset = (header).sh_offset,                                                                                              \
+		.size = (header).sh_size,                                                                                                  \
+		.alignment = (header).sh_addralign,                                                                                        \
+		.entry_size = (header).sh_entsize,                                                                                         \
+		.type = (header).sh_type,                                                                                                  \
+		.link = (header).sh_link,                                                                                                  \
+		.info = (header).sh_info,                                                                                                  \
+		.kept = NO_SECTION,                                                                                                        \
+	})
+
 /* The name is but its offset as yet. */
 static struct elf_section parse_section(const struct module *module, const uint8_t *at, uint32_t *ret_name)
 {
@@ -66,31 +80,11 @@ static struct elf_section parse_section(const struct module *module, const uint8
 	if (module->word == 8) {
 		memcpy(&wide, at, sizeof(wide));
 		*ret_name = wide.sh_name;
-		return (struct elf_section){
-			.flags = wide.sh_flags,
-			.offset = wide.sh_offset,
-			.size = wide.sh_size,
-			.alignment = wide.sh_addralign,
-			.entry_size = wide.sh_entsize,
-			.type = wide.sh_type,
-			.link = wide.sh_link,
-			.info = wide.sh_info,
-			.kept = NO_SECTION,
-		};
+		return SECTION(wide);
 	}
 	memcpy(&narrow, at, sizeof(narrow));
 	*ret_name = narrow.sh_name;
-	return (struct elf_section){
-		.flags = narrow.sh_flags,
-		.offset = narrow.sh_offset,
-		.size = narrow.sh_size,
-		.alignment = narrow.sh_addralign,
-		.entry_size = narrow.sh_entsize,
-		.type = narrow.sh_type,
-		.link = narrow.sh_link,
-		.info = narrow.sh_info,
-		.kept = NO_SECTION,
-	};
+	return SECTION(narrow);
 }
 
 static bool has_content(const struct elf_section *section)

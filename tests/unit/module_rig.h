@@ -184,26 +184,16 @@ static inline void ko_put_relocations(const struct ko *ko, struct ko_file *file,
 					    .sh_info = section});
 }
 
+#define KO_HEADER(class, machine, section)                                                                                                 \
+	{                                                                                                                                  \
+		.e_ident = {0x7f, 'E', 'L', 'F', class, ELFDATA2LSB, EV_CURRENT}, .e_type = ET_REL, .e_machine = machine,                  \
+		.e_shoff = headers_at, .e_shentsize = sizeof(section), .e_shnum = file->sections, .e_shstrndx = file->sections - 1,        \
+	}
+
 static inline void ko_put_file_header(const struct ko *ko, struct ko_file *file, size_t headers_at)
 {
-	Elf64_Ehdr wide = {
-		.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-		.e_type = ET_REL,
-		.e_machine = EM_X86_64,
-		.e_shoff = headers_at,
-		.e_shentsize = sizeof(Elf64_Shdr),
-		.e_shnum = file->sections,
-		.e_shstrndx = file->sections - 1,
-	};
-	Elf32_Ehdr narrow = {
-		.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, EV_CURRENT},
-		.e_type = ET_REL,
-		.e_machine = EM_386,
-		.e_shoff = headers_at,
-		.e_shentsize = sizeof(Elf32_Shdr),
-		.e_shnum = file->sections,
-		.e_shstrndx = file->sections - 1,
-	};
+	Elf64_Ehdr wide = KO_HEADER(ELFCLASS64, EM_X86_64, Elf64_Shdr);
+	Elf32_Ehdr narrow = KO_HEADER(ELFCLASS32, EM_386, Elf32_Shdr);
 
 	if (ko->word == 8)
 		memcpy(file->bytes, &wide, sizeof(wide));

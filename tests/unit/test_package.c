@@ -261,6 +261,21 @@ static uint64_t count_files(const char *path)
 	return files;
 }
 
+/* Of a package of this kind with these items; the place is made anew. How many files there are. */
+static uint64_t unpack_items(size_t kind, const struct item *items, size_t count, struct place *place)
+{
+	struct bytes bytes = kinds[kind].make(items, count);
+	struct error *err;
+	uint64_t files;
+
+	make_place(place);
+	err = unpack(&bytes, place, &package_limits, &files);
+	if (err)
+		fail_msg("%s: %s", kinds[kind].name, err->message);
+	free(bytes.data);
+	return files;
+}
+
 static void unpacks_packages_of_all_kinds(void **state)
 {
 	static const struct item items[] = {
@@ -275,22 +290,14 @@ static void unpacks_packages_of_all_kinds(void **state)
 
 	(void)state;
 	for (size_t kind = 0; kind < KINDS; kind++) {
-		struct bytes bytes = kinds[kind].make(items, sizeof(items) / sizeof(items[0]));
 		struct place place;
-		struct error *err;
-		uint64_t files;
 
-		make_place(&place);
-		err = unpack(&bytes, &place, &package_limits, &files);
-		if (err)
-			fail_msg("%s: %s", kinds[kind].name, err->message);
-		assert_int_equal(files, 3);
+		assert_int_equal(unpack_items(kind, items, sizeof(items) / sizeof(items[0]), &place), 3);
 		assert_content(&place, "boot/vmlinuz-" RELEASE, KERNEL);
 		assert_content(&place, "lib/modules/" RELEASE "/kernel/fs/ext4/ext4.ko.xz", MODULE);
 		assert_content(&place, "lib/modules/" RELEASE "/modules.builtin", "");
 		assert_int_equal(count_files(place.outer), 3);
 		remove_place(&place);
-		free(bytes.data);
 	}
 }
 
@@ -317,21 +324,13 @@ static void makes_nothing_outside(void **state)
 
 	(void)state;
 	for (size_t kind = 0; kind < KINDS; kind++) {
-		struct bytes bytes = kinds[kind].make(items, sizeof(items) / sizeof(items[0]));
 		struct place place;
-		struct error *err;
-		uint64_t files;
 
-		make_place(&place);
-		err = unpack(&bytes, &place, &package_limits, &files);
-		if (err)
-			fail_msg("%s: %s", kinds[kind].name, err->message);
-		assert_int_equal(files, 2); /* of one name */
+		assert_int_equal(unpack_items(kind, items, sizeof(items) / sizeof(items[0]), &place), 2); /* of one name */
 		assert_content(&place, "boot/vmlinuz-link", "first");
 		assert_int_equal(count_files(place.outer), 1);
 		assert_int_equal(access("/tmp/test-package-evil", F_OK), -1);
 		remove_place(&place);
-		free(bytes.data);
 	}
 }
 

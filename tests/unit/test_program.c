@@ -17,7 +17,7 @@
 
 static char directory[] = "/tmp/xray86-test-XXXXXX";
 
-static void write_file(const char *name, const char *text, mode_t mode)
+static void write_bytes(const char *name, const void *bytes, size_t size, mode_t mode)
 {
 	char path[128];
 	FILE *file;
@@ -25,9 +25,14 @@ static void write_file(const char *name, const char *text, mode_t mode)
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	file = fopen(path, "w");
 	assert_non_null(file);
-	fputs(text, file);
+	fwrite(bytes, 1, size, file);
 	fclose(file);
 	chmod(path, mode);
+}
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+	write_bytes(name, text, strlen(text), mode);
 }
 
 static void expect_error(const char *name, enum kernel_arch arch, enum error_code code, const char *text)
@@ -222,42 +227,22 @@ static void test_modules(void **state)
 {
 	struct program program = {0};
 	static const char compiled_in[] = "x/no/perl\0/usr/share/perl/5.36\0/a/perl:/b/perl5\0/usr/share/doc\0/cut/perl";
-	static const char plugins[] = "/usr/lib/xtables";
-	char perl[128], python[128], library[128], expect[128], xtables[128], nft[128];
+	char perl[128], python[128], library[128], expect[128];
 	struct program_file files[] = {{perl, perl, 0755, PROGRAM_CODE},
 				       {"/bin/python3", python, 0755, PROGRAM_CODE},
 				       {library, library, 0755, PROGRAM_LIBRARY},
 				       {"/bin/expect", expect, 0755, PROGRAM_CODE},
-				       {"/bin/perldoc", "/bin/perldoc", 0755, PROGRAM_CODE},
-				       {xtables, xtables, 0755, PROGRAM_LIBRARY},
-				       {"/sbin/nft", nft, 0755, PROGRAM_CODE}};
-	FILE *file;
+				       {"/bin/perldoc", "/bin/perldoc", 0755, PROGRAM_CODE}};
 
 	(void)state;
 	snprintf(perl, sizeof(perl), "%s/perl5.36", directory);
 	snprintf(python, sizeof(python), "%s/python3.11", directory);
 	snprintf(library, sizeof(library), "%s/libtcl8.6.so.0", directory);
 	snprintf(expect, sizeof(expect), "%s/expect", directory);
-	file = fopen(perl, "w");
-	assert_non_null(file);
-	fwrite(compiled_in, 1, sizeof(compiled_in) - 1, file);
-	fclose(file);
+	write_bytes("perl5.36", compiled_in, sizeof(compiled_in) - 1, 0755);
 	write_file("python3.11", "", 0755);
 	write_file("libtcl8.6.so.0", "", 0644);
-	file = fopen(expect, "w");
-	assert_non_null(file);
-	fwrite("\0libtcl8.6.so.0", 1, 16, file);
-	fclose(file);
-	snprintf(xtables, sizeof(xtables), "%s/libxtables.so.12", directory);
-	snprintf(nft, sizeof(nft), "%s/nft", directory);
-	file = fopen(xtables, "w");
-	assert_non_null(file);
-	fwrite(plugins, 1, sizeof(plugins), file);
-	fclose(file);
-	file = fopen(nft, "w");
-	assert_non_null(file);
-	fwrite("\0libxtables.so.12", 1, 18, file);
-	fclose(file);
+	write_bytes("expect", "\0libtcl8.6.so.0", 16, 0755);
 	program.file = files;
 	program.files = sizeof(files) / sizeof(files[0]);
 	assert_null(program_find_modules(&program, 0));
@@ -277,8 +262,6 @@ static void test_modules(void **state)
 	assert_false(program_has_modules_at(&program, perl, "/usr/lib/python3.11/os.py"));
 	assert_true(program_has_modules_at(&program, "/bin/expect", "/usr/lib/tcl8.6/init.tcl")); /* by the library */
 	assert_false(program_has_modules_at(&program, "/bin/python3", "/usr/lib/tcl8.6/init.tcl"));
-	assert_true(program_has_modules_at(&program, "/sbin/nft", "/usr/lib/xtables/libxt_tcp.so"));
-	assert_false(program_has_modules_at(&program, "/bin/expect", "/usr/lib/xtables/libxt_tcp.so"));
 	program_deinit(&program);
 }
 
@@ -289,19 +272,12 @@ static void test_plug_ins(void **state)
 	static const char compiled_in[] = "x\0/usr/lib/x86_64-linux-gnu/xtables\0/run/xtables.lock\0/proc/net/ip_tables_names";
 	char library[128], iptables[128];
 	struct program_file files[] = {{iptables, iptables, 0755, PROGRAM_CODE}, {library, library, 0755, PROGRAM_LIBRARY}};
-	FILE *file;
 
 	(void)state;
 	snprintf(library, sizeof(library), "%s/libxtables.so.12", directory);
 	snprintf(iptables, sizeof(iptables), "%s/xtables-nft-multi", directory);
-	file = fopen(library, "w");
-	assert_non_null(file);
-	fwrite(compiled_in, 1, sizeof(compiled_in), file);
-	fclose(file);
-	file = fopen(iptables, "w");
-	assert_non_null(file);
-	fwrite("\0libxtables.so.12", 1, 18, file);
-	fclose(file);
+	write_bytes("libxtables.so.12", compiled_in, sizeof(compiled_in), 0644);
+	write_bytes("xtables-nft-multi", "\0libxtables.so.12", 18, 0755);
 	program.file = files;
 	program.files = sizeof(files) / sizeof(files[0]);
 	assert_null(program_find_modules(&program, 0));
