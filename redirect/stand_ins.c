@@ -69,9 +69,6 @@ static const struct stand_in {
 	{"blk_mq_submit_bio", ASK_DISK, 0, LOSS_NONE, "the disk is not there, and only who waits for it needs it: reading ahead does not"},
 	{"io_schedule", ABORT, 0, LOSS_NOT_IN_MEMORY, "the disk is not there"},
 	{"io_schedule_timeout", ABORT, 0, LOSS_NOT_IN_MEMORY, "likewise"},
-	{"iov_iter_extract_pages", ABORT, 0, LOSS_NOT_IN_MEMORY, "direct I/O: the disk would write to pages of the tool"},
-	{"iov_iter_get_pages2", ABORT, 0, LOSS_NOT_IN_MEMORY, "likewise, up to 6.2"},
-	{"iov_iter_get_pages", ABORT, 0, LOSS_NOT_IN_MEMORY, "likewise, up to 5.19"},
 	{"__schedule", WAIT, 0, LOSS_WAIT, "would block"},
 	{"schedule", WAIT, 0, LOSS_WAIT, "would block"},
 	{"__mutex_lock_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
@@ -80,8 +77,8 @@ static const struct stand_in {
 	{"rwsem_down_read_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
 	{"rwsem_down_write_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
 	{"rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "likewise: mutexes and semaphores of PREEMPT_RT, up to 5.14"},
-	{"get_user_pages_fast", ABORT, 0, LOSS_LIMIT, "O_DIRECT: would take the host task's pages for the tool's"},
-	{"pin_user_pages_fast", ABORT, 0, LOSS_LIMIT, "likewise"},
+	{"get_user_pages_fast", ABORT, 0, LOSS_NOT_IN_MEMORY, "direct I/O: the disk would write to pages of the tool"},
+	{"pin_user_pages_fast", ABORT, 0, LOSS_NOT_IN_MEMORY, "likewise, from 6.3 on"},
 	{"panic", ABORT, 0, LOSS_DAMAGED, "the product's kernel gives up"},
 };
 
