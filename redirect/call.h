@@ -57,6 +57,7 @@ struct call {
 	bool opens;
 	bool shortened;  /* it reads less than the tool asked for: call_short_reads.c */
 	bool asked_disk; /* it has asked a disk for something */
+	bool direct;     /* it is direct I/O: another count would not help */
 	unsigned lost;   /* bits of enum loss_cause: what has been recorded of it */
 };
 

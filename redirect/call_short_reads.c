@@ -19,7 +19,7 @@ bool call_read_less(struct calls *calls)
 	struct call *call = &calls->now;
 	uint64_t count = call->translated[COUNT] / 2;
 
-	if (!reads_bytes(call) || !count)
+	if (!reads_bytes(call) || !count || call->direct)
 		return false;
 	calls->shorter = (struct call_shorter){call->regs, count < MOST ? count : MOST};
 	call_undo(calls);

@@ -13,6 +13,7 @@ enum action {
 	FLUSH,    /* what is remembered of page tables, and return */
 	ASK_DISK, /* return, and remember that it was asked */
 	ABORT,    /* the call */
+	DIRECT,   /* likewise, of direct I/O */
 	TAKE,     /* the lock of PREEMPT_RT, and return */
 	FREE,     /* its rw lock, and go on */
 	PROGRAM,  /* of BPF, which is interpreted: its answer */
@@ -77,8 +78,8 @@ static const struct stand_in {
 	{"rwsem_down_read_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
 	{"rwsem_down_write_slowpath", ABORT, 0, LOSS_LOCK, "the holder is frozen"},
 	{"rt_mutex_slowlock_locked", ABORT, 0, LOSS_LOCK, "likewise: mutexes and semaphores of PREEMPT_RT, up to 5.14"},
-	{"get_user_pages_fast", ABORT, 0, LOSS_NOT_IN_MEMORY, "direct I/O: the disk would write to pages of the tool"},
-	{"pin_user_pages_fast", ABORT, 0, LOSS_NOT_IN_MEMORY, "likewise, from 6.3 on"},
+	{"get_user_pages_fast", DIRECT, 0, LOSS_NOT_IN_MEMORY, "the disk would write to pages of the tool"},
+	{"pin_user_pages_fast", DIRECT, 0, LOSS_NOT_IN_MEMORY, "likewise, from 6.3 on"},
 	{"panic", ABORT, 0, LOSS_DAMAGED, "the product's kernel gives up"},
 };
 
@@ -136,6 +137,10 @@ static enum mark_action on_stand_in(void *opaque, struct cpu *cpu)
 	if (stand_ins->worlds->context.phase != CONTEXT_PRODUCT)
 		return MARK_CONTINUE;
 	switch (stand_in->action) {
+	case DIRECT:
+		stand_ins->calls->now.direct = true;
+		call_give_up(stand_ins->calls, stand_in->cause, stand_in->name);
+		return MARK_LOOK;
 	case ABORT:
 		call_give_up(stand_ins->calls, stand_in->cause, stand_in->name);
 		return MARK_LOOK;
