@@ -448,7 +448,7 @@ static void connect_parts(struct redirect *redirect)
 	};
 	calls->reconsider = reconsider;
 	calls->reconsider_opaque = &redirect->code;
-	worlds->memory.protected_read = note_read;
+	worlds->memory.protected_read = redirect->modules.prove ? note_read : NULL;
 	worlds->memory.protected_opaque = &redirect->modules;
 	worlds->again = prove_again;
 	worlds->again_opaque = &redirect->proof;
