@@ -68,17 +68,14 @@ static bool try_folder(void *opaque, const char *path)
 	char *folder = realpath(path, NULL);
 	struct stat status;
 
-	if (!folder || stat(folder, &status) != 0 || !S_ISDIR(status.st_mode)) {
-		free(folder);
-		return true;
+	if (folder && stat(folder, &status) == 0 && S_ISDIR(status.st_mode)) {
+		search->sure = is_of_build(search, folder);
+		if (search->sure || !search->found) {
+			free(search->found);
+			search->found = strdup(path);
+		}
 	}
-	search->sure = is_of_build(search, folder);
-	if (search->sure || !search->found) {
-		free(search->found);
-		search->found = folder;
-	} else {
-		free(folder);
-	}
+	free(folder);
 	return !search->sure;
 }
 
