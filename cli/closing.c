@@ -13,13 +13,15 @@ static void print(FILE *to, const char *before, char *text, const char *behind)
 
 void closing_tell(const struct losses *losses, const struct closing_options *options, FILE *to)
 {
-	const struct report_words words = {
-		.product_code = "--code product", .trust_module = "--trust-module ", .trace = options->traced ? NULL : "--trace"};
+	const struct report_words words = {.product_code = "--code product",
+					   .verified = options->code == CODE_TRUSTED ? "--code verified" : NULL,
+					   .trust_module = "--trust-module ",
+					   .trace = options->traced ? NULL : "--trace"};
 
 	if (!losses_any(losses))
 		return;
 	for (size_t i = 0; i < losses->codes; i++)
-		print(to, "xray86: note: ", report_code(&losses->code[i], options->product_code, &words), "");
+		print(to, "xray86: note: ", report_code(&losses->code[i], options->code == CODE_PRODUCT, &words), "");
 	print(to, "xray86: ", report_losses(losses, &words), options->strict ? " (status 125 by --strict)" : "");
 }
 

@@ -8,12 +8,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "redirect/code.h"
 #include "redirect/losses.h"
 
 struct closing_options {
-	bool product_code; /* --code product was given */
-	bool traced;       /* --trace was */
-	bool strict;       /* --strict was: a loss is a failure */
+	enum code_choice code;
+	bool traced; /* --trace was given */
+	bool strict; /* --strict was: a loss is a failure */
 };
 
 /* Nothing if nothing was lost. */

@@ -109,7 +109,7 @@ static void tell_losses(const struct run *run, int *ret_status)
 {
 	const struct run_options *options = run->options;
 	const struct losses *losses = command_losses(run->command);
-	const struct closing_options closing = {options->code == CODE_PRODUCT, options->tracing, options->strict};
+	const struct closing_options closing = {options->code, options->tracing, options->strict};
 
 	if (options->json && run->trace.to)
 		closing_tell_json(losses, run->trace.to);

@@ -307,8 +307,8 @@ static void describe(struct run *run, const char *const *command)
 /* What is to be told of the command, in the words of the library. */
 static struct error *report(const struct local *local, const struct run *run, struct outcome *ret)
 {
-	const struct report_words words = {"XRAY86_CODE_PRODUCT", "options.trust_modules with ",
-					   run->options->trace ? NULL : "options.trace"};
+	const struct report_words words = {"XRAY86_CODE_PRODUCT", run->command_options.code == CODE_TRUSTED ? "XRAY86_CODE_VERIFIED" : NULL,
+					   "options.trust_modules with ", run->options->trace ? NULL : "options.trace"};
 	const struct losses *losses = command_losses(run->command);
 
 	for (size_t i = 0; i < losses->codes; i++) {

@@ -78,6 +78,8 @@ char *report_code(const struct loss_code *code, bool product_code, const struct 
 		fprintf(memory.to, "%" PRIu64 " such calls were given up", code->count);
 	if (code->there && code->reason[0])
 		fprintf(memory.to, "; %s%s runs the snapshot's own", words->trust_module, code->module);
+	else if (code->there && words->verified && code->owner == LOSS_OWNER_MODULE)
+		fprintf(memory.to, "; %s runs it if its file proves it", words->verified);
 	else if (code->there)
 		fprintf(memory.to, "; %s runs it", words->product_code);
 	else if (product_code)
@@ -118,7 +120,9 @@ static void tell_advice(const struct losses *losses, const struct report_words *
 			last = advice;
 		}
 	}
-	if (product_code_helps(losses))
+	if (product_code_helps(losses) && words->verified)
+		fprintf(to, "; %s runs code of modules that their files prove", words->verified);
+	else if (product_code_helps(losses))
 		fprintf(to, "; %s runs the snapshot's own code", words->product_code);
 	if (words->trace)
 		fprintf(to, "; %s tells which calls", words->trace);

@@ -10,6 +10,7 @@
 /* What the user can ask for, in the words of his interface. */
 struct report_words {
 	const char *product_code; /* "--code product" */
+	const char *verified;     /* "--code verified"; NULL: modules are proven already, or their code runs unproven */
 	const char *trust_module; /* "--trust-module ", before a name */
 	const char *trace;        /* "--trace"; NULL: there is a trace already */
 };

@@ -135,6 +135,13 @@ static void test_code(void **state)
 	       "xray86: the answer may be incomplete: 3 calls needed code that the trusted kernel does not have; --code product runs the "
 	       "snapshot's own "
 	       "code; --trace tells which calls\n");
+	expect(&losses, &(struct closing_options){.code = CODE_TRUSTED}, /* the default proves the module */
+	       "xray86: note: read needs code at 0xffffffffc0001000 (of the snapshot's module dummy), called from dev_get_stats+0x5c, that "
+	       "the trusted kernel does not have: 2 such calls were given up; --code verified runs it if its file proves it\n"
+	       "xray86: note: read needs code at 0 (of none of the snapshot's modules) that the trusted kernel does not have: the call was "
+	       "given up\n"
+	       "xray86: the answer may be incomplete: 3 calls needed code that the trusted kernel does not have; --code verified runs code "
+	       "of modules that their files prove; --trace tells which calls\n");
 	for (unsigned i = 0; i < 2 * LOSS_CODES; i++) {
 		snprintf(dummy.module, sizeof(dummy.module), "module_%u", i);
 		losses_record_code(&losses, &dummy);
