@@ -31,7 +31,8 @@ struct block {
 	uint16_t size;        /* code bytes */
 	uint8_t count;        /* instructions */
 	bool marked;          /* the first instruction's address is marked, and insn[0] is the mark's pseudo instruction */
-	uint64_t mark_page;   /* linear page with marks that the block was made for; it is found at that page only. all-ones: no marks */
+	uint64_t mark_page;   /* linear page with marks that the block was made for; it is found at that page only. all-ones: no marks.
+				 See mark_page() */
 	struct block *hash_next;
 	struct block *page_next[2];                       /* in the lists of the first and second page */
 	_Alignas(sizeof(struct insn)) struct insn insn[]; /* count, a terminator, and the links */

@@ -20,7 +20,16 @@ typedef enum mark_action mark_fn(void *opaque, struct cpu *cpu);
  * a second one is an error. cpu->rip is exact in the callback.
  */
 struct error *cpu_mark(struct cpu *cpu, uint64_t linear, mark_fn *fn, void *opaque);
-bool cpu_is_marked(const struct cpu *cpu, uint64_t linear);
+/* The same in one kind of code alone, where two kernels have addresses in common. Then an address can have a mark in each. */
+enum mark_code {
+	MARK_OWN_CODE = 1,    /* that the CPU finds by its page tables, or its client for it */
+	MARK_CLIENT_CODE = 2, /* that is found by the client's bank: cpu_use_code_bank() */
+	MARK_ANY_CODE = MARK_OWN_CODE | MARK_CLIENT_CODE,
+};
+struct error *cpu_mark_code(struct cpu *cpu, enum mark_code code, uint64_t linear, mark_fn *fn, void *opaque);
+/* Whether it has a mark in any of these kinds of code. */
+bool cpu_is_marked(const struct cpu *cpu, enum mark_code code, uint64_t linear);
+/* Takes all marks of the address away. */
 void cpu_unmark(struct cpu *cpu, uint64_t linear);
 
 /*

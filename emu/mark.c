@@ -16,52 +16,76 @@ static size_t lower_bound(const struct cpu *cpu, uint64_t linear)
 	return array_lower_bound(cpu->marks, cpu->mark_count, sizeof(*cpu->marks), linear);
 }
 
+static enum mark_code code_now(const struct cpu *cpu)
+{
+	return cpu->mode & MODE_CODE_BANK ? MARK_CLIENT_CODE : MARK_OWN_CODE;
+}
+
+/* The mark at linear in any of these kinds of code, or NULL. */
+static const struct mark *find_in(const struct cpu *cpu, enum mark_code code, uint64_t linear)
+{
+	for (size_t at = lower_bound(cpu, linear); at < cpu->mark_count && cpu->marks[at].linear == linear; at++) {
+		if (cpu->marks[at].code & code)
+			return &cpu->marks[at];
+	}
+	return NULL;
+}
+
 const struct mark *mark_find(const struct cpu *cpu, uint64_t linear)
 {
-	size_t at = lower_bound(cpu, linear);
-
-	return at < cpu->mark_count && cpu->marks[at].linear == linear ? &cpu->marks[at] : NULL;
+	return find_in(cpu, code_now(cpu), linear);
 }
 
 uint64_t mark_page(const struct cpu *cpu, uint64_t linear)
 {
 	uint64_t page = linear & PAGE_MASK;
-	size_t at = lower_bound(cpu, page);
+	size_t first = lower_bound(cpu, page), at = first;
 
-	return at < cpu->mark_count && (cpu->marks[at].linear & PAGE_MASK) == page ? page : (uint64_t)NO_MARKS;
+	while (at < cpu->mark_count && (cpu->marks[at].linear & PAGE_MASK) == page) {
+		if (cpu->marks[at++].code != MARK_ANY_CODE)
+			return page | code_now(cpu);
+	}
+	return at > first ? page : (uint64_t)NO_MARKS;
 }
 
-struct error *cpu_mark(struct cpu *cpu, uint64_t linear, mark_fn *fn, void *opaque)
+struct error *cpu_mark_code(struct cpu *cpu, enum mark_code code, uint64_t linear, mark_fn *fn, void *opaque)
 {
 	size_t at = lower_bound(cpu, linear);
 	struct mark *marks;
 
-	if (mark_find(cpu, linear))
+	if (find_in(cpu, code, linear))
 		return error_create("address %#llx is marked already", (unsigned long long)linear);
 	marks = realloc(cpu->marks, (cpu->mark_count + 1) * sizeof(*marks));
 	if (!marks)
 		return error_create("marking an address: out of memory");
 	memmove(&marks[at + 1], &marks[at], (cpu->mark_count - at) * sizeof(*marks));
-	marks[at] = (struct mark){linear, fn, opaque};
+	marks[at] = (struct mark){linear, code, fn, opaque};
 	cpu->marks = marks;
 	cpu->mark_count++;
 	block_cache_empty(cpu);
 	return NULL;
 }
 
-bool cpu_is_marked(const struct cpu *cpu, uint64_t linear)
+struct error *cpu_mark(struct cpu *cpu, uint64_t linear, mark_fn *fn, void *opaque)
 {
-	return mark_find(cpu, linear);
+	return cpu_mark_code(cpu, MARK_ANY_CODE, linear, fn, opaque);
+}
+
+bool cpu_is_marked(const struct cpu *cpu, enum mark_code code, uint64_t linear)
+{
+	return find_in(cpu, code, linear);
 }
 
 void cpu_unmark(struct cpu *cpu, uint64_t linear)
 {
-	size_t at = lower_bound(cpu, linear);
+	size_t at = lower_bound(cpu, linear), end = at;
 
-	if (!mark_find(cpu, linear))
+	while (end < cpu->mark_count && cpu->marks[end].linear == linear)
+		end++;
+	if (end == at)
 		return;
-	cpu->mark_count--;
-	memmove(&cpu->marks[at], &cpu->marks[at + 1], (cpu->mark_count - at) * sizeof(*cpu->marks));
+	memmove(&cpu->marks[at], &cpu->marks[end], (cpu->mark_count - end) * sizeof(*cpu->marks));
+	cpu->mark_count -= end - at;
 	block_cache_empty(cpu);
 }
 

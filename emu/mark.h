@@ -6,15 +6,18 @@
 
 struct mark {
 	uint64_t linear; /* MUST BE FIRST: the key */
+	enum mark_code code;
 	mark_fn *fn;
 	void *opaque;
 };
 
 enum { NO_MARKS = -1 };
 
-/* The mark at linear, or NULL. */
+/* The mark at linear in the kind of code that the CPU executes now, or NULL. */
 const struct mark *mark_find(const struct cpu *cpu, uint64_t linear);
-/* The page of linear if it has marks, else NO_MARKS. */
+/*
+ * The page of linear if it has marks, else NO_MARKS. If the two kinds of code differ in marks there, the lowest bits say which one this is.
+ */
 uint64_t mark_page(const struct cpu *cpu, uint64_t linear);
 
 /*

@@ -24,6 +24,7 @@ struct abi {
 	unsigned in_registers;        /* how many arguments of a function are passed in registers; the others are on the stack */
 	uint8_t argument[6];          /* the registers of these arguments: enum gpr */
 	uint64_t return_address;      /* an address without code, for functions that are called from outside */
+	uint64_t back;                /* likewise, in the same page, for bodies of another kernel */
 	unsigned regs_words;          /* pt_regs: */
 	uint8_t regs[ABI_REGS_WORDS]; /* its words, from the lowest address on: enum gpr or enum abi_register */
 	enum policy_abi call;         /* of system calls of programs for this kernel; x86-64 has i386's calls, too */

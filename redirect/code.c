@@ -52,6 +52,32 @@ static uint64_t mirror(struct code *code, uint64_t linear)
 	return page.paddr && insert_page(code, find_page(code, page.linear), page) ? page.paddr : 0;
 }
 
+/*
+ * Where the product has a kernel of its own, all code is its own, but for the address where calls of ours and bodies come back (abi.h):
+ * there has to be a page, so that a mark can be met in it.
+ */
+static uint64_t find_own(struct code *code, uint64_t linear)
+{
+	uint8_t bytes[PAGE_SIZE];
+
+	if ((linear & PAGE_MASK) != (code->worlds->context.abi->back & PAGE_MASK))
+		return mirror(code, linear);
+	if (!code->back_page) {
+		memset(bytes, 0xcc /* INT3 */, sizeof(bytes));
+		code->back_page = code_pages_add(code->code_pages, bytes);
+	}
+	return code->back_page;
+}
+
+static void fetch_own(struct code *code, uint64_t linear, uint64_t *ret_paddr)
+{
+	uint64_t page = find_own(code, linear);
+
+	if (!page)
+		cpu_raise_page_fault(code->worlds->cpu, linear, PF_I);
+	*ret_paddr = page | (linear & ~PAGE_MASK);
+}
+
 bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr)
 {
 	struct worlds *worlds = code->worlds;
@@ -59,6 +85,10 @@ bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr)
 
 	if (worlds->context.phase != CONTEXT_PRODUCT || linear < worlds->memory.kernel_start)
 		return false;
+	if (worlds_have_two_kernels(worlds)) {
+		fetch_own(code, linear, ret_paddr);
+		return true;
+	}
 	if (kernel_in_image(worlds->product, linear)) {
 		entry_look_at(code->entries, linear);
 		return switches_find(code->switches, linear, ret_paddr);
@@ -78,7 +108,7 @@ size_t code_read(struct code *code, uint64_t address, void *to, size_t size)
 {
 	uint64_t paddr;
 
-	if (kernel_in_image(code->worlds->product, address))
+	if (worlds_have_two_kernels(code->worlds) || kernel_in_image(code->worlds->product, address))
 		return kernel_peek(code->worlds->product, address, to, size);
 	for (size_t done = 0, n; done < size; done += n) {
 		uint64_t at = address + done, page = mirrored(code, at);

@@ -37,7 +37,8 @@ struct code {
 		uint64_t paddr;
 	} * page; /* of the product's own code that product context has run */
 	size_t pages, room;
-	uint64_t told; /* bits: for which names in `trust`, up to the 64th, that was noted */
+	uint64_t back_page; /* physical: the page of abi.h's address `back`; 0: not made yet */
+	uint64_t told;      /* bits: for which names in `trust`, up to the 64th, that was noted */
 };
 
 /*

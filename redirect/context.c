@@ -15,11 +15,37 @@ static bool on_stack(const struct context *context, uint64_t address)
 	return address - context->stack <= context->stack_size; /* its end too: the stack pointer of an empty one */
 }
 
+/* Where the product's own kernel looks for pt_regs. */
+static uint64_t place_of_regs(const struct context *context)
+{
+	const struct context_other *other = &context->other;
+
+	return context->memory->window + other->stack_size - other->padding - abi_regs_size(context->abi);
+}
+
 uint64_t context_to_product(const struct context *context, uint64_t address)
 {
 	if (context->way == REDIRECT_TAGS || !on_stack(context, address))
 		return address;
+	if (context->other.present)
+		return address - context->regs + place_of_regs(context);
 	return address - context->stack + context->memory->window;
+}
+
+uint64_t context_stack_size(const struct context *context)
+{
+	return context->way == REDIRECT_CONTEXT && context->other.present ? context->other.stack_size : context->stack_size;
+}
+
+uint64_t context_stack_start(const struct context *context, uint64_t regs)
+{
+	const struct context_other *other = &context->other;
+
+	if (context->way == REDIRECT_CONTEXT)
+		return context->memory->window;
+	if (other->present) /* so that pt_regs are where they are looked for */
+		return regs + abi_regs_size(context->abi) + other->padding - other->stack_size;
+	return align_down(context->cpu->gpr[RSP], context->stack_size);
 }
 
 /* Copies what is in use of the trusted stack to its place in the product's address space, and moves the registers that point there. */
@@ -32,6 +58,42 @@ static bool move_stack(struct context *context)
 		return false;
 	for (unsigned i = 0; i < 16; i++)
 		cpu->gpr[i] = context_to_product(context, cpu->gpr[i]);
+	return true;
+}
+
+/* -- another kernel's body -- */
+
+static bool copy_regs(struct context *context, uint64_t to)
+{
+	unsigned size = abi_regs_size(context->abi);
+
+	return cpu_peek(context->cpu, context->regs, context->memory->window_host + (to - context->memory->window), size) == size;
+}
+
+/*
+ * Calls the body, whose one argument is pt_regs, from nowhere. User accesses are free until its kernel says otherwise, since that kernel
+ * does not say so if the CPU on which it ran had no SMAP.
+ */
+static bool go_to_body(struct context *context, uint64_t body)
+{
+	struct cpu *cpu = context->cpu;
+	const struct abi *abi = context->abi;
+	bool tags = context->way == REDIRECT_TAGS;
+	uint64_t regs, rsp;
+
+	context->regs = abi_argument(abi, cpu, 0);
+	context->back_rip = abi->back;
+	regs = tags ? context->regs : place_of_regs(context);
+	rsp = align_down(tags ? cpu->gpr[RSP] - abi->word : regs, 16) - abi->word;
+	if (tags ? !cpu_poke(cpu, rsp, &context->back_rip, abi->word)
+		 : !copy_regs(context, regs) || !product_memory_write(context->memory, rsp, &context->back_rip, abi->word))
+		return false;
+	memset(cpu->gpr, 0, sizeof(cpu->gpr));
+	cpu->gpr[abi->argument[0]] = regs;
+	cpu->gpr[RSP] = rsp;
+	cpu->rip = body;
+	context->back_rsp = rsp + abi->word;
+	cpu_set_eflags(cpu, FLAG_AC, FLAG_AC);
 	return true;
 }
 
@@ -87,7 +149,7 @@ struct error *context_init(struct context *context)
 	tlb_init(&context->code_bank);
 	cpu_set_code_bank(context->cpu, &context->code_bank);
 	if (context->way == REDIRECT_CONTEXT)
-		return product_memory_open_window(context->memory, context->stack_size);
+		return product_memory_open_window(context->memory, context_stack_size(context));
 	context->stack_data.shadow = calloc(1, context->stack_size);
 	return context->stack_data.shadow ? NULL : error_create("shadowing the stack: out of memory");
 }
@@ -128,7 +190,17 @@ static void begin_user_pages(struct context *context)
 		product_memory_flush(context->memory);
 }
 
-bool context_enter(struct context *context)
+/* The body begins. */
+static bool begin_body(struct context *context, uint64_t body)
+{
+	if (body)
+		return go_to_body(context, body);
+	context->back_rip = context->return_rip;
+	context->back_rsp = context_to_product(context, context->return_rsp);
+	return context->way == REDIRECT_TAGS || move_stack(context);
+}
+
+bool context_enter(struct context *context, uint64_t body)
 {
 	struct cpu *cpu = context->cpu;
 	uint64_t rsp = cpu->gpr[RSP];
@@ -140,8 +212,7 @@ bool context_enter(struct context *context)
 	context->trusted_rsp = rsp;
 	context->return_rsp = rsp + context->abi->word;
 	context->started = cpu_instructions(cpu);
-	if (!cpu_peek_word(cpu, rsp, context->abi->word, &context->return_rip) ||
-	    (context->way == REDIRECT_CONTEXT && !move_stack(context))) {
+	if (!cpu_peek_word(cpu, rsp, context->abi->word, &context->return_rip) || !begin_body(context, body)) {
 		cpu_state_destroy(context->entry);
 		context->entry = NULL;
 		return false;
@@ -160,8 +231,7 @@ bool context_at_return(const struct context *context)
 {
 	const struct cpu *cpu = context->cpu;
 
-	return context->phase == CONTEXT_PRODUCT && cpu->rip == context->return_rip &&
-	       cpu->gpr[RSP] == context_to_product(context, context->return_rsp);
+	return context->phase == CONTEXT_PRODUCT && cpu->rip == context->back_rip && cpu->gpr[RSP] == context->back_rsp;
 }
 
 static void drop(struct cpu_state **state)
@@ -242,6 +312,9 @@ uint64_t context_iterations(const struct context *context)
 /*
  * The frame that the trusted handler gets shows the instruction that faulted, with its registers, on the trusted stack right below what
  * the body found there. So the handler may repair the fault, or move RIP to the instruction's fixup; both come back by IRET.
+ *
+ * The instruction of another kernel means nothing to it. So the frame shows one of its own that may access user memory: then RIP tells
+ * whether the fault was repaired.
  */
 bool context_begin_user_fault(struct context *context)
 {
@@ -261,6 +334,10 @@ bool context_begin_user_fault(struct context *context)
 	context->fault_rsp = gpr[RSP];
 	memcpy(cpu->gpr, gpr, sizeof(gpr));
 	cpu->rip = rip;
+	if (context->other.present) {
+		cpu->rip = context->other.user_access;
+		flags |= FLAG_AC;
+	}
 	cpu->cr2 = cr2;
 	cpu->exception = exception;
 	cpu_set_eflags(cpu, flags | FLAG_IF, FLAGS_ARITHMETIC | FLAG_AC | FLAG_DF | FLAG_IF); /* CLI is virtual in product context */
@@ -270,16 +347,29 @@ bool context_begin_user_fault(struct context *context)
 static void resume(struct context *context)
 {
 	struct cpu *cpu = context->cpu;
-	uint64_t gpr[16], rip = cpu->rip, rsp;
+	uint64_t gpr[16], rip = cpu->rip, cr2 = cpu->cr2, rsp;
 
 	memcpy(gpr, cpu->gpr, sizeof(gpr));
 	cpu_state_restore(cpu, context->suspended);
 	drop(&context->suspended);
-	rsp = cpu->gpr[RSP];
-	memcpy(cpu->gpr, gpr, sizeof(gpr));
-	cpu->gpr[RSP] = rsp;
-	cpu->rip = rip;
+	if (context->other.present) {
+		context->refused = rip != context->other.user_access;
+		cpu->cr2 = cr2;
+	} else {
+		rsp = cpu->gpr[RSP];
+		memcpy(cpu->gpr, gpr, sizeof(gpr));
+		cpu->gpr[RSP] = rsp;
+		cpu->rip = rip;
+	}
 	set_phase(context, CONTEXT_PRODUCT);
+}
+
+bool context_is_refused(struct context *context)
+{
+	bool refused = context->refused;
+
+	context->refused = false;
+	return refused;
 }
 
 static struct context_restart *find_restart(struct context *context, uint64_t rsp)
@@ -374,11 +464,14 @@ static void go_to_world(struct context *context, enum world world)
 	if (world == WORLD_PRODUCT && context->phase != CONTEXT_PRODUCT) {
 		context->stack = align_down(cpu->gpr[RSP], context->stack_size);
 		context->trusted_rsp = cpu->gpr[RSP];
-		cpu->gpr[RSP] = context_to_product(context, cpu->gpr[RSP]);
+		cpu->gpr[RSP] = context->other.present && context->way == REDIRECT_CONTEXT ? place_of_regs(context)
+											   : context_to_product(context, cpu->gpr[RSP]);
 		set_percpu_base(context);
 	}
 	set_phase(context, world == WORLD_PRODUCT ? CONTEXT_PRODUCT : CONTEXT_TRUSTED);
 	context->client.hold_interrupts = true;
+	if (world == WORLD_PRODUCT && context->other.present)
+		cpu_set_eflags(cpu, FLAG_AC, FLAG_AC); /* go_to_body() */
 }
 
 void context_tag_argument(struct context *context, unsigned number, unsigned size)

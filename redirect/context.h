@@ -13,6 +13,9 @@
  * "context" way, the used part of the kernel stack is copied into the product's address space (the window of redirect/memory.h), and the
  * body runs there. In the "tags" way it stays where it is.
  *
+ * Where the product has a kernel of its own, a call enters that kernel's body of the same name, with a copy of pt_regs where that kernel
+ * looks for them, and comes back at an address of ours.
+ *
  * Only one call is in product context at a time: interrupts are held, and if a page-fault handler lets another task run, the call is rolled
  * back first.
  */
@@ -47,6 +50,14 @@ struct context {
 	uint64_t percpu;     /* the product CPU's per-CPU base: of GS (x86-64) or FS (i386) */
 	struct cancel cancel;
 
+	/* -- where the product has a kernel of its own: filled in by the owner, too -- */
+	struct context_other {
+		bool present;
+		uint64_t stack_size;  /* its THREAD_SIZE; CONTEXT_LARGEST_STACK until that is known */
+		unsigned padding;     /* bytes between the stack's end and pt_regs (TOP_OF_KERNEL_STACK_PADDING) */
+		uint64_t user_access; /* an instruction of the trusted kernel's that may access user memory, and that has a fixup */
+	} other;
+
 	/* -- "tags" only: data accesses by addresses that derive from the stack pointer -- */
 	struct context_stack {
 		struct tlb_client client; /* MUST BE FIRST */
@@ -62,6 +73,9 @@ struct context {
 	struct cpu_client client;
 	uint64_t trusted_rsp;            /* at entry; in the "context" way the trusted stack below it is free */
 	uint64_t return_rip, return_rsp; /* trusted: where the body returns to, and the stack pointer there */
+	uint64_t back_rip, back_rsp;     /* the same for the code that runs in product context */
+	uint64_t regs;                   /* trusted: pt_regs of the running call; where the product has a kernel of its own */
+	bool refused;                    /* likewise: the trusted kernel has nothing at the user address of the last user fault */
 	uint64_t fault_rsp;              /* the stack pointer after the IRET of the user page fault's frame */
 	uint64_t stack;                  /* trusted: the lowest address of the task's kernel stack */
 	uint64_t started;                /* instruction count at entry */
@@ -76,8 +90,13 @@ struct context {
 	uint64_t unfinished; /* context_call()s in the product's world that did not come back */
 };
 
-/* Enters product context. The CPU is at the body's first instruction. Returns false, with nothing changed, without memory. */
-bool context_enter(struct context *context);
+enum { CONTEXT_LARGEST_STACK = 0x10000 /* bytes: larger than any kernel's */ };
+
+/*
+ * Enters product context. The CPU is at the body's first instruction. Returns false, with nothing changed, without memory. body: that of
+ * the product's own kernel, which runs instead; 0: there is one kernel.
+ */
+bool context_enter(struct context *context, uint64_t body);
 /* Whether the CPU is at the place that the running body returns to. */
 bool context_at_return(const struct context *context);
 /* Leaves product context at the body's return. The effects stay; the CPU goes on behind the call with `result`. */
@@ -136,7 +155,15 @@ uint64_t context_scratch(const struct context *context, unsigned size);
  */
 void context_tag_argument(struct context *context, unsigned number, unsigned size);
 
-/* The address in product context that stands for an address of the trusted stack. */
+/* The address in product context that stands for an address of the trusted stack; with two kernels, of the running call's pt_regs. */
 uint64_t context_to_product(const struct context *context, uint64_t address);
+/* The size of the stack on which product context runs. */
+uint64_t context_stack_size(const struct context *context);
+/* Where that stack begins, as the product's kernel sees it. regs: trusted; pt_regs of the running call. */
+uint64_t context_stack_start(const struct context *context, uint64_t regs);
+/*
+ * With two kernels: the last user fault was about an address where the trusted kernel has nothing, and this is the same fault again.
+ */
+bool context_is_refused(struct context *context);
 
 #endif

@@ -65,11 +65,13 @@ static bool on_privileged(void *opaque, struct cpu *cpu, enum privileged what, u
 
 /*
  * The tables that tell of an instruction of the image are constant data, and asked in the trusted world. Those of a module are where the
- * product's kernel has loaded it.
+ * product's kernel has loaded it, and so are those of a kernel that the trusted one is not.
  */
 static enum world world_of(const struct exceptions *exceptions, uint64_t rip)
 {
-	return kernel_in_image(exceptions->worlds->product, rip) ? WORLD_TRUSTED : WORLD_PRODUCT;
+	const struct worlds *worlds = exceptions->worlds;
+
+	return kernel_in_image(worlds->product, rip) && !worlds_have_two_kernels(worlds) ? WORLD_TRUSTED : WORLD_PRODUCT;
 }
 
 /* Calls fixup_exception() with these registers, which it changes if the instruction has a fixup. */
@@ -97,7 +99,7 @@ static bool fix_up(struct exceptions *exceptions)
 	const struct abi *abi = exceptions->worlds->context.abi;
 	uint8_t regs[ABI_REGS_SIZE];
 
-	if (!exceptions->worlds->trusted.function[FUNCTION_fixup_exception])
+	if (!exceptions->worlds->product->function[FUNCTION_fixup_exception])
 		return false;
 	abi_regs_get(abi, cpu, regs);
 	if (!ask_for_fixup(exceptions, world_of(exceptions, cpu->rip), regs, abi_regs_size(abi)))
@@ -152,7 +154,7 @@ static bool is_warning(struct exceptions *exceptions)
 	const struct bug_search search = {exceptions->worlds, world_of(exceptions, rip), rip};
 	uint8_t code[UD2_SIZE];
 
-	if (!exceptions->worlds->trusted.function[FUNCTION_find_bug] || code_read(exceptions->code, rip, code, UD2_SIZE) != UD2_SIZE ||
+	if (!exceptions->worlds->product->function[FUNCTION_find_bug] || code_read(exceptions->code, rip, code, UD2_SIZE) != UD2_SIZE ||
 	    code[0] != 0x0f || code[1] != 0x0b)
 		return false;
 	entry = find_bug(&search, rip);
@@ -173,7 +175,7 @@ static bool may_access_user(struct exceptions *exceptions)
 
 	if (exceptions->worlds->cpu->cr4 & CR4_SMAP && !(cpu_get_eflags(exceptions->worlds->cpu) & FLAG_AC))
 		return false;
-	return !exceptions->worlds->trusted.function[FUNCTION_search_exception_tables] ||
+	return !exceptions->worlds->product->function[FUNCTION_search_exception_tables] ||
 	       (worlds_call(exceptions->worlds, world_of(exceptions, rip), FUNCTION_search_exception_tables, &rip, 1, &entry) && entry);
 }
 
@@ -258,7 +260,7 @@ static bool on_exception(void *opaque, struct cpu *cpu)
 		return true;
 	}
 	if (cpu->exception.vector == VECTOR_PF && cpu->cr2 < exceptions->worlds->memory.kernel_start && !is_fetch(cpu) &&
-	    !context->nested && may_access_user(exceptions)) {
+	    !context->nested && !context_is_refused(&exceptions->worlds->context) && may_access_user(exceptions)) {
 		if (context_begin_user_fault(&exceptions->worlds->context)) {
 			exceptions->calls->stats.user_faults++;
 			return false;

@@ -114,6 +114,18 @@ static struct error *make_files(struct host_task *host, uint64_t init_task)
 
 /* -- before a call -- */
 
+/* The product's own kernel has its own kind of thread_info. */
+static void put_status(struct host_task *host)
+{
+	enum { TS_COMPAT = 2 };
+	struct worlds *worlds = host->worlds;
+	unsigned member = worlds->product->layout.status;
+	uint64_t status = host->calls->now.abi == POLICY_I386 ? TS_COMPAT : 0, now;
+
+	if (member && product_memory_read_word(&worlds->memory, host->now + member, 4, &now) && now != status)
+		product_memory_write_word(&worlds->memory, host->now + member, 4, status);
+}
+
 static void put_abi(struct host_task *host)
 {
 	enum { AFTER_FLAGS = 8, SIZE = 16 }; /* syscall_work and status, or up to 5.10 status and the task's state, which is TASK_RUNNING */
@@ -135,7 +147,7 @@ static void put_stack(struct host_task *host)
 	const struct context *context = &worlds->context;
 	bool tags = context->way == REDIRECT_TAGS;
 	uint64_t field = host->now + worlds->product->layout.stack, now;
-	uint64_t stack = tags ? align_down(worlds->cpu->gpr[RSP], context->stack_size) : worlds->memory.window;
+	uint64_t stack = context_stack_start(context, host->calls->now.regs);
 
 	if (product_memory_read_word(&worlds->memory, field, context->abi->word, &now) && now == stack)
 		return;
@@ -146,7 +158,10 @@ static void put_stack(struct host_task *host)
 
 void host_task_prepare(struct host_task *host)
 {
-	put_abi(host);
+	if (worlds_have_two_kernels(host->worlds))
+		put_status(host);
+	else
+		put_abi(host);
 	put_stack(host);
 }
 

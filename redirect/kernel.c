@@ -2,8 +2,10 @@
 #include "redirect/kernel.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "emu/peek.h"
+#include "redirect/memory.h"
 #include "util/quote.h"
 
 enum { OPTIONAL, NEEDED, NAMES = 4 };
@@ -18,9 +20,9 @@ static const struct function {
 #undef KERNEL_FUNCTION
 };
 
-void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, unsigned word)
+void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, struct product_memory *memory, unsigned word)
 {
-	*kernel = (struct kernel){.symbols = symbols, .cpu = cpu, .abi = abi_of(word)};
+	*kernel = (struct kernel){.symbols = symbols, .cpu = cpu, .memory = memory, .abi = abi_of(word)};
 	for (unsigned i = 0; i < KERNEL_FUNCTIONS; i++) {
 		for (unsigned j = 0; j < NAMES && functions[i].name[j] && !kernel->function[i]; j++)
 			kernel->function[i] = kernel_symbol(kernel, functions[i].name[j]);
@@ -52,7 +54,7 @@ struct error *kernel_for_each_function(const struct kernel *kernel, const char *
 	struct symbol symbol;
 
 	while (!err && symbols_next_prefixed(kernel->symbols, &cursor, prefix, &symbol)) {
-		if (symbol.type == 'T' || symbol.type == 't')
+		if (strchr("TtWw", symbol.type))
 			err = fn(opaque, &symbol);
 	}
 	return err;
@@ -77,7 +79,17 @@ bool kernel_in_image(const struct kernel *kernel, uint64_t address)
 
 size_t kernel_peek(const struct kernel *kernel, uint64_t address, void *to, size_t size)
 {
-	return cpu_peek(kernel->cpu, address, to, size);
+	size_t done, n;
+
+	if (!kernel->memory)
+		return cpu_peek(kernel->cpu, address, to, size);
+	for (done = 0; done < size; done += n) {
+		n = PAGE_SIZE - ((address + done) & ~PAGE_MASK);
+		n = n < size - done ? n : size - done;
+		if (!product_memory_read(kernel->memory, address + done, (uint8_t *)to + done, n))
+			break;
+	}
+	return done;
 }
 
 bool kernel_is_error(const struct kernel *kernel, uint64_t value)

@@ -24,27 +24,31 @@ enum kernel_function {
 struct kernel_layout {
 	uint64_t current;                                 /* per-CPU offset of `current` */
 	unsigned stack, files, fs, nsproxy, audit, state; /* offsets of members of task_struct */
+	unsigned status; /* x86-64 alone: likewise, of thread_info.status, by which a call is one of i386 */
 	/* PREEMPT_RT alone: of a spin lock's owner, in a spinlock_t; of the count of readers, in an rwlock_t, if has_rt_readers */
 	unsigned rt_owner, rt_readers;
 	bool has_rt_readers;
 };
 
+struct product_memory;
+
 struct kernel {
 	const struct symbols *symbols; /* at the base that it has */
-	const struct cpu *cpu;         /* outside of product context, this CPU finds its code */
+	const struct cpu *cpu;         /* outside of product context, this CPU finds its code, unless it is in `memory` */
+	struct product_memory *memory; /* that has its code; NULL: the CPU finds it */
 	const struct abi *abi;
 	uint64_t function[KERNEL_FUNCTIONS]; /* 0: there is none */
 	struct kernel_layout layout;
 };
 
-/* Finds the functions. The arguments must outlive the kernel. word: bytes of a pointer. */
-void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, unsigned word);
+/* Finds the functions. The arguments must outlive the kernel. word: bytes of a pointer. memory: as above. */
+void kernel_init(struct kernel *kernel, const struct symbols *symbols, const struct cpu *cpu, struct product_memory *memory, unsigned word);
 /* An error names a function that the kernel lacks, and without which there is no introspection. */
 struct error *kernel_check(const struct kernel *kernel);
 
 /* The address of a function or variable; 0 if there is none of this name. */
 uint64_t kernel_symbol(const struct kernel *kernel, const char *name);
-/* Calls fn for each function whose name begins with prefix, until it returns an error. */
+/* Calls fn for each function, weak ones too, whose name begins with prefix, until it returns an error. */
 struct error *kernel_for_each_function(const struct kernel *kernel, const char *prefix,
 				       struct error *(*fn)(void *opaque, const struct symbol *), void *opaque);
 /* "name+0x12" */
@@ -52,7 +56,7 @@ enum { KERNEL_SYMBOL_NEAR = KSYM_NAME_LEN + 20 };
 const char *kernel_symbol_near(const struct kernel *kernel, uint64_t address, char to[KERNEL_SYMBOL_NEAR]);
 /* Whether the address is in the image, as opposed to modules and code that was generated. */
 bool kernel_in_image(const struct kernel *kernel, uint64_t address);
-/* Reads its code, as cpu_peek() does. */
+/* Reads its code, and returns how many bytes there are. */
 size_t kernel_peek(const struct kernel *kernel, uint64_t address, void *to, size_t size);
 /* Whether a pointer that a function returned is an errno (include/linux/err.h). */
 bool kernel_is_error(const struct kernel *kernel, uint64_t value);

@@ -59,7 +59,7 @@ struct error *kernel_find_current(struct kernel *kernel)
 		kernel->layout.current = abi_value(kernel->abi, offset);
 		return NULL;
 	}
-	return error_create("bpf_get_current_task() of the trusted kernel does not load `current` from per-CPU data");
+	return error_create("bpf_get_current_task() of the kernel does not load `current` from per-CPU data");
 }
 
 /* -- members of task_struct -- */
@@ -85,6 +85,20 @@ static unsigned find_state(const struct kernel *kernel)
 
 	while (next_insn(&reading)) {
 		if (reading.insn.row->op == OP_MOV && has_member(&reading.insn) && reading.insn.immediate == TASK_UNINTERRUPTIBLE)
+			return reading.insn.displacement;
+	}
+	return 0;
+}
+
+/* The status of the task, which the entry of INT 80h gives the flag of a 32-bit call: thread_info is at the task's start. */
+static unsigned find_status(const struct kernel *kernel)
+{
+	enum { TS_COMPAT = 2, LARGEST = 64 };
+	struct reading reading = read_function(kernel, FUNCTION_int80, MAX_CODE);
+
+	while (next_insn(&reading)) {
+		if (reading.insn.row->op == OP_OR && has_member(&reading.insn) && reading.insn.immediate == TS_COMPAT &&
+		    (uint64_t)reading.insn.displacement < LARGEST)
 			return reading.insn.displacement;
 	}
 	return 0;
@@ -128,6 +142,7 @@ void kernel_find_members(struct kernel *kernel)
 	layout->nsproxy = find_member(kernel, FUNCTION_copy_namespaces);
 	layout->audit = find_member(kernel, FUNCTION_audit_reusename); /* of `current`, which it loads first */
 	layout->state = find_state(kernel);
+	layout->status = kernel->abi->word == 8 ? find_status(kernel) : 0;
 	layout->rt_owner = find_rt_owner(kernel);
 	layout->has_rt_readers = find_rt_readers(kernel, &layout->rt_readers);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "redirect/another_kernel.h"
+#include "redirect/bodies.h"
 #include "redirect/clocks.h"
 #include "redirect/constant_data.h"
 #include "redirect/directories.h"
@@ -68,6 +70,8 @@ static bool begin_again(struct redirect *redirect)
 /* What of the product's code and constant data was passed by. */
 static void tell_changes(struct redirect *redirect)
 {
+	if (worlds_have_two_kernels(&redirect->worlds)) /* it all runs, and nobody knows what it should be */
+		return;
 	constant_data_tell(&redirect->constants);
 	text_tell(&redirect->text);
 	entry_tell(&redirect->entries);
@@ -119,9 +123,10 @@ static enum mark_action refuse(struct redirect *redirect, int error)
 /* Only now is it known where the body will return to. A kernel has a few such places. */
 static bool mark_return(struct redirect *redirect)
 {
-	struct cpu *cpu = redirect->worlds.cpu;
-	uint64_t place = redirect->worlds.context.return_rip;
-	struct error *err = cpu_is_marked(cpu, place) ? NULL : cpu_mark(cpu, place, on_return, redirect);
+	struct worlds *worlds = &redirect->worlds;
+	uint64_t place = worlds->context.back_rip;
+	struct error *err =
+		worlds_is_marked(worlds, WORLD_PRODUCT, place) ? NULL : worlds_mark_at(worlds, WORLD_PRODUCT, place, on_return, redirect);
 	bool marked = !err;
 
 	error_destroy(err);
@@ -170,14 +175,19 @@ static struct error *set_up_product(struct redirect *redirect)
 	if (err)
 		return err;
 	kernel_find_members(&worlds->trusted);
-	if (worlds->product != &worlds->trusted)
+	if (worlds_have_two_kernels(worlds)) {
 		kernel_find_members(worlds->product);
+		err = another_kernel_look(worlds, &redirect->host);
+		if (err)
+			return err;
+	}
 	reset_preempt_count(worlds);
 	err = host_choose(&choice);
 	if (err)
 		return err;
 	clock_set_wall(&redirect->clocks);
-	constant_data_look_at_tables(&redirect->constants);
+	if (!worlds_have_two_kernels(worlds))
+		constant_data_look_at_tables(&redirect->constants);
 	redirect->ready = true;
 	return NULL;
 }
@@ -186,11 +196,17 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 {
 	struct context *context = &redirect->worlds.context;
 	struct calls *calls = &redirect->calls;
+	uint64_t body = 0;
 
 	if (!redirect->ready) {
 		calls->failure = set_up_product(redirect);
 		if (calls->failure)
 			return MARK_EXIT;
+	}
+	if (worlds_have_two_kernels(&redirect->worlds)) {
+		body = body_of_product(&redirect->worlds, redirect->worlds.cpu->rip);
+		if (!body) /* as the product's kernel would say itself */
+			return refuse(redirect, ENOSYS);
 	}
 	calls->failure = namespace_enter(&redirect->namespaces);
 	if (calls->failure)
@@ -207,7 +223,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 	host_task_prepare(&redirect->host);
 	context->work.call = WORK_ITERATIONS * call_budget(calls);
 	calls->abort = (struct call_abort){0};
-	if (!context_enter(context)) {
+	if (!context_enter(context, body)) {
 		call_record_loss(calls, LOSS_LIMIT);
 		return refuse(redirect, loss_row(LOSS_LIMIT)->error);
 	}
@@ -317,30 +333,38 @@ static enum mark_action on_new_task(void *opaque, struct cpu *cpu)
 
 #define FUNCTION_PREFIX "__" /* of all of these, and of what text_note_function() and stand_in_note_function() want */
 
-static bool is_body(const char *name)
-{
-	static const char *const prefixes[] = {"__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"};
-
-	for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-static struct error *mark_body(void *opaque, const struct symbol *symbol)
+static struct error *note_function(void *opaque, const struct symbol *symbol)
 {
 	struct redirect *redirect = opaque;
-	struct cpu *cpu = redirect->worlds.cpu;
-	struct error *err;
+	struct error *err = worlds_have_two_kernels(&redirect->worlds) ? NULL : text_note_function(&redirect->text, symbol);
 
-	if (!is_body(symbol->name)) {
-		err = text_note_function(&redirect->text, symbol);
-		return err ? err : stand_in_note_function(&redirect->stand_ins, symbol);
-	}
-	if (cpu_is_marked(cpu, symbol->address)) /* bodies without arguments have two names */
+	return err ? err : stand_in_note_function(&redirect->stand_ins, symbol);
+}
+
+/* Of the trusted kernel. */
+static struct error *look_at_function(void *opaque, const struct symbol *symbol)
+{
+	struct redirect *redirect = opaque;
+	struct worlds *worlds = &redirect->worlds;
+
+	/* A weak body is that of a call which the kernel was built without: the product's own may have it. */
+	if (strchr("Ww", symbol->type) && !worlds_have_two_kernels(worlds))
 		return NULL;
-	return cpu_mark(cpu, symbol->address, on_body, redirect);
+	if (!body_is(symbol->name))
+		return worlds_have_two_kernels(worlds) ? NULL : note_function(redirect, symbol);
+	if (worlds_is_marked(worlds, WORLD_TRUSTED, symbol->address)) /* bodies without arguments have two names */
+		return NULL;
+	return worlds_mark_at(worlds, WORLD_TRUSTED, symbol->address, on_body, redirect);
+}
+
+static struct error *look_at_functions(struct redirect *redirect)
+{
+	struct worlds *worlds = &redirect->worlds;
+	struct error *err = kernel_for_each_function(&worlds->trusted, FUNCTION_PREFIX, look_at_function, redirect);
+
+	if (!err && worlds_have_two_kernels(worlds))
+		err = kernel_for_each_function(worlds->product, FUNCTION_PREFIX, note_function, redirect);
+	return err;
 }
 
 static struct error *init_worlds(struct redirect *redirect)
@@ -349,6 +373,7 @@ static struct error *init_worlds(struct redirect *redirect)
 	const struct worlds_config worlds = {
 		.machine = config->machine,
 		.symbols = config->symbols,
+		.product_symbols = config->product_symbols,
 		.word = config->x86_64 ? 8 : 4,
 		.way = config->way,
 		.percpu = config->product.percpu,
@@ -463,6 +488,10 @@ struct error *redirect_create(const struct redirect_config *config, struct redir
 	if (!redirect)
 		return error_create("starting introspection: out of memory");
 	redirect->config = *config;
+	if (config->product_symbols) {
+		redirect->config.code = CODE_PRODUCT;
+		redirect->config.modules = NULL;
+	}
 	err = init_worlds(redirect);
 	if (err) {
 		free(redirect);
@@ -491,12 +520,26 @@ void redirect_destroy(struct redirect *redirect)
 	free(redirect);
 }
 
-struct error *redirect_begin(struct redirect *redirect)
+/* The trusted kernel's image runs, and what of the product's differs is followed or passed by. */
+static struct error *follow_image(struct redirect *redirect)
 {
-	struct error *err = redirect->config.trusted_only ? NULL : kernel_check(redirect->worlds.product);
+	struct error *err = text_follow(&redirect->text, redirect->config.constants, redirect->config.constants_shift);
 
 	if (!err)
-		err = kernel_for_each_function(&redirect->worlds.trusted, FUNCTION_PREFIX, mark_body, redirect);
+		err = text_mark(&redirect->text);
+	if (!err)
+		err = entry_begin(&redirect->entries);
+	return err ? err : constant_data_begin(&redirect->constants, redirect->config.rodata, redirect->text.jump_table_end);
+}
+
+struct error *redirect_begin(struct redirect *redirect)
+{
+	struct error *err = redirect->config.trusted_only ? NULL : kernel_check(&redirect->worlds.trusted);
+
+	if (!err && worlds_have_two_kernels(&redirect->worlds))
+		err = kernel_check(redirect->worlds.product);
+	if (!err)
+		err = look_at_functions(redirect);
 	if (!err)
 		err = placeholder_mark(&redirect->placeholders);
 	if (!err)
@@ -506,11 +549,7 @@ struct error *redirect_begin(struct redirect *redirect)
 	if (!err)
 		err = clock_mark(&redirect->clocks);
 	if (!err)
-		err = text_follow(&redirect->text, redirect->config.constants, redirect->config.constants_shift);
-	if (!err)
-		err = entry_begin(&redirect->entries);
-	if (!err)
-		err = constant_data_begin(&redirect->constants, redirect->config.rodata, redirect->text.jump_table_end);
+		err = worlds_have_two_kernels(&redirect->worlds) ? text_mark(&redirect->text) : follow_image(redirect);
 	if (!err)
 		err = worlds_mark(&redirect->worlds, WORLD_TRUSTED, "wake_up_new_task", on_new_task, redirect);
 	if (!err)

@@ -31,7 +31,13 @@ struct redirect;
 
 struct redirect_config {
 	struct machine *machine;
-	const struct symbols *symbols;             /* of the trusted kernel, at its base, which is the product's, too */
+	const struct symbols *symbols; /* of the trusted kernel, at its base */
+	/*
+	 * Of the product's kernel, at its base. NULL: it is the trusted one, of the same build and at the same base. Otherwise the
+	 * product's own code runs on its data, nothing of it is verified, and these are not looked at: constants, rodata, code, modules.
+	 * Both kernels have the same word size. If the product's has 5-level paging, the machine's processor must have it, and use it, too.
+	 */
+	const struct symbols *product_symbols;
 	const struct runtime_constants *constants; /* of the kernel's code, as linked; NULL: none */
 	uint64_t constants_shift;                  /* by which it stands elsewhere */
 	const struct rodata *rodata;               /* of that kernel; it need not be known; NULL: nor is it */

@@ -192,7 +192,7 @@ struct error *stand_in_note_function(struct stand_ins *stand_ins, const struct s
 		if (!is_one_of(function->name, several[i].name))
 			continue;
 		stand_ins->several[i] = (struct stand_in_mark){stand_ins, &several[i]};
-		return cpu_mark(stand_ins->worlds->cpu, function->address, on_stand_in, &stand_ins->several[i]);
+		return worlds_mark_at(stand_ins->worlds, WORLD_PRODUCT, function->address, on_stand_in, &stand_ins->several[i]);
 	}
 	return NULL;
 }
@@ -203,7 +203,7 @@ static struct error *mark_row(struct stand_ins *stand_ins, struct stand_in_mark 
 	struct worlds *worlds = stand_ins->worlds;
 	struct error *err = worlds_mark(worlds, WORLD_PRODUCT, mark->row->name, on_stand_in, mark);
 
-	if (err || mark->row->action != WAIT || worlds->product == &worlds->trusted)
+	if (err || mark->row->action != WAIT || !worlds_have_two_kernels(worlds))
 		return err;
 	return worlds_mark(worlds, WORLD_TRUSTED, mark->row->name, on_stand_in, mark);
 }

@@ -180,7 +180,7 @@ static enum mark_action on_writer(void *opaque, struct cpu *cpu)
 	return worlds_return(text->worlds, (int64_t)first_argument(text));
 }
 
-static struct error *mark_writers(struct text *text)
+struct error *text_mark(struct text *text)
 {
 	_Static_assert((int)WRITERS <= (int)TEXT_WRITERS, "room for all");
 	struct error *err = NULL;
@@ -214,8 +214,7 @@ struct error *text_follow(struct text *text, const struct runtime_constants *con
 	if (err)
 		return err;
 	patch_sites_sort(&text->sites);
-	err = switches_init(&text->switches, &config, &text->sites);
-	return err ? err : mark_writers(text);
+	return switches_init(&text->switches, &config, &text->sites);
 }
 
 void text_refresh(struct text *text)

@@ -40,6 +40,8 @@ struct error *text_note_function(struct text *text, const struct symbol *functio
  * that.
  */
 struct error *text_follow(struct text *text, const struct runtime_constants *constants, uint64_t shift);
+/* Has stand-ins for the functions that write to text from now on. */
+struct error *text_mark(struct text *text);
 /* Before a call on the product: takes notice of what the last one has written to text. */
 void text_refresh(struct text *text);
 /* Notes, once, code that was not followed because no kernel makes it so. Between calls only. */

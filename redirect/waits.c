@@ -27,7 +27,7 @@ static bool is_opener(const char *name)
 /* Whether one of the return addresses on the body's stack is in an opener. */
 static bool is_within_opener(struct worlds *worlds)
 {
-	uint64_t rsp = worlds->cpu->gpr[RSP], end = (rsp | (worlds->context.stack_size - 1)) + 1, address = 0;
+	uint64_t rsp = worlds->cpu->gpr[RSP], end = (rsp | (context_stack_size(&worlds->context) - 1)) + 1, address = 0;
 	unsigned word = worlds->context.abi->word;
 	struct symbol symbol;
 

@@ -12,8 +12,13 @@ struct error *worlds_init(struct worlds *worlds, const struct worlds_config *con
 	worlds->context.abi = abi_of(config->word);
 	worlds->context.percpu = config->percpu;
 	worlds->context.cancel = config->cancel;
-	kernel_init(&worlds->trusted, config->symbols, worlds->cpu, config->word);
+	kernel_init(&worlds->trusted, config->symbols, worlds->cpu, NULL, config->word);
 	worlds->product = &worlds->trusted;
+	if (config->product_symbols) {
+		kernel_init(&worlds->another, config->product_symbols, worlds->cpu, &worlds->memory, config->word);
+		worlds->product = &worlds->another;
+		worlds->context.other = (struct context_other){.present = true, .stack_size = CONTEXT_LARGEST_STACK};
+	}
 	return product_memory_init(&worlds->memory, &config->memory);
 }
 
@@ -45,11 +50,29 @@ bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function f
 	return true;
 }
 
+/* Where the code of a world's kernel is found: of one kernel, in both. */
+static enum mark_code code_of(const struct worlds *worlds, enum world world)
+{
+	if (!worlds_have_two_kernels(worlds))
+		return MARK_ANY_CODE;
+	return world == WORLD_TRUSTED ? MARK_OWN_CODE : MARK_CLIENT_CODE;
+}
+
+struct error *worlds_mark_at(struct worlds *worlds, enum world world, uint64_t address, mark_fn *fn, void *opaque)
+{
+	return cpu_mark_code(worlds->cpu, code_of(worlds, world), address, fn, opaque);
+}
+
+bool worlds_is_marked(const struct worlds *worlds, enum world world, uint64_t address)
+{
+	return cpu_is_marked(worlds->cpu, code_of(worlds, world), address);
+}
+
 struct error *worlds_mark(struct worlds *worlds, enum world world, const char *name, mark_fn *fn, void *opaque)
 {
 	uint64_t address = kernel_symbol(kernel_of(worlds, world), name);
 
-	return address ? cpu_mark(worlds->cpu, address, fn, opaque) : NULL;
+	return address ? worlds_mark_at(worlds, world, address, fn, opaque) : NULL;
 }
 
 enum mark_action worlds_return(struct worlds *worlds, int64_t value)
@@ -70,7 +93,7 @@ enum mark_action worlds_return(struct worlds *worlds, int64_t value)
 
 size_t worlds_read_stack(struct worlds *worlds, uint64_t address, void *to, size_t size)
 {
-	uint64_t left = worlds->context.stack_size - (address & (worlds->context.stack_size - 1));
+	uint64_t whole = context_stack_size(&worlds->context), left = whole - (address & (whole - 1));
 
 	size = size < left ? size : left;
 	if (worlds->context.way == REDIRECT_TAGS)

@@ -3,7 +3,8 @@
  * All else of introspection builds on this.
  *
  * Each world has its kernel. Whatever runs in product context, or looks at the product's memory, uses the product's kernel; calls of the
- * trusted kernel use the trusted one. Today they are the same: the same build, at the same base.
+ * trusted kernel use the trusted one. Usually they are the same: the same build, at the same base. Where they are two, product context runs
+ * the product's own code.
  */
 #ifndef XRAY86_REDIRECT_WORLDS_H
 #define XRAY86_REDIRECT_WORLDS_H
@@ -17,8 +18,8 @@ struct worlds {
 	struct cpu *cpu; /* the machine's */
 	struct product_memory memory;
 	struct context context;
-	struct kernel trusted;
-	struct kernel *product; /* today &trusted */
+	struct kernel trusted, another;
+	struct kernel *product; /* `trusted`, or `another` */
 	/*
 	 * Filled in by the owner: called when a call on the product, made outside of bodies, did not come back. Returns whether it may now.
 	 * NULL: it never does.
@@ -29,13 +30,20 @@ struct worlds {
 
 struct worlds_config {
 	struct machine *machine;
-	const struct symbols *symbols; /* of the kernel of both */
+	const struct symbols *symbols;         /* of the trusted kernel */
+	const struct symbols *product_symbols; /* of the product's; NULL: it is the same */
 	unsigned word;
 	enum redirect_way way;
 	uint64_t percpu; /* the product CPU's per-CPU base */
 	struct cancel cancel;
 	struct product_memory_config memory;
 };
+
+/* Whether the product's kernel is another one. */
+static inline bool worlds_have_two_kernels(const struct worlds *worlds)
+{
+	return worlds->product != &worlds->trusted;
+}
 
 struct error *worlds_init(struct worlds *worlds, const struct worlds_config *config);
 void worlds_deinit(struct worlds *worlds);
@@ -47,6 +55,9 @@ bool worlds_call(struct worlds *worlds, enum world world, enum kernel_function f
  * Marks a function of that world's kernel, if it has one of the name. The callback is called in every phase, and looks at the phase itself.
  */
 struct error *worlds_mark(struct worlds *worlds, enum world world, const char *name, mark_fn *fn, void *opaque);
+/* The same by its address. */
+struct error *worlds_mark_at(struct worlds *worlds, enum world world, uint64_t address, mark_fn *fn, void *opaque);
+bool worlds_is_marked(const struct worlds *worlds, enum world world, uint64_t address);
 /* The CPU is at the first instruction of a function, in either world: makes the function return value. */
 enum mark_action worlds_return(struct worlds *worlds, int64_t value);
 /*

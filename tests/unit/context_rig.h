@@ -322,7 +322,7 @@ static inline void run(struct scene *scene, uint64_t until, enum context_phase p
 static inline uint64_t run_body(struct scene *scene)
 {
 	come_to_body(scene, 0);
-	assert_true(context_enter(&scene->context));
+	assert_true(context_enter(&scene->context, 0));
 	run(scene, RETURN_TO, CONTEXT_PRODUCT);
 	return scene->rig.cpu->gpr[RAX];
 }

@@ -94,7 +94,7 @@ static void test_end_of_stack(void **state)
 		return;
 	}
 	come_to_body(scene, 0);
-	assert_true(context_enter(&scene->context));
+	assert_true(context_enter(&scene->context, 0));
 	assert_int_equal(rig_run(&scene->rig, 1000), CPU_EXIT_CLIENT);
 	assert_int_equal(scene->faults, 1);
 	assert_int_equal(scene->rig.cpu->cr2, scene->memory.window + STACK_SIZE);
@@ -239,10 +239,10 @@ static void call_function(struct scene *scene, enum world world)
 static void run_to_middle(struct scene *scene)
 {
 	PUT(scene, BODY, "\x48\x8b\x1f\x48\x81\xec\0\x02\0\0\x53\x48\x89\xe1\x51\x90\x59\x48\x8b\x01\x48\x81\xc4\x08\x02\0\0\xc3");
-	if (!cpu_is_marked(scene->rig.cpu, MIDDLE))
+	if (!cpu_is_marked(scene->rig.cpu, MARK_ANY_CODE, MIDDLE))
 		assert_null(cpu_mark(scene->rig.cpu, MIDDLE, stop, NULL));
 	come_to_body(scene, 0);
-	assert_true(context_enter(&scene->context));
+	assert_true(context_enter(&scene->context, 0));
 	run(scene, MIDDLE, CONTEXT_PRODUCT);
 }
 
@@ -373,7 +373,7 @@ static struct spent spend(struct scene *scene, uint64_t step, int64_t slice)
 
 	come_to_body(scene, 0);
 	scene->context.work.call = BUDGET;
-	assert_true(context_enter(&scene->context));
+	assert_true(context_enter(&scene->context, 0));
 	do {
 		enum cpu_exit exit;
 
@@ -474,7 +474,7 @@ static void run_into_fault(struct scene *scene, unsigned task, struct cpu_state 
 	PUT(scene, BODY, fault_code);
 	come_to_body(scene, task);
 	*ret_entry = cpu_state_save(scene->rig.cpu);
-	assert_true(context_enter(&scene->context));
+	assert_true(context_enter(&scene->context, 0));
 	run(scene, SCHEDULE, CONTEXT_USER_FAULT);
 }
 
@@ -552,7 +552,7 @@ static void test_schedule(void **state)
 		cpu_state_restore(cpu, asleep[task]);
 		run(scene, BODY, CONTEXT_TRUSTED);
 		expect_cpu(scene, RESULT + task, rsp, BODY);
-		assert_true(context_enter(&scene->context));
+		assert_true(context_enter(&scene->context, 0));
 		run(scene, RETURN_TO, CONTEXT_PRODUCT);
 		assert_int_equal(cpu->gpr[RAX], 2 * snapshot_at(scene, DATA));
 		context_leave(&scene->context, task);

@@ -33,7 +33,7 @@ static void start(struct loop *loop, struct scene *scene, const void *code, size
 	loop->code = (struct code){.worlds = loop->worlds, .calls = &loop->calls};
 	put_code(scene, LOOP, code, size);
 	come_to_body(scene, 0);
-	assert_true(context_enter(&loop->worlds->context));
+	assert_true(context_enter(&loop->worlds->context, 0));
 	scene->rig.cpu->rip = LOOP;
 }
 #define START(loop, scene, code) start(loop, scene, code, sizeof(code) - 1)

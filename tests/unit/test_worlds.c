@@ -73,7 +73,7 @@ static void test_return(void **state)
 	assert_int_equal(cpu->gpr[RAX], EIO_RESULT);
 	assert_int_equal(cpu->gpr[RSP], ENTRY_RSP + 8);
 	come_to_body(scene, 0);
-	assert_true(context_enter(&worlds->context));
+	assert_true(context_enter(&worlds->context, 0));
 	assert_int_equal(worlds_return(worlds, RESULT), MARK_LOOK);
 	assert_true(context_at_return(&worlds->context));
 	assert_int_equal(cpu->gpr[RAX], RESULT);
@@ -138,7 +138,7 @@ static struct kernel kernel_with(struct scene *scene, unsigned word, enum kernel
 {
 	struct kernel kernel;
 
-	kernel_init(&kernel, &no_symbols, scene->rig.cpu, word);
+	kernel_init(&kernel, &no_symbols, scene->rig.cpu, NULL, word);
 	kernel.function[function] = FUNCTION;
 	put_code(scene, FUNCTION, code, size);
 	return kernel;
@@ -245,7 +245,7 @@ static void test_needed_functions(void **state)
 	struct error *err;
 
 	(void)state;
-	kernel_init(&kernel, &none, NULL, 8);
+	kernel_init(&kernel, &none, NULL, NULL, 8);
 	for (unsigned i = 0; i < KERNEL_FUNCTIONS; i++)
 		kernel.function[i] = 1;
 	assert_null(kernel_check(&kernel));
