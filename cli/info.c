@@ -124,15 +124,22 @@ static void print_base(const struct target *target)
 	printf("\n" LABEL "%#" PRIx64 "\n", "physical base:", product->pbase);
 }
 
+static void print_cpus(const struct product *product)
+{
+	if (product->online == product->cpus)
+		printf(LABEL "%u\n", "CPUs:", product->cpus);
+	else if (product->online)
+		printf(LABEL "%u online, %u possible\n", "CPUs:", product->online, product->cpus);
+	else
+		printf(LABEL "%u or %s (the kernel image does not tell)\n", "CPUs:", product->cpus, product->all_cpus ? "fewer" : "more");
+}
+
 static void print_completed(const struct target *target)
 {
 	const struct product *product = &target->product;
 
 	printf(LABEL "%s\n", "kernel image:", target->kernel_path);
-	printf(LABEL "%u", "CPUs:", product->online);
-	if (product->cpus != product->online)
-		printf(" online, %u possible", product->cpus);
-	putchar('\n');
+	print_cpus(product);
 	for (unsigned i = 0; i < product->cpus; i++)
 		printf(LABEL "%#" PRIx64 " (CPU %u)\n", i ? "" : "per-CPU base:", product->per_cpu_base[i], i);
 	printf(LABEL "%" PRIu64 ".%02" PRIu64 " s\n", "uptime:", product->uptime_ms / 1000, product->uptime_ms % 1000 / 10);

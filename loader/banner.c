@@ -157,6 +157,14 @@ bool banner_fits_bzimage(const struct banner *banner, const char *text)
 	       strstr(banner->text, builder);
 }
 
+bool banner_is_smp(const struct banner *banner)
+{
+	static const char flag[] = " SMP";
+	const char *at = strstr(banner->version, flag);
+
+	return at && (at[strlen(flag)] == ' ' || !at[strlen(flag)]);
+}
+
 void banner_name(const struct banner *banner, char ret[BANNER_NAME_MAX])
 {
 	snprintf(ret, BANNER_NAME_MAX, "%s-%016" PRIx64, banner->release, fnv1a_text(banner->text));

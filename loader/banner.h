@@ -46,6 +46,9 @@ bool banner_of_bzimage(const uint8_t *data, size_t size, char *ret);
  */
 bool banner_fits_bzimage(const struct banner *banner, const char *text);
 
+/* Whether the kernel is built for several CPUs (CONFIG_SMP): the word SMP is among the flags (scripts/mkcompile_h, init/Makefile). */
+bool banner_is_smp(const struct banner *banner);
+
 /* RELEASE-HASH: a name for files of this very build. */
 enum { BANNER_NAME_MAX = UTS_MAX + 17 };
 void banner_name(const struct banner *banner, char ret[BANNER_NAME_MAX]);

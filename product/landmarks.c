@@ -4,23 +4,33 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "loader/operand.h"
 #include "loader/symbols.h"
 
-/* Symbols by their names only, so that nothing depends on the kernel's version. */
+/* In what kernels a symbol is needed. */
+enum need { IN_ALL, IN_SMP, NEVER };
+
+/*
+ * Symbols by their names only, so that nothing depends on the kernel's version. Data are in kallsyms with CONFIG_KALLSYMS_ALL, and exported
+ * to modules with CONFIG_MODULES (i386). A kernel that has neither shows them in the code of functions, as far as these are in all kernels.
+ */
 static const struct symbol_row {
 	const char *name;
 	size_t place; /* in struct landmarks */
-	bool optional;
+	enum need need;
+	const char *function; /* whose code has the address, in its first operand of that kind; or NULL */
+	enum operand_form operand;
 } rows[] = {
-	/* exported to modules, so that kernels without data in kallsyms (i386) have them too */
-	{"__per_cpu_offset", offsetof(struct landmarks, per_cpu_offset), false},
-	{"this_cpu_off", offsetof(struct landmarks, this_cpu_off), false},
-	{"nr_cpu_ids", offsetof(struct landmarks, nr_cpu_ids), false},
-	{"__num_online_cpus", offsetof(struct landmarks, online), false},
-	{"jiffies_64", offsetof(struct landmarks, jiffies), false},
-	/* not exported: the kernel is understood without them */
-	{"init_top_pgt", offsetof(struct landmarks, root), true},
-	{"last_jiffies_update", offsetof(struct landmarks, last_tick), true},
+	{"__per_cpu_offset", offsetof(struct landmarks, per_cpu_offset), IN_SMP, "idle_cpu", OPERAND_TABLE},
+	{"jiffies_64", offsetof(struct landmarks, jiffies), IN_ALL, "do_timer", OPERAND_VARIABLE},
+	/* exported: the kernel is understood without them */
+	{"this_cpu_off", offsetof(struct landmarks, this_cpu_off), NEVER, NULL, 0},
+	{"nr_cpu_ids", offsetof(struct landmarks, nr_cpu_ids), NEVER, NULL, 0},
+	{"__num_online_cpus", offsetof(struct landmarks, online), NEVER, NULL, 0},
+	{"__cpu_online_mask", offsetof(struct landmarks, online_mask), NEVER, NULL, 0},
+	/* not exported */
+	{"init_top_pgt", offsetof(struct landmarks, root), NEVER, NULL, 0},
+	{"last_jiffies_update", offsetof(struct landmarks, last_tick), NEVER, NULL, 0},
 };
 
 static struct error *find_banner(const struct kernel_image *kernel, struct landmarks *ret)
@@ -37,15 +47,26 @@ static struct error *find_banner(const struct kernel_image *kernel, struct landm
 	return error_create("the kernel image has no banner (\"Linux version ...\"): is it Linux?");
 }
 
-static struct error *find_symbols(const struct symbols *symbols, struct landmarks *ret)
+static bool find_symbol(const struct symbol_row *row, const struct symbols *symbols, const struct view *view, uint64_t *ret)
+{
+	uint64_t function;
+
+	if (symbols_address(symbols, row->name, ret))
+		return true;
+	*ret = 0;
+	return row->function && symbols_address(symbols, row->function, &function) && operand_find(view, function, row->operand, ret);
+}
+
+static struct error *find_symbols(const struct symbols *symbols, const struct view *view, struct landmarks *ret)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool needed = rows[i].need == IN_ALL || (rows[i].need == IN_SMP && ret->smp);
 		uint64_t address = 0;
 
-		if (!symbols_address(symbols, rows[i].name, &address) && !rows[i].optional)
-			return error_create(
-				"the kernel image does not tell where %s is: xray86 needs one that is built for several CPUs and modules",
-				rows[i].name);
+		if (!find_symbol(&rows[i], symbols, view, &address) && needed)
+			return error_create("the kernel image does not tell where %s is: it is built without CONFIG_KALLSYMS_ALL and "
+					    "CONFIG_MODULES, and %s() does not show it either",
+					    rows[i].name, rows[i].function);
 		memcpy((char *)ret + rows[i].place, &address, sizeof(address));
 	}
 	return NULL;
@@ -67,7 +88,9 @@ static struct error *find_values(const struct view *view, struct landmarks *ret)
 {
 	struct error *err = find_value(view, ret->jiffies, 8, "jiffies_64", &ret->jiffies_at_boot);
 
-	return err ? err : find_value(view, ret->per_cpu_offset, view->pointer_size, "__per_cpu_offset", &ret->per_cpu_at_boot);
+	if (err || !ret->smp)
+		return err;
+	return find_value(view, ret->per_cpu_offset, view->pointer_size, "__per_cpu_offset", &ret->per_cpu_at_boot);
 }
 
 struct error *landmarks_of(const struct kernel_image *kernel, struct landmarks *ret)
@@ -83,12 +106,13 @@ struct error *landmarks_of(const struct kernel_image *kernel, struct landmarks *
 		.size = kernel_image_extent(kernel),
 		.alignment = kernel->setup.alignment,
 	};
+	view_of_kernel(kernel, &view);
 	err = find_banner(kernel, ret);
 	if (!err)
 		err = symbols_open_kernel(kernel, 0, &symbols);
+	ret->smp = banner_is_smp(&ret->banner);
 	if (!err)
-		err = find_symbols(&symbols, ret);
-	view_of_kernel(kernel, &view);
+		err = find_symbols(&symbols, &view, ret);
 	if (!err)
 		err = find_values(&view, ret);
 	if (!err)

@@ -74,24 +74,62 @@ static bool read_per_cpu_base(const struct product *product, const struct landma
 
 	return read_integer(product, product_relocated(product, landmarks, landmarks->per_cpu_offset) + n * size, size, ret) &&
 	       *ret != product_relocated(product, landmarks, landmarks->per_cpu_at_boot) &&
-	       read_integer(product, *ret + product_relocated(product, landmarks, landmarks->this_cpu_off), size, &own) && own == *ret;
+	       (!landmarks->this_cpu_off ||
+		(read_integer(product, *ret + product_relocated(product, landmarks, landmarks->this_cpu_off), size, &own) && own == *ret));
+}
+
+/* How many entries of __per_cpu_offset[] count. Without nr_cpu_ids, as many as prove themselves, or one. 0: that makes no sense. */
+static unsigned count_possible(const struct product *product, const struct landmarks *landmarks)
+{
+	uint64_t possible;
+
+	if (!landmarks->nr_cpu_ids)
+		return landmarks->this_cpu_off ? PRODUCT_MAX_CPUS : 1;
+	return read_symbol(product, landmarks, landmarks->nr_cpu_ids, 4, &possible) && possible <= PRODUCT_MAX_CPUS ? possible : 0;
+}
+
+/* How many CPUs run. 0: unknown. */
+static unsigned count_online(const struct product *product, const struct landmarks *landmarks)
+{
+	uint64_t count = 0, bits = 0;
+
+	if (landmarks->online)
+		return read_symbol(product, landmarks, landmarks->online, 4, &count) && count <= product->cpus ? count : 0;
+	for (unsigned cpu = 0; landmarks->online_mask && cpu < product->cpus; cpu++) {
+		if (cpu % 32 == 0 && !read_symbol(product, landmarks, landmarks->online_mask + cpu / 8, 4, &bits))
+			return 0;
+		count += bits >> cpu % 32 & 1;
+	}
+	return count;
+}
+
+/* Built for one CPU: nothing is added to the addresses of its per-CPU data. */
+static void complete_only_cpu(struct product *product)
+{
+	product->per_cpu_base[0] = 0;
+	product->cpus = product->online = 1;
+	product->all_cpus = true;
 }
 
 static struct error *complete_cpus(struct product *product, const struct landmarks *landmarks)
 {
-	uint64_t possible, online;
+	unsigned possible = landmarks->smp ? count_possible(product, landmarks) : 1;
 
-	if (!read_symbol(product, landmarks, landmarks->nr_cpu_ids, 4, &possible) || !possible || possible > PRODUCT_MAX_CPUS)
+	if (!possible)
 		return error_create("the number of CPUs in the snapshot makes no sense: it is damaged, or of early boot");
 	product->per_cpu_base = calloc(possible, sizeof(*product->per_cpu_base));
 	if (!product->per_cpu_base)
 		return error_create("out of memory");
+	if (!landmarks->smp) {
+		complete_only_cpu(product);
+		return NULL;
+	}
 	while (product->cpus < possible && read_per_cpu_base(product, landmarks, product->cpus, &product->per_cpu_base[product->cpus]))
 		product->cpus++;
 	if (!product->cpus)
 		return error_create("no CPU of the snapshot has a per-CPU area: it is damaged, or of early boot");
-	product->online =
-		read_symbol(product, landmarks, landmarks->online, 4, &online) && online <= product->cpus ? online : product->cpus;
+	product->all_cpus = landmarks->nr_cpu_ids || landmarks->this_cpu_off;
+	product->online = count_online(product, landmarks);
 	return NULL;
 }
 

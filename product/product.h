@@ -28,10 +28,11 @@ struct product {
 	uint64_t vbase, pbase; /* of the image's first byte (_text) */
 	uint64_t ram_end;      /* the end of the machine's RAM, if a raw snapshot ends before it; 0: it does not */
 	/* Filled in by product_complete(), which needs landmarks: */
-	uint64_t *per_cpu_base; /* __per_cpu_offset[n], which is CPU n's base of GS (i386: FS) in the kernel */
+	uint64_t *per_cpu_base; /* __per_cpu_offset[n], which is CPU n's base of GS (i386: FS) in the kernel; of a kernel for one CPU 0 */
 	unsigned cpus;          /* how many: CPUs that are set up, running or not */
-	unsigned online;
-	uint64_t uptime_ms; /* at the last tick; without time asleep */
+	bool all_cpus;          /* false: there may be more, of which the image tells nothing */
+	unsigned online;        /* 0: the image does not tell */
+	uint64_t uptime_ms;     /* at the last tick; without time asleep */
 };
 
 /*

@@ -178,7 +178,7 @@ static void set_percpu_base(struct context *context)
 {
 	struct cpu *cpu = context->cpu;
 
-	cpu->seg[context->abi->percpu].base = context->percpu;
+	cpu->seg[context->abi->percpu].base = context->segment_base;
 	cpu_update_mode(cpu);
 }
 

@@ -46,8 +46,9 @@ struct context {
 	struct product_memory *memory;
 	enum redirect_way way;
 	const struct abi *abi;
-	uint64_t stack_size; /* of a kernel stack (THREAD_SIZE), which is aligned to it */
-	uint64_t percpu;     /* the product CPU's per-CPU base: of GS (x86-64) or FS (i386) */
+	uint64_t stack_size;   /* of a kernel stack (THREAD_SIZE), which is aligned to it */
+	uint64_t percpu;       /* what is added to the addresses of the product CPU's per-CPU data */
+	uint64_t segment_base; /* of GS (x86-64) or FS (i386): the same, but in kernels for one CPU */
 	struct cancel cancel;
 
 	/* -- where the product has a kernel of its own: filled in by the owner, too -- */

@@ -14,30 +14,30 @@ static struct descriptor *find(const struct descriptors *descriptors, uint64_t f
 	return NULL;
 }
 
-bool descriptors_add(struct descriptors *descriptors, struct descriptor descriptor)
+bool descriptors_add(struct descriptors *descriptors, uint64_t file, uint32_t number)
 {
 	if (!array_reserve(&descriptors->entry, descriptors->count, &descriptors->room, sizeof(*descriptors->entry)))
 		return false;
-	descriptors->entry[descriptors->count++] = descriptor;
+	descriptors->entry[descriptors->count++] = (struct descriptor){file, number};
 	return true;
 }
 
-bool descriptors_find(const struct descriptors *descriptors, uint64_t file, struct descriptor *ret)
+bool descriptors_find(const struct descriptors *descriptors, uint64_t file, uint32_t *ret_number)
 {
 	const struct descriptor *found = find(descriptors, file);
 
 	if (found)
-		*ret = *found;
+		*ret_number = found->number;
 	return found;
 }
 
-bool descriptors_remove(struct descriptors *descriptors, uint64_t file, struct descriptor *ret)
+bool descriptors_remove(struct descriptors *descriptors, uint64_t file, uint32_t *ret_number)
 {
 	struct descriptor *found = find(descriptors, file);
 
 	if (!found)
 		return false;
-	*ret = *found;
+	*ret_number = found->number;
 	*found = descriptors->entry[--descriptors->count];
 	return true;
 }

@@ -13,7 +13,6 @@
 struct descriptor {
 	uint64_t file;   /* trusted struct file */
 	uint32_t number; /* in the product's host task */
-	bool own;        /* of a file that tells of the tool's descriptors: /proc/self/fdinfo/N */
 };
 
 struct descriptors {
@@ -22,11 +21,10 @@ struct descriptors {
 };
 
 /* Returns false without memory. */
-bool descriptors_add(struct descriptors *descriptors, struct descriptor descriptor);
-/* Returns false if no placeholder is at that address. */
-bool descriptors_find(const struct descriptors *descriptors, uint64_t file, struct descriptor *ret);
+bool descriptors_add(struct descriptors *descriptors, uint64_t file, uint32_t number);
+bool descriptors_find(const struct descriptors *descriptors, uint64_t file, uint32_t *ret_number);
 /* Removes an entry. Returns false if there was none. */
-bool descriptors_remove(struct descriptors *descriptors, uint64_t file, struct descriptor *ret);
+bool descriptors_remove(struct descriptors *descriptors, uint64_t file, uint32_t *ret_number);
 void descriptors_deinit(struct descriptors *descriptors);
 
 #endif

@@ -22,7 +22,8 @@ enum kernel_function {
 
 /* 0: not known. */
 struct kernel_layout {
-	uint64_t current;                                 /* per-CPU offset of `current` */
+	uint64_t current;                                 /* of `current` in per-CPU data */
+	bool one_cpu;                                     /* these are variables of the image: built for one CPU */
 	unsigned stack, files, fs, nsproxy, audit, state; /* offsets of members of task_struct */
 	unsigned status; /* x86-64 alone: likewise, of thread_info.status, by which a call is one of i386 */
 	/* PREEMPT_RT alone: of a spin lock's owner, in a spinlock_t; of the count of readers, in an rwlock_t, if has_rt_readers */

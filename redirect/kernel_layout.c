@@ -2,7 +2,7 @@
  * Where a kernel keeps what is needed of its structures, by the code of small functions that begin with a look at it: kernel.h. What is
  * found in the code of one kernel holds for all of the same build.
  */
-#include "emu/decode.h"
+#include "loader/operand.h"
 #include "redirect/kernel.h"
 
 enum { MAX_CODE = 128 /* bytes of a function that are looked at */ };
@@ -43,20 +43,28 @@ static bool has_member(const struct decoded *insn)
 
 /* -- current -- */
 
-/* The per-CPU offset that the function's first access relative to GS (i386: FS) goes to. */
+/*
+ * What the function's first access to per-CPU data goes to: relative to GS (i386: FS), or in a kernel for one CPU to a variable of the
+ * image.
+ */
 struct error *kernel_find_current(struct kernel *kernel)
 {
 	struct reading reading = read_function(kernel, FUNCTION_bpf_get_current_task, MAX_CODE);
 	const struct decoded *insn = &reading.insn;
-	uint64_t offset;
+	uint64_t address;
 
 	if (!kernel->function[FUNCTION_bpf_get_current_task])
-		return error_create("the kernel has no bpf_get_current_task(), by which `current` is found");
+		return error_create("the kernel has neither bpf_get_current_task() nor sys_getpid(), by which `current` is found");
 	while (next_insn(&reading)) {
-		if (!insn->segment_override || insn->segment != kernel->abi->percpu)
+		bool per_cpu = insn->segment_override && insn->segment == kernel->abi->percpu;
+
+		if (!operand_is_variable(insn, reading.rip + insn->length, &address))
 			continue;
-		offset = insn->displacement + (insn->base == RIP_REGISTER ? reading.rip + insn->length : 0);
-		kernel->layout.current = abi_value(kernel->abi, offset);
+		address = abi_value(kernel->abi, address);
+		if (!per_cpu && (insn->segment_override || !kernel_in_image(kernel, address)))
+			continue;
+		kernel->layout.current = address;
+		kernel->layout.one_cpu = !per_cpu;
 		return NULL;
 	}
 	return error_create("bpf_get_current_task() of the kernel does not load `current` from per-CPU data");

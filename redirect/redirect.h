@@ -24,7 +24,7 @@ struct product_facts {
 	struct page_source memory;
 	struct paging paging;  /* by swapper_pg_dir */
 	uint64_t kernel_start; /* first address of the kernel half */
-	uint64_t percpu;       /* per-CPU base of the CPU on which calls run */
+	uint64_t percpu;       /* per-CPU base of the CPU on which calls run; 0: its kernel is built for one CPU */
 };
 
 struct redirect;

@@ -3,6 +3,16 @@
 
 #include "emu/peek.h"
 
+/*
+ * The base of GS in a kernel for one CPU: nothing but the stack protector's canary is addressed by it. From 6.15 on, and on i386, it is 0.
+ */
+static uint64_t canary_base(const struct kernel *kernel)
+{
+	uint64_t base = kernel_symbol(kernel, "fixed_percpu_data");
+
+	return base ? base : kernel_symbol(kernel, "irq_stack_union"); /* before 5.2 */
+}
+
 struct error *worlds_init(struct worlds *worlds, const struct worlds_config *config)
 {
 	*worlds = (struct worlds){.machine = config->machine, .cpu = config->machine->cpu};
@@ -19,6 +29,7 @@ struct error *worlds_init(struct worlds *worlds, const struct worlds_config *con
 		worlds->product = &worlds->another;
 		worlds->context.other = (struct context_other){.present = true, .stack_size = CONTEXT_LARGEST_STACK};
 	}
+	worlds->context.segment_base = config->percpu ? config->percpu : canary_base(worlds->product);
 	return product_memory_init(&worlds->memory, &config->memory);
 }
 
@@ -103,14 +114,15 @@ size_t worlds_read_stack(struct worlds *worlds, uint64_t address, void *to, size
 
 /* -- current -- */
 
-/* Where per-CPU data are on the trusted machine. */
+/* What is added to addresses of per-CPU data on the trusted machine. */
 static uint64_t trusted_percpu(const struct worlds *worlds)
 {
 	const struct cpu *cpu = worlds->cpu;
-
 	uint64_t base = cpu->seg[worlds->context.abi->percpu].base;
 	bool swapped = worlds->context.abi->word == 8 && !(base >> 63); /* SWAPGS has put the program's there */
 
+	if (worlds->trusted.layout.one_cpu)
+		return 0;
 	return swapped ? cpu->kernel_gs_base : base;
 }
 

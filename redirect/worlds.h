@@ -34,7 +34,7 @@ struct worlds_config {
 	const struct symbols *product_symbols; /* of the product's; NULL: it is the same */
 	unsigned word;
 	enum redirect_way way;
-	uint64_t percpu; /* the product CPU's per-CPU base */
+	uint64_t percpu; /* the product CPU's per-CPU base; 0: its kernel is built for one CPU */
 	struct cancel cancel;
 	struct product_memory_config memory;
 };

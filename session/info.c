@@ -77,8 +77,8 @@ char *info_json(const struct target *target)
 	bool complete = target->found && product->cpus;
 	json_t *json = json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "format", snapshot_format_name(target->snapshot), "memory",
 				 json_memory(target->snapshot), "cpus_with_registers", (json_int_t)target->snapshot->cpus, "kernel",
-				 json_kernel(target), "cpus", complete ? json_integer(product->online) : json_null(), "cpus_possible",
-				 complete ? json_integer(product->cpus) : json_null(), "per_cpu_base",
+				 json_kernel(target), "cpus", complete && product->online ? json_integer(product->online) : json_null(),
+				 "cpus_possible", complete && product->all_cpus ? json_integer(product->cpus) : json_null(), "per_cpu_base",
 				 complete ? json_per_cpu_bases(product) : json_null(), "uptime_seconds",
 				 complete ? json_real(product->uptime_ms / 1000.0) : json_null());
 	char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(12) | JSON_ENSURE_ASCII) : NULL;

@@ -43,9 +43,9 @@ static bool landmarks_are_sound(const struct landmarks *landmarks)
 {
 	uint64_t step = landmarks->alignment;
 
-	return is_bool(&landmarks->x86_64) && banner_is_sound(&landmarks->banner) && constants_are_sound(&landmarks->constants) &&
-	       step >= PAGE_SIZE && step <= 1 << 30 && !(step & (step - 1)) && landmarks->size && landmarks->size <= 1ull << 32 &&
-	       landmarks->banner_at - landmarks->link_base < landmarks->size;
+	return is_bool(&landmarks->x86_64) && is_bool(&landmarks->smp) && banner_is_sound(&landmarks->banner) &&
+	       constants_are_sound(&landmarks->constants) && step >= PAGE_SIZE && step <= 1 << 30 && !(step & (step - 1)) &&
+	       landmarks->size && landmarks->size <= 1ull << 32 && landmarks->banner_at - landmarks->link_base < landmarks->size;
 }
 
 static bool rodata_is_sound(const struct rodata *rodata)

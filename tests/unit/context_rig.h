@@ -198,6 +198,7 @@ static inline int setup(void **state)
 		.abi = abi_of(8),
 		.stack_size = STACK_SIZE,
 		.percpu = PRODUCT_PERCPU,
+		.segment_base = PRODUCT_PERCPU,
 		.work = {.call = PLENTY, .slice = PLENTY},
 		.client = {scene, .exception = on_exception, .interrupt_return = on_interrupt_return, .privileged = on_privileged},
 	};

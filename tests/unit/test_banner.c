@@ -42,6 +42,31 @@ static void takes_banners_apart(void **state)
 	assert_string_equal(banner.version, VERSION);
 }
 
+static void tells_whether_there_may_be_several_cpus(void **state)
+{
+	static const struct {
+		const char *version;
+		bool smp;
+	} cases[] = {
+		{"#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)", true},
+		{"#45~22.04.1-Ubuntu SMP PREEMPT_DYNAMIC Mon Sep 2 12:00:00 UTC 2026", true},
+		{"#1 SMP", true},
+		{"#1 Mon Sep 2 12:00:00 UTC 2026", false},
+		{"#1-SMPLE PREEMPT Mon Sep 2 12:00:00 UTC 2026", false},
+		{"#1 SMPLE Mon Sep 2 12:00:00 UTC 2026", false},
+	};
+	char text[BANNER_MAX];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct banner banner;
+
+		snprintf(text, sizeof(text), "Linux version " RELEASE " (SMP SMP) (SMP SMP) %s\n", cases[i].version);
+		banner = parsed(text);
+		assert_int_equal(banner_is_smp(&banner), cases[i].smp);
+	}
+}
+
 static void refuses_what_is_none(void **state)
 {
 	static const char *const texts[] = {
@@ -415,17 +440,12 @@ static void says_which_kernel_is_needed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_banners_apart),
-		cmocka_unit_test(refuses_what_is_none),
-		cmocka_unit_test(finds_banners),
-		cmocka_unit_test(searches_in_linear_time),
-		cmocka_unit_test(names_debian_packages),
-		cmocka_unit_test(finds_kernels),
-		cmocka_unit_test(says_which_kernel_is_needed),
-		cmocka_unit_test(compares_with_images),
-		cmocka_unit_test(names_builds),
-		cmocka_unit_test(knows_unsound_banners),
-		cmocka_unit_test(finds_kernels_of_packages),
+		cmocka_unit_test(takes_banners_apart),     cmocka_unit_test(tells_whether_there_may_be_several_cpus),
+		cmocka_unit_test(refuses_what_is_none),    cmocka_unit_test(finds_banners),
+		cmocka_unit_test(searches_in_linear_time), cmocka_unit_test(names_debian_packages),
+		cmocka_unit_test(finds_kernels),           cmocka_unit_test(says_which_kernel_is_needed),
+		cmocka_unit_test(compares_with_images),    cmocka_unit_test(names_builds),
+		cmocka_unit_test(knows_unsound_banners),   cmocka_unit_test(finds_kernels_of_packages),
 		cmocka_unit_test(tells_where_modules_are),
 	};
 

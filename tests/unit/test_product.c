@@ -29,6 +29,7 @@ enum {
 	ONLINE = 0x310104,
 	JIFFIES = 0x310108,
 	LAST_TICK = 0x310110,
+	ONLINE_MASK = 0x310118,
 	SIZE = 0x400000,
 	THIS_CPU_OFF = 0x18,      /* x86-64, per-CPU */
 	PER_CPU_AREA = 0x2800000, /* physical: one every 64 KiB */
@@ -124,6 +125,7 @@ static struct landmarks landmarks_for(const struct kernel_case *kernel)
 {
 	struct landmarks marks = {
 		.x86_64 = kernel->word == 8,
+		.smp = true,
 		.link_base = kernel->link,
 		.link_paddr = 0x1000000,
 		.size = SIZE + 0x10000,
@@ -159,6 +161,7 @@ static void put_kernel(int fd, const struct kernel_case *kernel)
 	put_word(fd, kernel, image + SIZE + THIS_CPU_OFF, kernel->word == 8 ? kernel->vbase + SIZE : 0);
 	put_u32(fd, image + NR_CPU_IDS, 3);
 	put_u32(fd, image + ONLINE, 1);
+	put_u32(fd, image + ONLINE_MASK, 0xfffffffe); /* bits of CPUs that are not possible do not count */
 	put_u64(fd, image + JIFFIES, (uint32_t)(-300 * 250) + 250ull * 1000);
 	put_u64(fd, image + LAST_TICK, 1001000000000);
 }
@@ -258,6 +261,52 @@ static void uptime_by_last_tick(void **state)
 	product_deinit(&product);
 	snapshot_close(snapshot);
 	close(fd);
+}
+
+/* -- CPUs, of kernels that tell less -- */
+
+struct cpus {
+	unsigned known, online;
+	bool all;
+};
+
+static void assert_cpus(const struct kernel_case *kernel, const struct landmarks *marks, struct cpus wanted)
+{
+	int fd = new_machine(kernel);
+	struct snapshot *snapshot = open_snapshot(fd);
+	struct product product = find(snapshot, marks);
+
+	assert_null(product_complete(&product, marks));
+	assert_int_equal(product.cpus, wanted.known);
+	assert_int_equal(product.online, wanted.online);
+	assert_int_equal(product.all_cpus, wanted.all);
+	for (unsigned cpu = 0; cpu < wanted.known; cpu++)
+		assert_int_equal(product.per_cpu_base[cpu], marks->smp ? per_cpu_base(kernel, cpu) : 0);
+	product_deinit(&product);
+	snapshot_close(snapshot);
+	close(fd);
+}
+
+static void counts_cpus_by_what_is_there(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < CASES; i++) {
+		const struct kernel_case *kernel = &cases[i];
+		struct landmarks marks = landmarks_for(kernel);
+
+		marks.online = 0;
+		marks.online_mask = kernel->link + ONLINE_MASK;
+		assert_cpus(kernel, &marks, (struct cpus){2, 1, true});
+		marks.online_mask = 0;
+		assert_cpus(kernel, &marks, (struct cpus){2, 0, true});
+		marks.nr_cpu_ids = 0;
+		assert_cpus(kernel, &marks, (struct cpus){2, 0, true});
+		marks.this_cpu_off = 0;
+		assert_cpus(kernel, &marks, (struct cpus){1, 0, false});
+		marks.smp = false;
+		marks.per_cpu_offset = marks.per_cpu_at_boot = 0;
+		assert_cpus(kernel, &marks, (struct cpus){1, 1, true});
+	}
 }
 
 /* -- of several kernels in memory, the one that runs -- */
@@ -570,6 +619,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_mode),
 		cmocka_unit_test(uptime_by_last_tick),
+		cmocka_unit_test(counts_cpus_by_what_is_there),
 		cmocka_unit_test(trampoline_tells_the_running_one),
 		cmocka_unit_test(registers_tell_the_running_one),
 		cmocka_unit_test(lays_out_memory_in_one_piece),

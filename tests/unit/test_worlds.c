@@ -149,6 +149,7 @@ static void expect_current(struct kernel kernel, uint64_t offset)
 {
 	assert_null(kernel_find_current(&kernel));
 	assert_int_equal(kernel.layout.current, offset);
+	assert_false(kernel.layout.one_cpu);
 }
 
 static void test_find_current(void **state)
@@ -163,12 +164,46 @@ static void test_find_current(void **state)
 	expect_current(WITH(scene, 8, bpf_get_current_task, "\x65\x48\x8b\x05\0\x01\0\0\xc3"), FUNCTION + 8 + 0x100);
 	/* push ebp; mov eax, fs:[0xc1a00000] */
 	expect_current(WITH(scene, 4, bpf_get_current_task, "\x55\x64\xa1\0\0\xa0\xc1\xc3"), 0xc1a00000);
+	/* push rbp; mov rbp, rsp; mov rdi, gs:[0x1fbc0]: sys_getpid() */
+	expect_current(WITH(scene, 8, bpf_get_current_task, "\x55\x48\x89\xe5\x65\x48\x8b\x3c\x25\xc0\xfb\x01\0\xc3"), 0x1fbc0);
 	/* mov rax, [rdi]; the rest is no code */
 	kernel = WITH(scene, 8, bpf_get_current_task, "\x48\x8b\x07\x0f\xff\x65\x48\x8b\x04\x25\xc0\xfb\x01\0");
 	err = kernel_find_current(&kernel);
 	assert_non_null(err);
 	error_destroy(err);
 	kernel.function[FUNCTION_bpf_get_current_task] = 0;
+	err = kernel_find_current(&kernel);
+	assert_non_null(err);
+	error_destroy(err);
+}
+
+static void expect_variable(struct kernel kernel, const struct symbols *image, uint64_t address)
+{
+	kernel.symbols = image;
+	assert_null(kernel_find_current(&kernel));
+	assert_int_equal(kernel.layout.current, address);
+	assert_true(kernel.layout.one_cpu);
+}
+
+/* Built for one CPU: `current` is a variable of the image, and no segment has a part in it. */
+static void test_find_current_of_one_cpu(void **state)
+{
+	struct scene *scene = *state;
+	const struct symbols wide = {.base = 0xffffffff81000000, .end = 0xffffffff82000000},
+			     narrow = {.base = 0xc1000000, .end = 0xc2000000};
+	const struct symbols near = {.base = FUNCTION & ~0xfffull, .end = (FUNCTION & ~0xfffull) + 0x10000};
+	struct kernel kernel;
+	struct error *err;
+
+	/* mov rdi, [0xffffffff81a00000] */
+	expect_variable(WITH(scene, 8, bpf_get_current_task, "\x48\x8b\x3c\x25\0\0\xa0\x81\xc3"), &wide, 0xffffffff81a00000);
+	/* mov rdi, [rip + 0x100] */
+	expect_variable(WITH(scene, 8, bpf_get_current_task, "\x48\x8b\x3d\0\x01\0\0\xc3"), &near, FUNCTION + 7 + 0x100);
+	/* mov eax, [0xc1a00000] */
+	expect_variable(WITH(scene, 4, bpf_get_current_task, "\xa1\0\0\xa0\xc1\xc3"), &narrow, 0xc1a00000);
+	/* mov rdi, [0x1fbc0]: outside of the image */
+	kernel = WITH(scene, 8, bpf_get_current_task, "\x48\x8b\x3c\x25\xc0\xfb\x01\0\xc3\x0f\xff");
+	kernel.symbols = &wide;
 	err = kernel_find_current(&kernel);
 	assert_non_null(err);
 	error_destroy(err);
@@ -274,6 +309,7 @@ int main(void)
 		CASE(test_again, 0),
 		CASE(test_again, 1),
 		CASE(test_find_current, 0),
+		CASE(test_find_current_of_one_cpu, 0),
 		CASE(test_find_members, 0),
 		cmocka_unit_test(test_errors_and_image),
 		cmocka_unit_test(test_needed_functions),
