@@ -67,7 +67,7 @@ void snapshot_join(struct snapshot *snapshot)
 /* -- opening -- */
 
 static const struct snapshot_format *const formats[] = {
-	&snapshot_elf, &snapshot_lime, &snapshot_avml, &snapshot_raw, /* takes anything: the last */
+	&snapshot_elf, &snapshot_lime, &snapshot_avml, &snapshot_kdump, &snapshot_raw, /* takes anything: the last */
 };
 enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 

@@ -1,8 +1,7 @@
 /*
  * Files that would pass for raw memory and are something else: what each is, and how to get a snapshot out of it that opens.
  *
- * Whoever adds a row tries its advice. makedumpfile 1.7 turns a kdump-compressed dump into nothing else: -R only takes a flattened file
- * apart, and -E ends with a segmentation fault.
+ * Whoever adds a row tries its advice.
  */
 #include "product/snapshot_format.h"
 
@@ -11,7 +10,6 @@
 #define DUMP_ELF "QEMU's dump-guest-memory FILE, or virsh dump --memory-only DOMAIN FILE"
 #define DUMP_AGAIN "dump the machine again, uncompressed: " DUMP_ELF ", or cp /proc/vmcore FILE in a crash kernel"
 #define NEEDS_MEMORY "give a memory image, as made by " DUMP_ELF
-#define KDUMP "a kdump-compressed dump, which xray86 cannot read and makedumpfile does not convert: " DUMP_AGAIN
 #define WINDOWS "a crash dump of Windows: xray86 looks into Linux"
 #define VMWARE "VMware's state of a machine: the memory is in the .vmem file beside it, give that one"
 
@@ -32,14 +30,13 @@ struct magic {
 /* All of a row's magics must be there; the first row counts. */
 static const struct foreign {
 	struct magic magic[2];
-	const char *message;
+	const char *message; /* NULL: it is not foreign */
 } foreign[] = {
 	/* dumps */
-	{{MAGIC(0, "KDUMP   ")}, KDUMP},
-	{{MAGIC(0, "DISKDUMP")}, KDUMP},
-	{{MAGIC(0, "makedumpfile\0"), MAGIC(FLATTENED, "KDUMP   ")}, KDUMP},
+	{{MAGIC(0, "DISKDUMP")}, "a dump of the old diskdump, of 32-bit Linux 2.4 and 2.6: " DUMP_AGAIN},
 	{{MAGIC(0, "makedumpfile\0"), MAGIC(FLATTENED, "\177ELF")},
 	 "an ELF core that is flattened: makedumpfile -R NEW <FILE makes it whole"},
+	{{MAGIC(0, "makedumpfile\0"), MAGIC(FLATTENED, "KDUMP   ")}, NULL},
 	{{MAGIC(0, "makedumpfile\0")}, "a flattened dump of an unknown kind: " DUMP_AGAIN},
 	{{MAGIC(0, "PAGEDUMP")}, WINDOWS},
 	{{MAGIC(0, "PAGEDU64")}, WINDOWS},
@@ -102,7 +99,7 @@ struct error *snapshot_refuse_foreign(const uint8_t *head, size_t size)
 		const struct magic *magic = foreign[i].magic;
 
 		if (has(&magic[0], head, size) && has(&magic[1], head, size))
-			return error_create("%s", foreign[i].message);
+			return foreign[i].message ? error_create("%s", foreign[i].message) : NULL;
 	}
 	return NULL;
 }

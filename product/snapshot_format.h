@@ -41,7 +41,7 @@ struct snapshot_format {
 	void (*close)(struct snapshot *snapshot);
 };
 
-extern const struct snapshot_format snapshot_elf, snapshot_lime, snapshot_avml, snapshot_raw;
+extern const struct snapshot_format snapshot_elf, snapshot_lime, snapshot_avml, snapshot_kdump, snapshot_raw;
 
 /* Adds memory [paddr, paddr + size), whose first byte is at `position`. Ranges may come in any order, overlap and be unaligned. */
 struct error *snapshot_add(struct snapshot *snapshot, uint64_t paddr, uint64_t size, uint64_t position);

@@ -52,18 +52,6 @@ static bool put_patches(struct calls *calls, bool translated)
 	return true;
 }
 
-bool call_patch(struct calls *calls, uint64_t address, const void *bytes)
-{
-	struct call *call = &calls->now;
-	struct call_patch patch = {.address = address};
-
-	if (call->patches == CALL_PATCHES || cpu_peek(calls->worlds->cpu, address, &patch.original, 4) != 4)
-		return false;
-	memcpy(&patch.translated, bytes, 4);
-	call->patch[call->patches++] = patch;
-	return true;
-}
-
 bool call_put_translated(struct calls *calls)
 {
 	return put_arguments(calls, calls->now.translated) && put_patches(calls, true);

@@ -12,7 +12,7 @@
 #include "redirect/repetition.h"
 #include "redirect/tools.h"
 
-enum { CALL_ARGUMENTS = 6, REDIRECT_ARGUMENTS = 3 /* arguments in the trace */, CALL_PATCHES = 4 };
+enum { CALL_ARGUMENTS = 6, REDIRECT_ARGUMENTS = 3 /* arguments in the trace */, CALL_PATCHES = 4, CALL_PATHS = 2 };
 
 /* A system call that went to the snapshot, after its end. */
 struct redirect_call {
@@ -35,7 +35,7 @@ struct redirect_stats {
 	uint64_t flagged, aborted, restarted, stand_ins, user_faults, instructions;
 };
 
-/* 4 bytes in the tool's memory that the product sees otherwise: a descriptor with the product's number, or a part of a path. */
+/* A descriptor in the tool's memory that the product sees by its own number. */
 struct call_patch {
 	uint64_t address;
 	uint32_t original, translated;
@@ -54,7 +54,10 @@ struct call {
 	size_t pages;              /* copied */
 	struct call_patch patch[CALL_PATCHES];
 	unsigned patches;
+	unsigned paths; /* in calls->path */
 	bool opens;
+	bool own;        /* it is about the tool's own descriptors: the product sees them as those of the host's process */
+	bool opens_own;  /* what it opens is about them, too */
 	bool shortened;  /* it reads less than the tool asked for: call_short_reads.c */
 	bool asked_disk; /* it has asked a disk for something */
 	bool direct;     /* it is direct I/O: another count would not help */
@@ -81,6 +84,10 @@ struct calls {
 		enum loss_cause cause;
 		const char *reason; /* NULL: none */
 	} abort;                    /* why the running call, or one of ours within it, cannot go on */
+	struct call_path {
+		uint64_t address;
+		char text[TOOL_PATH];
+	} path[CALL_PATHS]; /* of calls->now: what the product reads at a user address as a path */
 	struct call_shorter {
 		uint64_t regs, count; /* pt_regs of a call that begins anew, and the bytes that it is to read */
 	} shorter;
@@ -96,8 +103,6 @@ struct calls {
 
 /* Sets calls->now, at the body's first instruction. Returns false if its pt_regs cannot be read. */
 bool call_read(struct calls *calls);
-/* Lets the product see 4 other bytes at the user address. Returns false if there is no room for that, or no such memory. */
-bool call_patch(struct calls *calls, uint64_t address, const void *bytes);
 /* Puts the call's translated arguments and patches in place for the product. In product context. */
 bool call_put_translated(struct calls *calls);
 /* Restores what the policy changed in the trusted pt_regs, when the body is done or will begin anew. */
@@ -130,6 +135,12 @@ void call_abort_stopped(struct calls *calls);
 void call_give_up(struct calls *calls, enum loss_cause cause, const char *reason);
 
 void call_deinit(struct calls *calls);
+
+/* -- call_paths.c -- */
+
+/* Lets the product read another path at the user address: `first` and `rest`. Returns false if that is too long, or cannot be done. */
+bool call_put_path(struct calls *calls, uint64_t address, const char *first, const char *rest);
+struct error *call_mark_paths(struct calls *calls);
 
 /* -- call_progress.c -- */
 

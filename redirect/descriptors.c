@@ -14,30 +14,30 @@ static struct descriptor *find(const struct descriptors *descriptors, uint64_t f
 	return NULL;
 }
 
-bool descriptors_add(struct descriptors *descriptors, uint64_t file, uint32_t number)
+bool descriptors_add(struct descriptors *descriptors, struct descriptor descriptor)
 {
 	if (!array_reserve(&descriptors->entry, descriptors->count, &descriptors->room, sizeof(*descriptors->entry)))
 		return false;
-	descriptors->entry[descriptors->count++] = (struct descriptor){file, number};
+	descriptors->entry[descriptors->count++] = descriptor;
 	return true;
 }
 
-bool descriptors_find(const struct descriptors *descriptors, uint64_t file, uint32_t *ret_number)
+bool descriptors_find(const struct descriptors *descriptors, uint64_t file, struct descriptor *ret)
 {
 	const struct descriptor *found = find(descriptors, file);
 
 	if (found)
-		*ret_number = found->number;
+		*ret = *found;
 	return found;
 }
 
-bool descriptors_remove(struct descriptors *descriptors, uint64_t file, uint32_t *ret_number)
+bool descriptors_remove(struct descriptors *descriptors, uint64_t file, struct descriptor *ret)
 {
 	struct descriptor *found = find(descriptors, file);
 
 	if (!found)
 		return false;
-	*ret_number = found->number;
+	*ret = *found;
 	*found = descriptors->entry[--descriptors->count];
 	return true;
 }

@@ -13,6 +13,7 @@
 struct descriptor {
 	uint64_t file;   /* trusted struct file */
 	uint32_t number; /* in the product's host task */
+	bool own;        /* of a file that tells of the tool's descriptors: /proc/self/fdinfo/N */
 };
 
 struct descriptors {
@@ -21,10 +22,11 @@ struct descriptors {
 };
 
 /* Returns false without memory. */
-bool descriptors_add(struct descriptors *descriptors, uint64_t file, uint32_t number);
-bool descriptors_find(const struct descriptors *descriptors, uint64_t file, uint32_t *ret_number);
+bool descriptors_add(struct descriptors *descriptors, struct descriptor descriptor);
+/* Returns false if no placeholder is at that address. */
+bool descriptors_find(const struct descriptors *descriptors, uint64_t file, struct descriptor *ret);
 /* Removes an entry. Returns false if there was none. */
-bool descriptors_remove(struct descriptors *descriptors, uint64_t file, uint32_t *ret_number);
+bool descriptors_remove(struct descriptors *descriptors, uint64_t file, struct descriptor *ret);
 void descriptors_deinit(struct descriptors *descriptors);
 
 #endif

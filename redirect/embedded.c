@@ -17,14 +17,16 @@ static bool translate_at(struct placeholders *placeholders, uint64_t address)
 {
 	struct call *call = &placeholders->calls->now;
 	struct call_patch patch = {.address = address};
+	struct descriptor descriptor;
 
 	if (call->patches == CALL_PATCHES) {
 		call_record_loss(placeholders->calls, LOSS_LIMIT); /* the product will see the tool's number */
 		return false;
 	}
 	if (cpu_peek(placeholders->worlds->cpu, address, &patch.original, 4) != 4 ||
-	    !placeholder_find(placeholders, patch.original, &patch.translated))
+	    !placeholder_find(placeholders, 0, patch.original, &descriptor))
 		return false;
+	patch.translated = descriptor.number;
 	call->patch[call->patches++] = patch;
 	return true;
 }

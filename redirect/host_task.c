@@ -88,6 +88,7 @@ static struct error *copy_task(struct host_task *host, uint64_t original)
 	if (!host_task_duplicate(host, original, &host->first))
 		return error_create("the snapshot's kernel has no memory left for a copy of the host task");
 	host->now = host->first;
+	host->original = original;
 	return NULL;
 }
 
@@ -110,6 +111,26 @@ static struct error *make_files(struct host_task *host, uint64_t init_task)
 	for (unsigned i = 0; i < STANDARD_FILES; i++) /* the tool's own, reserved so that other numbers are often the same in both */
 		worlds_call(host->worlds, WORLD_PRODUCT, FUNCTION_get_unused_fd_flags, (uint64_t[]){0}, 1, &ignored);
 	return NULL;
+}
+
+void host_task_show_files(struct host_task *host)
+{
+	struct product_memory *memory = &host->worlds->memory;
+	unsigned word = host->worlds->context.abi->word;
+	uint64_t member = host->worlds->product->layout.files, files;
+
+	host->hidden = 0;
+	if (host->now == host->first && product_memory_read_word(memory, host->now + member, word, &files) &&
+	    product_memory_read_word(memory, host->original + member, word, &host->hidden))
+		product_memory_write_word(memory, host->original + member, word, files);
+}
+
+void host_task_hide_files(struct host_task *host)
+{
+	if (host->hidden)
+		product_memory_write_word(&host->worlds->memory, host->original + host->worlds->product->layout.files,
+					  host->worlds->context.abi->word, host->hidden);
+	host->hidden = 0;
 }
 
 /* -- before a call -- */

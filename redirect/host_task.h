@@ -14,9 +14,11 @@ struct host_task {
 	struct calls *calls;
 
 	/* -- its state -- */
-	uint64_t first;    /* the copy of the host task with which tools begin */
+	uint64_t original; /* the host task */
+	uint64_t first;    /* the copy of it with which tools begin */
 	uint64_t now;      /* the task of the present call: `first`, or one of namespaces.c */
 	uint64_t files;    /* its files_struct */
+	uint64_t hidden;   /* the original's, while that one shows the copy's */
 	bool work_put_off; /* it has task work, such as the last half of a close */
 };
 
@@ -35,6 +37,13 @@ bool host_task_set(struct host_task *host, uint64_t task);
  * the task's.
  */
 void host_task_prepare(struct host_task *host);
+
+/*
+ * Within a call: lets the host's process have the descriptors of the copy, so that /proc/self/fd of the product shows them; and gives it
+ * back its own. If the call is taken back, so is the first. A task of namespaces.c is a process of its own, which has them anyway.
+ */
+void host_task_show_files(struct host_task *host);
+void host_task_hide_files(struct host_task *host);
 
 /* Runs the work that it has put off until its return to user mode (task work), mostly the last half of closing a file. */
 void host_task_finish_work(struct host_task *host);

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "emu/peek.h"
+#include "redirect/descriptor_path.h"
 #include "redirect/embedded.h"
 
 #define AT_FDCWD_VALUE ((uint32_t)-100)
@@ -17,37 +18,17 @@
 /* Whether argument n is a product descriptor; then the product sees its own number. */
 static bool translate(struct judge *judge, unsigned n)
 {
-	uint32_t number;
+	struct call *call = &judge->calls->now;
+	struct descriptor descriptor;
 
-	if (!placeholder_find(judge->placeholders, judge->calls->now.argument[n], &number))
+	if (!placeholder_find(judge->placeholders, 0, call->argument[n], &descriptor))
 		return false;
-	judge->calls->now.translated[n] = number;
+	call->translated[n] = descriptor.number;
+	call->own |= descriptor.own;
 	return true;
 }
 
 /* -- paths -- */
-
-/* The descriptor that the path of a link in /proc/self/fd names, by whatever name. */
-static bool names_descriptor(const char *path, uint32_t *ret)
-{
-	static const char *const folders[] = {"/proc/self/fd/", "/dev/fd/"}, *const streams[] = {"/dev/stdin", "/dev/stdout",
-												 "/dev/stderr"};
-	char *end;
-
-	for (unsigned i = 0; i < 2; i++) {
-		size_t length = strlen(folders[i]);
-
-		if (strncmp(path, folders[i], length) != 0 || !path[length])
-			continue;
-		*ret = strtoul(path + length, &end, 10);
-		return !*end;
-	}
-	for (*ret = 0; *ret < 3; ++*ret) {
-		if (strcmp(path, streams[*ret]) == 0)
-			return true;
-	}
-	return false;
-}
 
 /* Which argument is the call's path, of a call that has one. */
 static bool has_path(const struct call *call, unsigned *ret)
@@ -57,59 +38,72 @@ static bool has_path(const struct call *call, unsigned *ret)
 }
 
 /*
- * open() or openat() of such a link: the trusted kernel would open the placeholder's /dev/null anew, and the tool would find it empty. So
- * the product's file is opened anew. The flags of open() stand behind its path.
+ * Whether the path names a descriptor of a tool's that stands for a file of the product. The trusted kernel would answer for /dev/null. So
+ * the product is asked for the same link of the host's process, which has the tool's descriptors meanwhile. `address` is where the tool has
+ * the path.
  */
-static bool reopens(struct judge *judge, int64_t *ret_fd)
+static bool names_placeholder(struct judge *judge, uint64_t address, const char *path)
 {
-	const struct call *call = &judge->calls->now;
-	unsigned path_at;
-	char path[TOOL_PATH], simple[TOOL_PATH];
-	uint32_t fd, number;
+	struct call *call = &judge->calls->now;
+	struct descriptor_path named;
+	struct descriptor descriptor;
+	uint64_t task = 0;
+	char simple[TOOL_PATH], text[64];
 
-	if (!(call->row->flags & POLICY_REOPENS) || !has_path(call, &path_at) || path_at + 1 == CALL_ARGUMENTS ||
-	    !tool_read_path(judge->tools, call->argument[path_at], path))
+	path_simplify(path, simple);
+	if ((!descriptor_path_parse(path, &named) && !descriptor_path_parse(simple, &named)) ||
+	    (named.pid && !(task = tool_task(judge->tools, named.pid))) ||
+	    !placeholder_find(judge->placeholders, task, named.fd, &descriptor))
 		return false;
-	path_simplify(path, simple); /* as path_is_trusted() took it */
-	if (!names_descriptor(simple, &fd) || !placeholder_find(judge->placeholders, fd, &number))
-		return false;
-	*ret_fd = placeholder_reopen(judge->placeholders, fd, (uint32_t)call->argument[path_at + 1]);
+	snprintf(text, sizeof(text), "/proc/self/%s/%u", named.info ? "fdinfo" : "fd", descriptor.number);
+	call->own = true;
+	call->opens_own |= named.info; /* it is looked up when it is read */
+	if (!call_put_path(judge->calls, address, text, named.rest))
+		call_record_loss(judge->calls, LOSS_LIMIT);
 	return true;
-}
-
-static void look_at_fdinfo(struct judge *judge, const char *path)
-{
-	static const char folder[] = "/fdinfo/";
-	const char *found = strstr(path, folder);
-
-	if (found)
-		placeholder_show_position(judge->placeholders, strtoul(found + sizeof(folder) - 1, NULL, 10));
 }
 
 static enum verdict judge_path(struct judge *judge, unsigned n)
 {
+	uint64_t address = judge->calls->now.argument[n];
 	char path[TOOL_PATH];
 
-	if (!tool_read_path(judge->tools, judge->calls->now.argument[n], path))
+	if (!tool_read_path(judge->tools, address, path) || names_placeholder(judge, address, path))
 		return VERDICT_PRODUCT;
-	if (!path_is_trusted(judge->paths, path)) {
-		path_translate_tool_directory(judge->paths, judge->calls->now.argument[n], path);
-		return VERDICT_PRODUCT;
-	}
-	look_at_fdinfo(judge, path);
-	return VERDICT_TRUSTED;
+	if (path_is_trusted(judge->paths, path))
+		return VERDICT_TRUSTED;
+	path_translate_tool_directory(judge->paths, address, path);
+	return VERDICT_PRODUCT;
+}
+
+/* A path relative to a trusted directory, which may be /proc/self/fd. */
+static enum verdict judge_below(struct judge *judge, uint32_t fd, uint64_t address, const char *path)
+{
+	char whole[TOOL_FILE + TOOL_PATH];
+	size_t length;
+
+	if (!tool_open_file(judge->tools, fd, whole))
+		return VERDICT_TRUSTED;
+	length = strlen(whole);
+	if (length + 1 + strlen(path) >= TOOL_PATH)
+		return VERDICT_TRUSTED;
+	whole[length] = '/';
+	strcpy(whole + length + 1, path);
+	return names_placeholder(judge, address, whole) ? VERDICT_PRODUCT : VERDICT_TRUSTED;
 }
 
 static enum verdict judge_at(struct judge *judge, unsigned dir, unsigned n)
 {
 	uint32_t fd = judge->calls->now.argument[dir];
-	char path[TOOL_PATH];
-	bool absolute =
-		judge->calls->now.argument[n] && tool_read_path(judge->tools, judge->calls->now.argument[n], path) && path[0] == '/';
+	uint64_t address = judge->calls->now.argument[n];
+	char path[TOOL_PATH] = "";
+	bool readable = address && tool_read_path(judge->tools, address, path);
 
-	if (absolute || fd == AT_FDCWD_VALUE)
+	if (fd == AT_FDCWD_VALUE || path[0] == '/')
 		return judge_path(judge, n);
-	return translate(judge, dir) ? VERDICT_PRODUCT : VERDICT_TRUSTED;
+	if (translate(judge, dir))
+		return VERDICT_PRODUCT;
+	return readable && path[0] ? judge_below(judge, fd, address, path) : VERDICT_TRUSTED;
 }
 
 /* -- programs -- */
@@ -290,6 +284,8 @@ static enum verdict by_row(struct judge *judge, int *ret_errno)
 	case POLICY_TRUSTED:
 		return VERDICT_TRUSTED;
 	case POLICY_PRODUCT:
+		if (call->row->flags & POLICY_NAMES)
+			judge_path(judge, 0);
 		return VERDICT_PRODUCT;
 	case POLICY_BPF:
 		return embedded_judge_bpf(judge->placeholders, ret_errno);
@@ -340,14 +336,9 @@ static enum verdict by_row(struct judge *judge, int *ret_errno)
 enum verdict judge_call(struct judge *judge, int *ret_errno)
 {
 	enum verdict verdict;
-	int64_t fd;
 
 	delivery_forget_orders(judge->deliveries);
 	verdict = by_row(judge, ret_errno);
-	if (verdict == VERDICT_TRUSTED && judge->calls->now.opens && reopens(judge, &fd)) {
-		*ret_errno = -fd;
-		return VERDICT_REFUSED;
-	}
 	if ((verdict == VERDICT_PRODUCT && judge->calls->now.row->flags & POLICY_REFUSES) ||
 	    (verdict == VERDICT_TRUSTED && judge->calls->now.row->flags & POLICY_ONLY)) {
 		*ret_errno = verdict == VERDICT_PRODUCT ? EINVAL : EXDEV;

@@ -98,26 +98,34 @@ static bool is_tool_directory(struct paths *paths, const char *path)
 
 void path_translate_tool_directory(struct paths *paths, uint64_t address, const char *path)
 {
-	enum { PATCHED = 8, LONGEST_NUMBER = 7 /* PID_MAX_LIMIT's; longer ones name no process */ };
-	const char *below, *number = path + sizeof(proc) - 1;
+	const char *below;
 	uint64_t task = tool_of_directory(paths, path, &below);
-	size_t digits = task ? below - number : 0;
-	char self[PATCHED + 1] = "self////"; /* as long as the number: slashes are as good as one */
 
-	if (digits < 4 || digits > LONGEST_NUMBER || !tells_of_machine(below) || !namespace_is_shared(paths->namespaces, task))
-		return;
-	memcpy(self + digits, below, strnlen(below, PATCHED - digits));
-	if (digits + strlen(below) < PATCHED) /* cannot be: the first tool's number has 5 digits, and /ns is the shortest name */
-		return;
-	call_patch(paths->calls, address + (number - path), self);
-	call_patch(paths->calls, address + (number - path) + 4, self + 4);
+	if (task && tells_of_machine(below) && namespace_is_shared(paths->namespaces, task) &&
+	    !call_put_path(paths->calls, address, "/proc/self", below))
+		call_record_loss(paths->calls, LOSS_LIMIT);
 }
 
 static bool is_own(struct paths *paths, const char *path)
 {
-	static const char *const own[] = {"/proc/self/exe",  "/proc/self/maps", "/proc/self/fd", "/proc/self/fdinfo",
-					  "/proc/self/task", "/dev/fd",         "/dev/stdin",    "/dev/stdout",
-					  "/dev/stderr",     "/dev/null",       "/dev/console",  "/dev/tty"};
+	static const char *const own[] = {
+		"/proc/self/exe",
+		"/proc/self/maps",
+		"/proc/self/fd",
+		"/proc/self/fdinfo",
+		"/proc/self/task",
+		"/proc/thread-self/exe",
+		"/proc/thread-self/maps",
+		"/proc/thread-self/fd",
+		"/proc/thread-self/fdinfo",
+		"/dev/fd",
+		"/dev/stdin",
+		"/dev/stdout",
+		"/dev/stderr",
+		"/dev/null",
+		"/dev/console",
+		"/dev/tty",
+	};
 	static const char self[] = "/proc/self";
 
 	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
@@ -143,7 +151,7 @@ static enum readers readers_of(const struct paths *paths, const char *path)
 /* An interpreter, and nobody else, finds the trusted VM's modules. */
 static bool is_place_of_modules(struct paths *paths, const char *path)
 {
-	char executable[TOOL_EXECUTABLE];
+	char executable[TOOL_FILE];
 
 	if (!delivery_offers_modules(paths->deliveries, NULL, path) ||
 	    !delivery_offers_modules(paths->deliveries, tool_executable(paths->tools, executable), path))

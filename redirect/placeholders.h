@@ -18,18 +18,16 @@ struct placeholders {
 	struct descriptors descriptors;
 };
 
-/* The product descriptor that the tool's descriptor stands for. Returns false for a trusted descriptor. */
-bool placeholder_find(struct placeholders *placeholders, uint32_t fd, uint32_t *ret_number);
-/* Gives the tool a descriptor for the product's, and returns it; or a negative errno. */
-int64_t placeholder_install(struct placeholders *placeholders, uint32_t number);
 /*
- * Gives the tool another descriptor for the product's file, opened anew with open()'s flags, and returns it; or a negative errno. A file
- * that no path leads to (a pipe, a deleted one) is not opened anew: the descriptor is then one for the same open file.
+ * The product descriptor that a tool's descriptor stands for. task: the tool's trusted task; 0: the current one. Returns false for a
+ * trusted descriptor.
  */
-int64_t placeholder_reopen(struct placeholders *placeholders, uint32_t fd, uint64_t flags);
-/* Before the tool reads the fdinfo of its descriptor: gives a placeholder the position of the product's file (on i386 if it fits 32 bits).
+bool placeholder_find(struct placeholders *placeholders, uint64_t task, uint32_t fd, struct descriptor *ret);
+/*
+ * Gives the tool a descriptor for the product's, and returns it; or a negative errno. own: its file tells of the tool's descriptors
+ * (descriptors.h).
  */
-void placeholder_show_position(struct placeholders *placeholders, uint32_t fd);
+int64_t placeholder_install(struct placeholders *placeholders, uint32_t number, bool own);
 /* Marks the function that drops a placeholder's last reference: the product's descriptor is closed then. */
 struct error *placeholder_mark(struct placeholders *placeholders);
 void placeholder_deinit(struct placeholders *placeholders);

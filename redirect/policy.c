@@ -151,6 +151,8 @@ void policy_deinit(struct policy *policy)
 
 bool policy_is_path(const struct policy_row *row, unsigned n)
 {
+	if (row->flags & POLICY_NAMES && n == 0)
+		return true;
 	switch (row->rule) {
 	case POLICY_PATH:
 	case POLICY_EXEC:

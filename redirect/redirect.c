@@ -93,13 +93,15 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	result = call_result(calls);
 	if (result == -ENOENT && begin_again(redirect))
 		return MARK_LOOK;
+	if (calls->now.own)
+		host_task_hide_files(&redirect->host);
 	call_leave(calls, result);
 	if (calls->now.row->flags & POLICY_MOVES)
 		directory_keep(&redirect->directories);
 	if (calls->now.shortened)
 		call_record_loss(calls, LOSS_NOT_IN_MEMORY);
 	if (calls->now.opens && result >= 0) {
-		result = placeholder_install(&redirect->placeholders, result);
+		result = placeholder_install(&redirect->placeholders, result, calls->now.opens_own);
 		cpu->gpr[RAX] = abi_value(context->abi, result);
 	}
 	host_task_finish_work(&redirect->host);
@@ -228,6 +230,8 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 		return refuse(redirect, loss_row(LOSS_LIMIT)->error);
 	}
 	calls->stats.flagged++;
+	if (calls->now.own)
+		host_task_show_files(&redirect->host);
 	if (!mark_return(redirect))
 		call_abort(calls, LOSS_LIMIT, "out of memory");
 	else if (!call_put_translated(calls))
@@ -540,6 +544,8 @@ struct error *redirect_begin(struct redirect *redirect)
 		err = kernel_check(redirect->worlds.product);
 	if (!err)
 		err = look_at_functions(redirect);
+	if (!err)
+		err = call_mark_paths(&redirect->calls);
 	if (!err)
 		err = placeholder_mark(&redirect->placeholders);
 	if (!err)

@@ -45,19 +45,36 @@ bool tool_read_path(struct tools *tools, uint64_t address, char path[TOOL_PATH])
 	return false;
 }
 
-const char *tool_executable(struct tools *tools, char to[TOOL_EXECUTABLE])
+/* The path of an open file of the trusted VM, which it gives back. NULL: it is too long. */
+static const char *file_path(struct tools *tools, uint64_t file, char to[TOOL_FILE])
 {
 	struct worlds *worlds = tools->worlds;
-	uint64_t place = context_scratch(&worlds->context, TOOL_EXECUTABLE);
-	uint64_t task = worlds_current(worlds), file, text, ignored;
+	uint64_t place = context_scratch(&worlds->context, TOOL_FILE), text, ignored;
 	bool good;
+
+	good = worlds_call(worlds, WORLD_TRUSTED, FUNCTION_file_path, (uint64_t[]){file, place, TOOL_FILE}, 3, &text) &&
+	       text - place < TOOL_FILE && /* else an errno: it is longer */
+	       cpu_peek(worlds->cpu, text, to, place + TOOL_FILE - text) == place + TOOL_FILE - text &&
+	       memchr(to, 0, place + TOOL_FILE - text);
+	worlds_call(worlds, WORLD_TRUSTED, FUNCTION_fput, &file, 1, &ignored);
+	return good ? to : NULL;
+}
+
+const char *tool_executable(struct tools *tools, char to[TOOL_FILE])
+{
+	struct worlds *worlds = tools->worlds;
+	uint64_t task = worlds_current(worlds), file;
 
 	if (!task || !worlds_call(worlds, WORLD_TRUSTED, FUNCTION_get_task_exe_file, &task, 1, &file) || !file)
 		return NULL;
-	good = worlds_call(worlds, WORLD_TRUSTED, FUNCTION_file_path, (uint64_t[]){file, place, TOOL_EXECUTABLE}, 3, &text) &&
-	       text - place < TOOL_EXECUTABLE && /* else an errno: it is longer */
-	       cpu_peek(worlds->cpu, text, to, place + TOOL_EXECUTABLE - text) == place + TOOL_EXECUTABLE - text &&
-	       memchr(to, 0, place + TOOL_EXECUTABLE - text);
-	worlds_call(worlds, WORLD_TRUSTED, FUNCTION_fput, &file, 1, &ignored);
-	return good ? to : NULL;
+	return file_path(tools, file, to);
+}
+
+const char *tool_open_file(struct tools *tools, uint32_t fd, char to[TOOL_FILE])
+{
+	uint64_t file;
+
+	if (!worlds_call(tools->worlds, WORLD_TRUSTED, FUNCTION_fget, (uint64_t[]){fd}, 1, &file) || !file)
+		return NULL;
+	return file_path(tools, file, to);
 }

@@ -4,7 +4,7 @@
 
 #include "redirect/worlds.h"
 
-enum { TOOL_PATH = 4096 /* PATH_MAX: bytes of a path, with its end */, TOOL_EXECUTABLE = 176 };
+enum { TOOL_PATH = 4096 /* PATH_MAX: bytes of a path, with its end */, TOOL_FILE = 176 /* of one that is delivered, or in /proc */ };
 
 struct tools {
 	struct worlds *worlds;
@@ -16,6 +16,8 @@ uint64_t tool_task(struct tools *tools, uint32_t pid);
 /* Reads the path at a user address. Returns false if a part of it is missing (the kernel will say EFAULT), or if it is too long. */
 bool tool_read_path(struct tools *tools, uint64_t address, char path[TOOL_PATH]);
 /* The path, in the trusted VM, of the program that the calling process runs. NULL if it is unknown or too long. */
-const char *tool_executable(struct tools *tools, char to[TOOL_EXECUTABLE]);
+const char *tool_executable(struct tools *tools, char to[TOOL_FILE]);
+/* Likewise of a trusted file that it has open. */
+const char *tool_open_file(struct tools *tools, uint32_t fd, char to[TOOL_FILE]);
 
 #endif

@@ -1,6 +1,7 @@
-"""The memory of a snapshot in the formats of other programs: as LiME and AVML would have written it. Steps of usage.
+"""The memory of a snapshot in the formats of other programs: as LiME, AVML and QEMU's dump-guest-memory -z would have written it. Steps of
+usage.
 
-usage: records.py ELF OUTPUT        OUTPUT ends in .lime or .avml
+usage: records.py ELF OUTPUT        OUTPUT ends in .lime, .avml or .kdump
 """
 import ctypes
 import os
@@ -8,7 +9,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
+PAGE = 4096
 BLOCK = 16 << 20                     # AVML's records
 FRAME = 65536                        # of snappy's framing format
 COMPRESSED_UNCHECKED = 2             # its chunk; with checksums they are a matter of the unit tests
@@ -61,7 +64,56 @@ def avml(elf, output):
                 target.write(header(b"AVML", 2, address + start, len(block)) + stream + struct.pack("<Q", len(stream)))
 
 
-WRITERS = {"lime": lime, "avml": avml}
+def kdump_headers(pages, blocks):
+    """Both headers, without notes."""
+    head = b"KDUMP   " + struct.pack("<I", 6) + bytes(4 * 65) + b"x86_64".ljust(65, b"\0")
+    head = head.ljust(424, b"\0") + struct.pack("<5I", 1, PAGE, 1, 2 * blocks, pages)
+    sub_header = bytes(96) + struct.pack("<Q", pages)
+    return head.ljust(PAGE, b"\0") + sub_header.ljust(PAGE, b"\0")
+
+
+def kdump(elf, output):
+    """Flattened, as QEMU writes it: the data and the descriptors in turns."""
+    memory = ranges(elf)
+    pages = max(address + size for address, _, size in memory) // PAGE
+    blocks = -(-pages // (8 * PAGE))
+    bitmap = bytearray(blocks * PAGE)
+    for address, _, size in memory:
+        for page in range(address // PAGE, (address + size) // PAGE):
+            bitmap[page // 8] |= 1 << page % 8
+    zeros, shared = zlib.compress(bytes(PAGE), 1), None
+    descriptors = (2 + 2 * blocks) * PAGE
+    data = descriptors + sum(size // PAGE for _, _, size in memory) * 24
+    with open(elf, "rb") as source, open(output, "wb") as target:
+        def record(at, contents):
+            target.write(struct.pack(">qq", at, len(contents)) + contents)
+
+        target.write(b"makedumpfile".ljust(16, b"\0") + struct.pack(">qq", 1, 1).ljust(PAGE - 16, b"\0"))
+        record(0, kdump_headers(pages, blocks))
+        record(2 * PAGE, bytes(bitmap) * 2)
+        for address, offset, size in sorted(memory):
+            source.seek(offset)
+            for _ in range(address, address + size, BLOCK):
+                table, stored = b"", b""
+                block = source.read(min(BLOCK, offset + size - source.tell()))
+                for at in range(0, len(block), PAGE):
+                    page = block[at:at + PAGE]
+                    packed = zeros if page.count(0) == PAGE else zlib.compress(page, 1)
+                    if packed is zeros and shared is not None:
+                        table += struct.pack("<QIIQ", shared, len(zeros), 1, 0)
+                        continue
+                    plain = len(packed) >= PAGE
+                    if packed is zeros:
+                        shared = data + len(stored)
+                    table += struct.pack("<QIIQ", data + len(stored), PAGE if plain else len(packed), 0 if plain else 1, 0)
+                    stored += page if plain else packed
+                record(data, stored)
+                record(descriptors, table)
+                data, descriptors = data + len(stored), descriptors + len(table)
+        target.write(struct.pack(">qq", -1, -1))
+
+
+WRITERS = {"lime": lime, "avml": avml, "kdump": kdump}
 LOOKS = [["ps", "-eo", "pid,ppid,user,stat,args"], ["sh", "-c", "uname -a; cat /proc/meminfo; ls -lR /srv; cat /srv/files/*.txt"]]
 
 

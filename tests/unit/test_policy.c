@@ -79,7 +79,7 @@ static void test_some(void **state)
 	assert_int_equal(rows[257].rule, POLICY_AT); /* openat */
 	assert_int_equal(rows[257].argument[0], 0);
 	assert_int_equal(rows[257].argument[1], 1);
-	assert_int_equal(rows[257].flags, POLICY_OPENS | POLICY_REOPENS | POLICY_WAITS_TO_OPEN);
+	assert_int_equal(rows[257].flags, POLICY_OPENS | POLICY_WAITS_TO_OPEN);
 	assert_int_equal(rows[9].rule, POLICY_TRUSTED);  /* mmap */
 	assert_int_equal(rows[63].rule, POLICY_PRODUCT); /* uname */
 }
@@ -140,12 +140,10 @@ static void test_flags_fit(void **state)
 		const struct policy_row *rows = policy_table(abi, &count);
 
 		for (const struct policy_row *row = rows; row < rows + count; row++) {
-			if (row->flags & (POLICY_REOPENS | POLICY_SEARCHES))
+			if (row->flags & POLICY_SEARCHES)
 				assert_true(has_rule(row, POLICY_PATH, POLICY_AT));
 			if (row->flags & (POLICY_FOLLOWS_2 | POLICY_FOLLOWS_3))
 				assert_true(row->flags & POLICY_SEARCHES);
-			if (row->flags & POLICY_REOPENS)
-				assert_true(row->flags & POLICY_OPENS);
 			if (row->flags & (POLICY_READS | POLICY_MESSAGE | POLICY_MESSAGE_HEADER)) {
 				assert_int_equal(row->rule, POLICY_FD);
 				assert_int_equal(row->argument[0], 0);
@@ -170,7 +168,7 @@ static void expect_flags(const char *name, uint32_t flags)
 static void test_some_flags(void **state)
 {
 	(void)state;
-	expect_flags("open", POLICY_OPENS | POLICY_REOPENS | POLICY_WAITS_TO_OPEN);
+	expect_flags("open", POLICY_OPENS | POLICY_WAITS_TO_OPEN);
 	expect_flags("stat", POLICY_SEARCHES);
 	expect_flags("lstat", 0);
 	expect_flags("statx", POLICY_SEARCHES | POLICY_FOLLOWS_2);
@@ -270,8 +268,8 @@ static void test_file_rows(void **state)
 	expect_row(&policy, POLICY_X86_64, "kexec_load", POLICY_REFUSED, (uint8_t[4]){EPERM}, 0);
 	expect_row(&policy, POLICY_X86_64, "mkdirat", POLICY_AT, (uint8_t[4]){0, 1}, POLICY_REFUSES);
 	expect_row(&policy, POLICY_X86_64, "rename", POLICY_AT2, (uint8_t[4]){0, 1, 2, 3}, 0);
-	expect_row(&policy, POLICY_X86_64, "open", POLICY_PATH, (uint8_t[4]){1}, POLICY_OPENS | POLICY_REOPENS | POLICY_WAITS_TO_OPEN);
-	expect_row(&policy, POLICY_I386, "open", POLICY_PATH, (uint8_t[4]){0}, POLICY_OPENS | POLICY_REOPENS | POLICY_WAITS_TO_OPEN);
+	expect_row(&policy, POLICY_X86_64, "open", POLICY_PATH, (uint8_t[4]){1}, POLICY_OPENS | POLICY_WAITS_TO_OPEN);
+	expect_row(&policy, POLICY_I386, "open", POLICY_PATH, (uint8_t[4]){0}, POLICY_OPENS | POLICY_WAITS_TO_OPEN);
 	expect_row(&policy, POLICY_X86_64, "sendto", POLICY_FD, (uint8_t[4]){0}, POLICY_TRANSFERS | POLICY_MESSAGE);
 	expect_row(&policy, POLICY_X86_64, "setns", POLICY_FD, (uint8_t[4]){0}, 0); /* `moves` narrowed the rule that it had */
 	expect_row(&policy, POLICY_X86_64, "read", POLICY_TRUSTED, (uint8_t[4]){0}, 0);
