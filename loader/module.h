@@ -71,13 +71,24 @@ struct module_section *module_find_section(const struct module *module, const ch
 const uint8_t *module_build_id(const struct module *module, size_t *ret_size, const struct module_section **ret_section,
 			       uint64_t *ret_offset);
 
+/* Reads memory of the kernel that has loaded the module: all or nothing. */
+typedef bool module_read(void *opaque, uint64_t address, void *to, size_t size);
+
+/*
+ * Fills in the addresses of all sections that matter, if memory alone tells them. `record` is the address of the module's struct module.
+ * Returns true if all code and constant data are in memory as in the file, but for what the loader makes of it, and if all words in them
+ * that refer to a section agree on where that is. So the module in memory comes from this file. Else all addresses are 0: it is another
+ * module, or was changed, or the loader is one that puts sections elsewhere.
+ */
+bool module_locate(struct module *module, uint64_t record, module_read *read, void *opaque);
+
 /*
  * Finds the address of a section by the relocations against it in code and constant sections whose address is known: by the words that
  * stand there in memory. For sections of which the kernel does not tell (per-CPU ones, empty ones). Returns false if there is no such word,
- * or if two contradict each other. The caller judges whether the address can be; `read` is all or nothing.
+ * or if two contradict each other. The caller judges whether the address can be.
  */
-bool module_find_section_address(const struct module *module, const struct module_section *section,
-				 bool (*read)(void *opaque, uint64_t address, void *to, size_t size), void *opaque, uint64_t *ret);
+bool module_find_section_address(const struct module *module, const struct module_section *section, module_read *read, void *opaque,
+				 uint64_t *ret);
 /* Whether code or constant data refer to this section: if not, its address does not matter. */
 bool module_needs_section(const struct module *module, const struct module_section *section);
 

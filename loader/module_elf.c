@@ -307,6 +307,7 @@ static int compare_relocations(const void *a, const void *b)
 struct error *elf_relocations(const struct module *module, const struct elf_section *target, struct relocation **ret, size_t *ret_count)
 {
 	size_t count = elf_relocation_count(module, target), filled = 0;
+	bool sorted = true; /* compilers write them so */
 
 	*ret = malloc((count ? count : 1) * sizeof(**ret));
 	*ret_count = 0;
@@ -314,9 +315,10 @@ struct error *elf_relocations(const struct module *module, const struct elf_sect
 		return error_create("out of memory");
 	for (size_t i = 0; i < count; i++) {
 		(*ret)[filled] = elf_relocation(module, target, i);
+		sorted &= !filled || (*ret)[filled].offset >= (*ret)[filled - 1].offset;
 		filled += (*ret)[filled].form->size != 0;
 	}
-	if (filled)
+	if (!sorted)
 		qsort(*ret, filled, sizeof(**ret), compare_relocations);
 	*ret_count = filled;
 	return NULL;

@@ -213,7 +213,7 @@ static bool varies(const struct module_section *section, const struct relocation
 struct address_search {
 	const struct module *module;
 	const struct module_section *wanted;
-	bool (*read)(void *opaque, uint64_t address, void *to, size_t size);
+	module_read *read;
 	void *opaque;
 	uint64_t address;
 	bool found, contradiction;
@@ -223,16 +223,11 @@ struct address_search {
 static bool address_by(const struct address_search *search, const struct module_section *from, const struct relocation *relocation,
 		       uint64_t *ret)
 {
-	const struct elf_symbol symbol = elf_symbol(search->module, relocation->symbol);
-	uint64_t at = from->address + relocation->offset, value = 0;
+	uint64_t at = from->address + relocation->offset, word = 0;
 
-	if (!search->read(search->opaque, at, &value, relocation->form->size))
+	if (!search->read(search->opaque, at, &word, relocation->form->size))
 		return false;
-	if (relocation->form->size == 4 && relocation->form->range != RANGE_UNSIGNED)
-		value = (int64_t)(int32_t)value;
-	if (relocation->form->relative)
-		value += at;
-	*ret = cut(search->module, value - relocation->addend - symbol.value);
+	*ret = module_section_by_word(search->module, relocation, at, &word);
 	return true;
 }
 
@@ -255,8 +250,8 @@ static void search_section(struct address_search *search, const struct module_se
 	}
 }
 
-bool module_find_section_address(const struct module *module, const struct module_section *section,
-				 bool (*read)(void *opaque, uint64_t address, void *to, size_t size), void *opaque, uint64_t *ret)
+bool module_find_section_address(const struct module *module, const struct module_section *section, module_read *read, void *opaque,
+				 uint64_t *ret)
 {
 	struct address_search search = {.module = module, .wanted = section, .read = read, .opaque = opaque};
 

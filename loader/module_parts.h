@@ -109,6 +109,9 @@ const char *elf_symbol_name(const struct module *module, uint32_t number);
 bool module_target(const struct module *module, const struct relocation *relocation, struct module_section **ret_section,
 		   uint64_t *ret_offset);
 
+/* Where the section is that the relocation refers to, by the word that stands at its place, which is at `at` in memory. */
+uint64_t module_section_by_word(const struct module *module, const struct relocation *relocation, uint64_t at, const void *word);
+
 void module_sort_spans(struct module_span *spans, size_t count);
 
 /* -- what the kernel rewrites: module_patches.h -- */

@@ -2,6 +2,7 @@
 #include "loader/module_parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 bool module_target(const struct module *module, const struct relocation *relocation, struct module_section **ret_section,
 		   uint64_t *ret_offset)
@@ -16,6 +17,19 @@ bool module_target(const struct module *module, const struct relocation *relocat
 	if (module->word == 4)
 		*ret_offset = (uint32_t)*ret_offset;
 	return true;
+}
+
+uint64_t module_section_by_word(const struct module *module, const struct relocation *relocation, uint64_t at, const void *word)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, word, relocation->form->size);
+	if (relocation->form->size == 4 && relocation->form->range != RANGE_UNSIGNED)
+		value = (int64_t)(int32_t)value;
+	if (relocation->form->relative)
+		value += at;
+	value -= relocation->addend + elf_symbol(module, relocation->symbol).value;
+	return module->word == 8 ? value : (uint32_t)value;
 }
 
 static int compare_spans(const void *a, const void *b)

@@ -166,21 +166,6 @@ bool symbols_next_prefixed(const struct symbols *symbols, struct symbols_cursor 
 	return false;
 }
 
-bool symbols_next_named(const struct symbols *symbols, struct symbols_cursor *cursor, const char *name, struct symbol *ret)
-{
-	if (kallsyms_next_named(&symbols->table, &cursor->table, name, ret))
-		return true;
-	while (cursor->extra < symbols->extras) {
-		const struct extra_symbol *extra = &symbols->extra[cursor->extra++];
-
-		if (!strcmp(extra->name, name)) {
-			get_extra(extra, ret);
-			return true;
-		}
-	}
-	return false;
-}
-
 /*
  * -- the index: a hash table with open addressing, of the first symbol of each name --
  *
@@ -201,22 +186,24 @@ static bool may_be(const struct symbols_index *index, uint32_t slot, uint32_t ha
 	return (slot ^ hash) >> index->number_bits == 0;
 }
 
-static void read_slot(const struct symbols *symbols, uint32_t slot, struct symbol *ret)
+/* Returns the number. */
+static uint32_t read_slot(const struct symbols *symbols, uint32_t slot, struct symbol *ret)
 {
 	uint32_t number = (slot & ((1u << symbols->index.number_bits) - 1)) - 1;
 	struct kallsyms_cursor cursor;
 
 	if (number >= symbols->table.count) {
 		get_extra(&symbols->extra[number - symbols->table.count], ret);
-		return;
+		return number;
 	}
 	kallsyms_seek(&symbols->table, number, &cursor);
 	if (!kallsyms_next(&symbols->table, &cursor, ret))
 		*ret = (struct symbol){0};
+	return number;
 }
 
-/* Reads the first symbol of the name. Returns false if there is none. */
-static bool find_indexed(const struct symbols *symbols, const char *name, struct symbol *ret)
+/* Reads the first symbol of the name, and gives its number. Returns false if there is none. */
+static bool find_indexed(const struct symbols *symbols, const char *name, struct symbol *ret, uint32_t *ret_number)
 {
 	const struct symbols_index *index = &symbols->index;
 	uint32_t hash = kallsyms_hash(name), slot;
@@ -224,11 +211,26 @@ static bool find_indexed(const struct symbols *symbols, const char *name, struct
 	for (size_t i = hash; (slot = index->slot[i & (index->slots - 1)]); i++) {
 		if (!may_be(index, slot, hash))
 			continue;
-		read_slot(symbols, slot, ret);
+		*ret_number = read_slot(symbols, slot, ret);
 		if (strcmp(ret->name, name) == 0)
 			return true;
 	}
 	return false;
+}
+
+/* Moves a cursor from the first symbol on to the first one of the name. Returns false if there is none. */
+static bool seek_indexed(const struct symbols *symbols, const char *name, struct symbols_cursor *ret)
+{
+	struct symbol ignored;
+	uint32_t number;
+
+	if (!find_indexed(symbols, name, &ignored, &number))
+		return false;
+	if (number < symbols->table.count)
+		kallsyms_seek(&symbols->table, number, &ret->table);
+	else
+		*ret = (struct symbols_cursor){.table.index = symbols->table.count, .extra = number - symbols->table.count};
+	return true;
 }
 
 /* The first symbol of a name stays. */
@@ -271,17 +273,28 @@ struct error *symbols_make_index(struct symbols *symbols)
 	return NULL;
 }
 
+bool symbols_next_named(const struct symbols *symbols, struct symbols_cursor *cursor, const char *name, struct symbol *ret)
+{
+	if (symbols->index.slot && !cursor->table.index && !cursor->extra && !seek_indexed(symbols, name, cursor))
+		return false;
+	if (kallsyms_next_named(&symbols->table, &cursor->table, name, ret))
+		return true;
+	while (cursor->extra < symbols->extras) {
+		const struct extra_symbol *extra = &symbols->extra[cursor->extra++];
+
+		if (!strcmp(extra->name, name)) {
+			get_extra(extra, ret);
+			return true;
+		}
+	}
+	return false;
+}
+
 bool symbols_address(const struct symbols *symbols, const char *name, uint64_t *ret)
 {
 	struct symbols_cursor cursor = {0};
 	struct symbol symbol;
 
-	if (symbols->index.slot) {
-		if (!find_indexed(symbols, name, &symbol))
-			return false;
-		*ret = symbol.address;
-		return true;
-	}
 	if (!symbols_next_named(symbols, &cursor, name, &symbol))
 		return false;
 	*ret = symbol.address;

@@ -139,6 +139,7 @@ void code_find_owner(struct code *code, uint64_t address, struct loss_code *lost
 	if (!product_memory_read(&code->worlds->memory, module + 3 * code->worlds->context.abi->word, name, sizeof(name)))
 		return;
 	lost->owner = LOSS_OWNER_MODULE;
+	code->modules->record = module;
 	quote(lost->module, sizeof(lost->module), name, sizeof(name));
 }
 

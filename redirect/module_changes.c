@@ -25,18 +25,32 @@ static void add_change(struct changes *changes, uint64_t address, uint8_t byte)
 	changes->last = address;
 }
 
-/* The part of a section in a page: `offset` of it on. *span is the first one that varies which may still matter. */
+static void compare_bytes(const uint8_t *linked, const uint8_t *product, size_t size, uint64_t address, struct changes *changes)
+{
+	if (memcmp(linked, product, size) == 0)
+		return;
+	for (size_t i = 0; i < size; i++) {
+		if (product[i] != linked[i])
+			add_change(changes, address + i, product[i]);
+	}
+}
+
+/* The part of a section in a page: from `offset` on. *span is the first one that varies which may still matter. */
 static void compare(const struct module_section *section, uint64_t offset, const uint8_t *product, size_t size, size_t *span,
 		    struct changes *changes)
 {
-	for (size_t i = 0; i < size; i++) {
-		uint64_t at = offset + i;
+	uint64_t at = offset, end = offset + size;
 
-		while (*span < section->varyings && section->varying[*span].offset + section->varying[*span].size <= at)
-			(*span)++;
-		if (product[i] == section->linked[at] || (*span < section->varyings && section->varying[*span].offset <= at))
-			continue;
-		add_change(changes, section->address + at, product[i]);
+	while (at < end) {
+		const struct module_span *next = *span < section->varyings ? &section->varying[*span] : NULL;
+		uint64_t stop = next && next->offset < end ? next->offset : end;
+
+		if (at < stop)
+			compare_bytes(section->linked + at, product + (at - offset), stop - at, section->address + at, changes);
+		if (!next || next->offset + next->size > end)
+			return; /* the span goes on in the next page */
+		at = next->offset + next->size > at ? next->offset + next->size : at;
+		(*span)++;
 	}
 }
 

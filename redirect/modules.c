@@ -10,7 +10,7 @@
 #include "util/array.h"
 #include "util/quote.h"
 
-enum { MAX_MODULES = 1024, INT3 = 0xcc };
+enum { INT3 = 0xcc };
 
 /* -- the list -- */
 
@@ -34,7 +34,7 @@ struct known_module *modules_add(struct modules *modules, const char *name, enum
 {
 	struct known_module *known;
 
-	if (modules->count == MAX_MODULES || !array_reserve(&modules->known, modules->count, &modules->room, sizeof(struct known_module *)))
+	if (modules->count == MODULES_MAX || !array_reserve(&modules->known, modules->count, &modules->room, sizeof(struct known_module *)))
 		return NULL;
 	known = calloc(1, sizeof(*known));
 	if (!known)

@@ -10,7 +10,7 @@
 #include "redirect/switches.h"
 #include "redirect/worlds.h"
 
-enum { MODULE_NAME = 64 /* MODULE_NAME_LEN of 64-bit kernels is 56, of 32-bit ones 60 */ };
+enum { MODULES_MAX = 1024, MODULE_NAME = 64 /* MODULE_NAME_LEN of 64-bit kernels is 56, of 32-bit ones 60 */ };
 
 /* Bytes from the first section of a kind to the end of the last one. */
 #define MODULE_MAX_SPAN (64ull << 20)
@@ -45,7 +45,8 @@ struct modules {
 	/* -- its state -- */
 	struct known_module **known; /* in the order in which they became known */
 	size_t count, room;
-	bool wanted; /* one of them is */
+	bool wanted;     /* one of them is */
+	uint64_t record; /* struct module of any module of the product, in its list of them; 0: none is known yet */
 	struct module_guess {
 		uint64_t address;
 		bool wrong;

@@ -2,8 +2,6 @@
 #include "redirect/proof.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,105 +10,6 @@
 #include "util/quote.h"
 
 static void prove(struct proof *proof, struct known_module *known);
-
-static bool read_memory(void *opaque, uint64_t address, void *to, size_t size)
-{
-	return product_memory_read(&((struct proof *)opaque)->worlds->memory, address, to, size);
-}
-
-/* -- addresses of sections -- */
-
-static bool is_loaded(const struct module_section *section)
-{
-	return section->kind != MODULE_PER_CPU && section->size;
-}
-
-/* Asks the product's kernel. The address stays 0 if it does not tell. */
-static struct error *ask_address(struct proof *proof, const char *module, struct module_section *section)
-{
-	char path[MODULE_NAME + 2 * KERNEL_SYMBOL_NEAR], text[PRODUCT_FILES_TEXT];
-
-	section->address = 0;
-	snprintf(path, sizeof(path), "/sys/module/%s/sections/%s", module, section->name);
-	if (strlen(section->name) > KERNEL_SYMBOL_NEAR || product_files_read(&proof->files, path, text) <= 0)
-		return NULL;
-	section->address = abi_value(proof->worlds->context.abi, strtoull(text, NULL, 16));
-	return section->address ? NULL : error_create("the snapshot hides where its sections are (%s)", path);
-}
-
-/* Whether a section could be at its address. */
-static bool is_possible(const struct proof *proof, const struct module_section *section)
-{
-	const struct worlds *worlds = proof->worlds;
-	uint64_t start = section->address, end = start + section->size, alignment = section->alignment ? section->alignment : 1;
-
-	return end >= start && start >= worlds->memory.kernel_start && start % alignment == 0 &&
-	       (worlds->context.abi->word == 8 || end <= UINT32_MAX) && !kernel_in_image(worlds->product, start) &&
-	       (!section->size || !kernel_in_image(worlds->product, end - 1)) &&
-	       (start >= worlds->product->symbols->end || end <= worlds->product->symbols->base);
-}
-
-/* Whether the product's CPU could have per-CPU data there. */
-static bool is_per_cpu(const struct proof *proof, const struct module_section *section)
-{
-	struct worlds *worlds = proof->worlds;
-	uint64_t start = abi_value(worlds->context.abi, worlds->context.percpu + section->address), paddr;
-
-	return !section->size || (product_memory_translate(&worlds->memory, start, &paddr) &&
-				  product_memory_translate(&worlds->memory, start + section->size - 1, &paddr));
-}
-
-/* Of a section of which the kernel does not tell: what the words that refer to it say. */
-static struct error *find_address(struct proof *proof, struct module *module, struct module_section *section)
-{
-	char name[QUOTE_NAME];
-
-	if (!module_needs_section(module, section) ||
-	    (module_find_section_address(module, section, read_memory, proof, &section->address) &&
-	     (section->kind == MODULE_PER_CPU ? is_per_cpu(proof, section) : is_possible(proof, section))))
-		return NULL;
-	return error_create("the snapshot does not tell where its section %s is", quote_string(name, sizeof(name), section->name));
-}
-
-/* Code lies where references to it in memory say so, too, unless they contradict each other. */
-static struct error *check_address(struct proof *proof, const struct module *module, const struct module_section *section)
-{
-	char name[QUOTE_NAME];
-	uint64_t address;
-
-	if (section->kind != MODULE_CODE || !section->address ||
-	    !module_find_section_address(module, section, read_memory, proof, &address) || address == section->address)
-		return NULL;
-	return error_create("its section %s is not where the snapshot says (%#" PRIx64 ")", quote_string(name, sizeof(name), section->name),
-			    section->address);
-}
-
-static struct error *find_addresses(struct proof *proof, const char *name, struct module *module)
-{
-	char quoted[QUOTE_NAME];
-	struct error *err = NULL;
-	bool any = false;
-	size_t count;
-	struct module_section *section = module_sections(module, &count);
-
-	for (size_t i = 0; !err && i < count; i++) {
-		if (is_loaded(&section[i]))
-			err = ask_address(proof, name, &section[i]);
-		if (!err && section[i].address && !is_possible(proof, &section[i]))
-			err = error_create("its section %s cannot be where the snapshot says (%#" PRIx64 ")",
-					   quote_string(quoted, sizeof(quoted), section[i].name), section[i].address);
-		any |= section[i].address;
-	}
-	if (!err && !any)
-		err = error_create("the snapshot does not tell where its sections are (/sys/module/%s/sections)", name);
-	for (size_t i = 0; !err && i < count; i++)
-		err = check_address(proof, module, &section[i]);
-	for (size_t i = 0; !err && i < count; i++) {
-		if (!section[i].address && section[i].kind != MODULE_CODE)
-			err = find_address(proof, module, &section[i]);
-	}
-	return err;
-}
 
 /* -- which file -- */
 
@@ -137,7 +36,7 @@ static struct error *find_file(struct proof *proof, const char *name, struct mod
 			break;
 		any = true;
 		if (!err)
-			err = find_addresses(proof, name, *ret);
+			err = module_addresses_find(&proof->addresses, name, *ret);
 		if (!err && is_loaded_from(proof, *ret)) {
 			error_destroy(last);
 			return NULL;
@@ -351,33 +250,18 @@ static void prove(struct proof *proof, struct known_module *known)
 		module_changes_tell(known, &proof->worlds->memory, proof->notes);
 }
 
-/* Hidden ones are shown: in hardened systems the files have zeros. */
-static void show_addresses(struct proof *proof)
-{
-	product_files_write(&proof->files, "/proc/sys/kernel/kptr_restrict", "0\n");
-}
-
 bool proof_of_wanted(struct proof *proof)
 {
 	struct modules *modules = proof->modules;
-	struct error *err;
 
-	if (!modules->wanted || proof->busy || !proof->files.host->now)
+	if (!modules->wanted || proof->busy || !proof->addresses.files.host->now)
 		return false;
 	proof->busy = true;
-	err = product_files_begin(&proof->files);
-	if (!err)
-		show_addresses(proof);
 	for (size_t i = 0; i < modules->count; i++) { /* more come meanwhile */
-		if (modules->known[i]->state != MODULE_WANTED)
-			continue;
-		if (err)
-			modules_refuse(modules->known[i], error_create("%s", err->message));
-		else
+		if (modules->known[i]->state == MODULE_WANTED)
 			prove(proof, modules->known[i]);
 	}
-	error_destroy(err);
-	product_files_end(&proof->files);
+	module_addresses_end(&proof->addresses);
 	code_forget(proof->constants->code);
 	modules->wanted = false;
 	proof->busy = false;

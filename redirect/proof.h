@@ -3,14 +3,12 @@
  * build ID that is in the product's memory, and can be linked at the addresses where the product's kernel has loaded it: symbols are those
  * that the kernel and other proven modules export. From then on what runs is the file's code, and its constant data are the file's. So it
  * does not matter what the product's bytes are. If they differ where the kernel does not patch them, a note tells of a hook.
- *
- * Addresses of sections are what the product's kernel tells in /sys/module/NAME/sections.
  */
 #ifndef XRAY86_REDIRECT_PROOF_H
 #define XRAY86_REDIRECT_PROOF_H
 
 #include "redirect/constant_data.h"
-#include "redirect/product_files.h"
+#include "redirect/module_addresses.h"
 
 /* Knows files of modules. */
 struct module_supplier {
@@ -24,7 +22,7 @@ struct proof {
 	struct worlds *worlds;
 	struct modules *modules;
 	struct constant_data *constants;
-	struct product_files files;
+	struct module_addresses addresses;
 	const struct module_supplier *supplier; /* NULL: there are none */
 	const struct notes *notes;
 

@@ -471,7 +471,7 @@ static void connect_parts(struct redirect *redirect)
 		.worlds = worlds,
 		.modules = &redirect->modules,
 		.constants = &redirect->constants,
-		.files = {.worlds = worlds, .host = host},
+		.addresses = {.worlds = worlds, .modules = &redirect->modules, .files = {.worlds = worlds, .host = host}},
 		.supplier = redirect->config.modules,
 		.notes = &redirect->config.notes,
 	};

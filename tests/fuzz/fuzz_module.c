@@ -74,6 +74,23 @@ static void check_sites(const struct module *module)
 	patch_sites_deinit(&sites);
 }
 
+/* Memory that is as the file, wherever one looks. struct module has a page boundary, where everything is. */
+static bool read_alike(void *opaque, uint64_t address, void *to, size_t size)
+{
+	size_t count;
+	const struct module_section *section = module_sections(opaque, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (section[i].content && section[i].size == size) {
+			memcpy(to, section[i].content, size);
+			if (&section[i] == module_find_section(opaque, ".gnu.linkonce.this_module") && size >= module_word(opaque))
+				memcpy(to, &address, module_word(opaque));
+			return true;
+		}
+	}
+	return false;
+}
+
 static void use(struct module *module)
 {
 	const struct module_resolver resolver = {resolve, module};
@@ -96,6 +113,7 @@ static void use(struct module *module)
 	module_export(module, "", &value);
 	module_function(module, section->address + 0x20, &value);
 	module_build_id(module, &size, &id_section, &value);
+	module_locate(module, at, read_alike, module);
 }
 
 static void try(uint8_t *bytes, size_t size)

@@ -77,28 +77,33 @@ def in_operations(edited):
     return place
 
 
-HOOKS = (
-    ("code of a module", lambda edited: lambda kernel: edited.of_dummy("dummy_get_stats64") + 12, b"\xe9\x11\x22\x33\x44",
-     ("code of the module dummy was changed", "dummy_get_stats64+0xc [dummy] has e9 11 22 33 44;", "the code of its file ran instead")),
-    ("constant data of a module", in_operations, struct.pack("<Q", 0xffffffffc7654320),
-     ("constant data of the snapshot's kernel were changed", "has 0xffffffffc7654320 and not dummy_get_stats64+0")),
-    ("/proc/sys/kernel/kptr_restrict", lambda edited: lambda kernel: kernel.symbols["kptr_restrict"], b"\2", ()),
-)
+# A change: where, in a snapshot and its kernel; and what stands there then.
+CODE = (lambda edited: lambda kernel: edited.of_dummy("dummy_get_stats64") + 12, b"\xe9\x11\x22\x33\x44")
+CONSTANT = (in_operations, struct.pack("<Q", 0xffffffffc7654320))
+HIDING = (lambda edited: lambda kernel: kernel.symbols["kptr_restrict"], b"\2")
+TOLD_CODE = ("code of the module dummy was changed", "dummy_get_stats64+0xc [dummy] has e9 11 22 33 44;", "the code of its file ran instead")
+TOLD_CONSTANT = ("constant data of the snapshot's kernel were changed", "has 0xffffffffc7654320 and not dummy_get_stats64+0")
+
+# Where a module is, memory tells. If it was changed, the kernel is asked, even if it hides addresses.
+HOOKS = (("code of a module", (CODE,), TOLD_CODE), ("constant data of a module", (CONSTANT,), TOLD_CONSTANT),
+         ("/proc/sys/kernel/kptr_restrict", (HIDING,), ()), ("code of a module, and kptr_restrict", (HIDING, CODE), TOLD_CODE))
 
 
 def changed(test):
     """Hooks in a module's code and in its constant data are passed by and told; a kernel that hides addresses tells them nevertheless."""
     plain = test.run("--code", "verified", "--", *COMMAND)
-    for what, place, data, told in HOOKS:
+    for what, changes, told in HOOKS:
         with Edited(test) as edited:
-            edited.put(place(edited), data)
+            for place, data in changes:
+                edited.put(place(edited), data)
             for way in ("context", "tags"):
                 seen = edited.run(way, "--code", "verified")
                 test.expect(f"{what} ({way})", seen[:2] == plain[:2] and plain[0] == 0 and seen[2].count("\n") == bool(told) and all(words in seen[2] for words in told), seen)
 
 
 def lying(test):
-    """A kernel that says that a section is where it cannot be, or is not: the module is not run, and one note says why."""
+    """A kernel that says of a changed module that a section is where it cannot be, or is not: the module is not run, and one note says why."""
+    plain = test.run("--code", "verified", "--", *COMMAND)
     text = int(test.run("--", "cat", "/sys/module/dummy/sections/.text")[1], 16)
 
     def told(kernel):
@@ -112,6 +117,10 @@ def lying(test):
                             (0, "the snapshot hides where its sections are")):
         with Edited(test) as edited:
             edited.put(told, struct.pack("<Q", address))
+            if not address:
+                seen = edited.run("context", "--code", "verified")
+                test.expect("a module that is not said to be anywhere, and was not changed", seen == plain and plain[0] == 0, seen)
+            edited.put(CODE[0](edited), CODE[1])
             seen = edited.run("context", "--code", "verified")
         test.expect(f"a module that is said to be at {address:#x}", seen[0] == 1 and seen[2].count("xray86: note: ") == 1 and reason in seen[2]
                     and "(of the snapshot's module dummy)" in seen[2], seen)

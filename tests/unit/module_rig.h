@@ -395,6 +395,7 @@ enum {
 	KO_THUNKS,
 	KO_RETURNS,
 	KO_PARAVIRTS,
+	KO_RECORD, /* struct module */
 	KO_SAMPLE_SECTIONS,
 };
 
@@ -420,6 +421,7 @@ enum {
 	KO_RODATA_SIZE = 32,
 	KO_DATA_SIZE = 64,
 	KO_KEYS = 32, /* of jump labels, in .data */
+	KO_RECORD_SIZE = 256,
 };
 
 static inline uint32_t ko_pc32(const struct ko *ko)
@@ -491,6 +493,8 @@ static inline void ko_sample_sections(struct ko *ko)
 	ko_section(ko, ".retpoline_sites", SHT_PROGBITS, KO_A, NULL, 0);
 	ko_section(ko, ".return_sites", SHT_PROGBITS, KO_A, NULL, 0);
 	ko_section(ko, ".parainstructions", SHT_PROGBITS, KO_A, NULL, 2 * ko->word);
+	ko_section(ko, ".gnu.linkonce.this_module", SHT_PROGBITS, KO_WA, NULL, KO_RECORD_SIZE);
+	memcpy(ko->section[KO_RECORD].content + (size_t)3 * ko->word, "sample", sizeof("sample"));
 }
 
 static inline void ko_sample_symbols(struct ko *ko)

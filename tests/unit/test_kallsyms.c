@@ -235,7 +235,21 @@ static void check_exports(struct rig *rig, const struct symbols *symbols)
 	assert_nearest(symbols, rig->view.end - 1 + SHIFT, "init_task");
 }
 
-/* With the index every name has the address that it has without: that of the first symbol of the name. */
+/* All symbols of a name, one behind the other. */
+static void check_named(const struct symbols *plain, const struct symbols *symbols, const char *name)
+{
+	struct symbols_cursor wanted = {0}, cursor = {0};
+	struct symbol first, second;
+
+	while (symbols_next_named(plain, &wanted, name, &first)) {
+		assert_true(symbols_next_named(symbols, &cursor, name, &second));
+		assert_int_equal(second.address, first.address);
+		assert_string_equal(second.name, name);
+	}
+	assert_false(symbols_next_named(symbols, &cursor, name, &second));
+}
+
+/* With the index every name has the symbols that it has without, and the address of the first of them. */
 static void check_index(struct symbols *symbols)
 {
 	struct symbols plain = *symbols;
@@ -248,7 +262,9 @@ static void check_index(struct symbols *symbols)
 		assert_true(symbols_address(&plain, symbol.name, &wanted));
 		assert_true(symbols_address(symbols, symbol.name, &address));
 		assert_int_equal(address, wanted);
+		check_named(&plain, symbols, symbol.name);
 	}
+	check_named(&plain, symbols, "nonesuch");
 }
 
 static void adds_exports(void **state)

@@ -115,17 +115,16 @@ static void test_sections(void **state)
 static void test_without_information(void **state)
 {
 	struct module *module;
-	uint8_t this_module[64] = {0};
 
 	(void)state;
 	for (unsigned word = 4; word <= 8; word += 4) {
 		ko_sample(&ko, word);
+		ko.section[KO_RECORD].size = 3 * word;
 		memset(ko.section[KO_INFORMATION].content, 0, KO_CONTENT);
 		strcpy((char *)ko.section[KO_INFORMATION].content, "vermagic=6.1.0 SMP ");
 		refuse("what module it is");
-		memset(this_module, 0, sizeof(this_module));
-		strcpy((char *)this_module + 3 * word, "sam-ple");
-		ko_section(&ko, ".gnu.linkonce.this_module", SHT_PROGBITS, KO_WA, this_module, sizeof(this_module));
+		ko.section[KO_RECORD].size = KO_RECORD_SIZE;
+		strcpy((char *)ko.section[KO_RECORD].content + 3 * word, "sam-ple");
 		module = open_module();
 		assert_string_equal(module_name(module), "sam_ple");
 		assert_string_equal(module_depends(module), "");

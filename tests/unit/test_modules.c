@@ -88,13 +88,13 @@ static uint8_t *product_at(struct scene *scene, uint64_t address)
 }
 
 /* The product has what the file has, at a page for each section. */
-static void load(struct scene *scene, struct module *module)
+static void load(struct scene *scene, struct module *module, uint64_t offset)
 {
 	size_t count;
 	struct module_section *section = module_sections(module, &count);
 
 	for (size_t i = 0; i < count; i++)
-		section[i].address = AREA + PAGE_SIZE * i + 0x40;
+		section[i].address = AREA + PAGE_SIZE * i + offset;
 	assert_null(module_link(module, &(struct module_resolver){resolve, NULL}));
 	for (size_t i = 0; i < count; i++) {
 		if (section[i].linked)
@@ -102,7 +102,7 @@ static void load(struct scene *scene, struct module *module)
 	}
 }
 
-static struct module *open_sample(struct scene *scene)
+static struct module *open_sample_at(struct scene *scene, uint64_t offset)
 {
 	struct module *module;
 	uint8_t *bytes;
@@ -111,8 +111,13 @@ static struct module *open_sample(struct scene *scene)
 	ko_sample(&scene->ko, 8);
 	bytes = ko_build(&scene->ko, &size);
 	assert_null(module_open(bytes, size, &module));
-	load(scene, module);
+	load(scene, module, offset);
 	return module;
+}
+
+static struct module *open_sample(struct scene *scene)
+{
+	return open_sample_at(scene, 0x40);
 }
 
 static struct known_module *prove(struct scene *scene, struct module *module)
@@ -245,11 +250,10 @@ static void take_note(void *opaque, const char *text)
 }
 
 /* Code that kernels patch may differ; what differs besides is told once, with its function and bytes. */
-static void test_changes(void **state)
+static void check_changes(struct scene *scene, uint64_t offset)
 {
-	struct scene *scene = *state;
 	const struct notes notes = {take_note, scene};
-	struct module *module = open_sample(scene);
+	struct module *module = open_sample_at(scene, offset);
 	uint64_t text = text_of(module);
 	struct known_module *known = prove(scene, module);
 
@@ -267,10 +271,32 @@ static void test_changes(void **state)
 		       "code of the module sample was changed in the snapshot: first+0x26 [sample] has e9 11 22 33 (and at 1 other place"));
 }
 
+static void test_changes(void **state)
+{
+	check_changes(*state, 0x40);
+}
+
+/* What varies, and what does not, may be on two pages. */
+static void test_changes_at_page_end(void **state)
+{
+	check_changes(*state, PAGE_SIZE - KO_RETURN - 2);
+}
+
+static void test_changes_at_page_start(void **state)
+{
+	check_changes(*state, PAGE_SIZE - KO_OUTSIDE - 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(test_fetch), TEST(test_names), TEST(test_functions), TEST(test_reads), TEST(test_changes)};
+	const struct CMUnitTest tests[] = {TEST(test_fetch),
+					   TEST(test_names),
+					   TEST(test_functions),
+					   TEST(test_reads),
+					   TEST(test_changes),
+					   TEST(test_changes_at_page_end),
+					   TEST(test_changes_at_page_start)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
