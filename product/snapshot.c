@@ -158,7 +158,7 @@ static struct error *open_file(struct snapshot *snapshot)
 	if (!err)
 		err = read_head(snapshot, head, &size);
 	if (!err)
-		err = snapshot_refuse_foreign(head, size);
+		err = snapshot_refuse_foreign(snapshot, head, size);
 	if (err)
 		return err;
 	snapshot->format = format_of(head, size);

@@ -5,7 +5,10 @@
  */
 #include "product/snapshot_format.h"
 
+#include <inttypes.h>
 #include <string.h>
+
+#include "product/packed_size.h"
 
 #define DUMP_ELF "QEMU's dump-guest-memory FILE, or virsh dump --memory-only DOMAIN FILE"
 #define DUMP_AGAIN "dump the machine again, uncompressed: " DUMP_ELF ", or cp /proc/vmcore FILE in a crash kernel"
@@ -93,13 +96,25 @@ static bool has(const struct magic *magic, const uint8_t *head, size_t size)
 	return !magic->size || (magic->at + magic->size <= size && memcmp(head + magic->at, magic->bytes, magic->size) == 0);
 }
 
-struct error *snapshot_refuse_foreign(const uint8_t *head, size_t size)
+/* Packed files also tell how much room they need. */
+static struct error *refuse(const struct snapshot *snapshot, const uint8_t *head, size_t size, const char *message)
+{
+	uint64_t plain;
+	bool exact;
+
+	if (!packed_size(snapshot->fd, snapshot->file_size, head, size, &plain, &exact))
+		return error_create("%s", message);
+	return error_create("%s (which gets %" PRIu64 " MiB large%s)", message, (plain >> 20) + (plain % (1 << 20) != 0),
+			    exact ? "" : ", or a multiple of 4096 MiB more");
+}
+
+struct error *snapshot_refuse_foreign(const struct snapshot *snapshot, const uint8_t *head, size_t size)
 {
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
 		const struct magic *magic = foreign[i].magic;
 
 		if (has(&magic[0], head, size) && has(&magic[1], head, size))
-			return foreign[i].message ? error_create("%s", foreign[i].message) : NULL;
+			return foreign[i].message ? refuse(snapshot, head, size, foreign[i].message) : NULL;
 	}
 	return NULL;
 }

@@ -54,7 +54,7 @@ struct error *snapshot_add_left_out(struct snapshot *snapshot, uint64_t paddr, u
 struct error *snapshot_read_file(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, const char *what);
 
 /* If the file, by its first bytes, has another format that would pass for raw memory: an error that says what it is, and what to do. */
-struct error *snapshot_refuse_foreign(const uint8_t *head, size_t size);
+struct error *snapshot_refuse_foreign(const struct snapshot *snapshot, const uint8_t *head, size_t size);
 
 /* Takes registers from the notes of an ELF core. Ignores whatever is malformed or unknown. */
 struct error *snapshot_parse_notes(struct snapshot *snapshot, const uint8_t *notes, size_t size);

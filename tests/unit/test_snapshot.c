@@ -7,6 +7,10 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+#include <lz4frame.h>
+#include <lzma.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #include "tests/unit/snapshot_rig.h"
 
@@ -395,6 +399,36 @@ static void refuses_foreign_formats(void **state)
 	close(fd);
 }
 
+/* The message tells how large a packed file gets, if the file does. */
+static void refuses_packed_files(void **state)
+{
+	enum { SIZE = 3 * 1048576 - 5 };
+	uint8_t *plain = calloc(1, SIZE), *packed = malloc(2 * SIZE);
+	const LZ4F_preferences_t preferences = {.frameInfo.contentSize = SIZE};
+	z_stream stream = {0};
+	size_t size = 0;
+
+	(void)state;
+	assert_int_equal(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, NULL, plain, SIZE, packed, &size, 2 * SIZE), LZMA_OK);
+	assert_refused(file_with((char *)packed, size, size), "xz -dc FILE >NEW (which gets 3 MiB large)");
+	assert_refused(file_with((char *)packed, size - 1, size - 1), "an xz file: unpack it: xz -dc FILE >NEW");
+	size = ZSTD_compress(packed, 2 * SIZE, plain, SIZE, 1);
+	assert_refused(file_with((char *)packed, size, size), "zstd -dc FILE >NEW (which gets 3 MiB large)");
+	size = LZ4F_compressFrame(packed, 2 * SIZE, plain, SIZE, &preferences);
+	assert_refused(file_with((char *)packed, size, size), "lz4 -dc FILE >NEW (which gets 3 MiB large)");
+	assert_int_equal(deflateInit2(&stream, 1, Z_DEFLATED, 31, 8, 0), Z_OK);
+	stream.next_in = plain;
+	stream.avail_in = SIZE;
+	stream.next_out = packed;
+	stream.avail_out = 2 * SIZE;
+	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+	assert_refused(file_with((char *)packed, stream.total_out, stream.total_out), "gzip -dc FILE >NEW (which gets 3 MiB large)");
+	assert_refused(file_with("\x1f\x8b", 2, 5 * MIB), "(which gets 0 MiB large, or a multiple of 4096 MiB more)");
+	deflateEnd(&stream);
+	free(plain);
+	free(packed);
+}
+
 static void refuses_bad_cores(void **state)
 {
 	const Elf64_Phdr good = {.p_type = PT_LOAD, .p_offset = 0x1000, .p_paddr = 0x1000, .p_filesz = 0x1000};
@@ -459,13 +493,13 @@ static void refuses_impossible_amounts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(raw_offset_is_address),      cmocka_unit_test(pages_stay),
-		cmocka_unit_test(changes_are_seen),           cmocka_unit_test(core_extents),
-		cmocka_unit_test(core_of_virtual_ranges),     cmocka_unit_test(core_overlaps),
-		cmocka_unit_test(core_of_class_32),           cmocka_unit_test(core_registers),
-		cmocka_unit_test(next_data_skips_holes),      cmocka_unit_test(refuses_other_files),
-		cmocka_unit_test(refuses_foreign_formats),    cmocka_unit_test(refuses_bad_cores),
-		cmocka_unit_test(refuses_impossible_amounts),
+		cmocka_unit_test(raw_offset_is_address),   cmocka_unit_test(pages_stay),
+		cmocka_unit_test(changes_are_seen),        cmocka_unit_test(core_extents),
+		cmocka_unit_test(core_of_virtual_ranges),  cmocka_unit_test(core_overlaps),
+		cmocka_unit_test(core_of_class_32),        cmocka_unit_test(core_registers),
+		cmocka_unit_test(next_data_skips_holes),   cmocka_unit_test(refuses_other_files),
+		cmocka_unit_test(refuses_foreign_formats), cmocka_unit_test(refuses_packed_files),
+		cmocka_unit_test(refuses_bad_cores),       cmocka_unit_test(refuses_impossible_amounts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
