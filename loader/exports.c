@@ -6,12 +6,23 @@
 
 #include "loader/sections.h"
 
-enum { ENTRY_SIZE = 12, VALUE_AT = 0, NAME_AT = 4, MAX_ENTRIES = 1 << 17 };
+enum { MAX_ENTRIES = 1 << 17, SAMPLES = 64 /* entries by which a form is told */ };
+
+/* How entries are written. */
+static const struct entry_form {
+	unsigned fields; /* the value, the name, ... */
+	bool relative;   /* 32-bit offsets, each from its own place; or pointers */
+} forms[] = {
+	{3, true},  /* since 5.4 */
+	{2, true},  /* since 4.19 */
+	{2, false}, /* before */
+};
+enum { VALUE, NAME, FORMS = sizeof(forms) / sizeof(forms[0]) };
 
 static void add_range(struct export_ranges *ranges, uint64_t start, uint64_t end)
 {
 	if (start < end && ranges->count < EXPORTS_MAX_RANGES)
-		ranges->range[ranges->count++] = (struct export_range){start, end};
+		ranges->range[ranges->count++] = (struct export_range){start, end, 0};
 }
 
 static bool find_symbol(const struct kallsyms *table, const char *name, uint64_t *ret)
@@ -53,43 +64,30 @@ void exports_locate_by_sections(const struct kernel_image *kernel, struct export
 	}
 }
 
-static size_t entries(const struct export_range *range)
+static unsigned field_size(const struct view *view, const struct entry_form *form)
 {
-	return (range->end - range->start) / ENTRY_SIZE;
+	return form->relative ? sizeof(int32_t) : view->pointer_size;
 }
 
-void exports_clip(const struct view *view, struct export_ranges *ranges)
+static size_t entries(const struct view *view, const struct export_range *range)
 {
-	unsigned kept = 0;
+	const struct entry_form *form = &forms[range->form];
 
-	for (unsigned i = 0; i < ranges->count; i++) {
-		const struct export_range *range = &ranges->range[i];
-
-		if (entries(range) <= MAX_ENTRIES && view_bytes(view, range->start, range->end - range->start))
-			ranges->range[kept++] = *range;
-	}
-	ranges->count = kept;
+	return (range->end - range->start) / (form->fields * field_size(view, form));
 }
 
-size_t exports_count(const struct export_ranges *ranges)
+/* What a field of an entry leads to. */
+static bool follow(const struct view *view, const struct export_range *range, size_t entry, unsigned field, uint64_t *ret)
 {
-	size_t count = 0;
-
-	for (unsigned i = 0; i < ranges->count; i++)
-		count += entries(&ranges->range[i]);
-	return count;
-}
-
-/* Where the offset at vaddr leads. */
-static bool follow(const struct view *view, uint64_t vaddr, uint64_t *ret)
-{
-	const uint8_t *bytes = view_bytes(view, vaddr, sizeof(int32_t));
-	int32_t offset;
+	const struct entry_form *form = &forms[range->form];
+	unsigned size = field_size(view, form);
+	uint64_t place = range->start + (entry * form->fields + field) * size, value = 0;
+	const uint8_t *bytes = view_bytes(view, place, size);
 
 	if (!bytes)
 		return false;
-	memcpy(&offset, bytes, sizeof(offset));
-	*ret = view_address(view, vaddr + offset);
+	memcpy(&value, bytes, size);
+	*ret = view_address(view, form->relative ? place + (int64_t)(int32_t)value : value);
 	return true;
 }
 
@@ -108,14 +106,63 @@ static bool get_name(const struct view *view, uint64_t vaddr, char ret[KSYM_NAME
 	return true;
 }
 
+static bool get_entry(const struct view *view, const struct export_range *range, size_t entry, struct symbol *ret)
+{
+	uint64_t name;
+
+	return follow(view, range, entry, VALUE, &ret->address) && follow(view, range, entry, NAME, &name) &&
+	       get_name(view, name, ret->name);
+}
+
+/* Whether a sample of the entries has names. */
+static bool has_names(const struct view *view, const struct export_range *range)
+{
+	size_t count = entries(view, range), step = count / SAMPLES + 1, tried = 0, named = 0;
+	struct symbol symbol;
+
+	for (size_t i = 0; i < count; i += step, tried++)
+		named += get_entry(view, range, i, &symbol);
+	return named * 10 > tried * 9;
+}
+
+static bool find_form(const struct view *view, struct export_range *range)
+{
+	for (range->form = 0; range->form < FORMS; range->form++) {
+		if (has_names(view, range))
+			return true;
+	}
+	return false;
+}
+
+void exports_clip(const struct view *view, struct export_ranges *ranges)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < ranges->count; i++) {
+		struct export_range range = ranges->range[i];
+
+		if (view_bytes(view, range.start, range.end - range.start) && find_form(view, &range) &&
+		    entries(view, &range) <= MAX_ENTRIES)
+			ranges->range[kept++] = range;
+	}
+	ranges->count = kept;
+}
+
+size_t exports_count(const struct view *view, const struct export_ranges *ranges)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < ranges->count; i++)
+		count += entries(view, &ranges->range[i]);
+	return count;
+}
+
 bool exports_get(const struct view *view, const struct export_ranges *ranges, size_t index, struct symbol *ret)
 {
 	const struct export_range *range = ranges->range;
-	uint64_t entry, name;
 
-	for (; index >= entries(range); range++)
-		index -= entries(range);
-	entry = range->start + index * ENTRY_SIZE;
+	for (; index >= entries(view, range); range++)
+		index -= entries(view, range);
 	ret->type = 'D';
-	return follow(view, entry + VALUE_AT, &ret->address) && follow(view, entry + NAME_AT, &name) && get_name(view, name, ret->name);
+	return get_entry(view, range, index, ret);
 }

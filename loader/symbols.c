@@ -56,7 +56,7 @@ static int by_address(const void *a, const void *b)
 
 static struct error *add_exports(struct symbols *symbols, const struct view *view, const struct export_ranges *ranges)
 {
-	size_t count = exports_count(ranges);
+	size_t count = exports_count(view, ranges);
 	struct error *err = NULL;
 
 	for (size_t i = 0; !err && i < count; i++) {

@@ -87,7 +87,7 @@ static bool find_in_task(struct worlds *worlds, uint64_t task)
 /* By the first process that has been in user mode, as kernel threads have not. */
 static struct error *find_stack(struct worlds *worlds, struct host_task *host)
 {
-	uint64_t init_task = kernel_symbol(worlds->product, "init_task"), task;
+	uint64_t init_task = worlds_init_task(worlds), task;
 
 	for (uint64_t pid = 1; init_task && pid <= LAST_PID; pid++) {
 		struct error *err = host_task_find(host, init_task, pid, &task);

@@ -173,7 +173,7 @@ static struct error *stand_in_for_init(const struct host_choice *choice, uint64_
 struct error *host_choose(const struct host_choice *choice)
 {
 	const struct kernel *kernel = choice->host->worlds->product;
-	uint64_t init_task = kernel_symbol(kernel, "init_task"), original;
+	uint64_t init_task = worlds_init_task(choice->host->worlds), original;
 	struct error *err;
 
 	if (!init_task || !kernel->function[FUNCTION_find_task_by_vpid])

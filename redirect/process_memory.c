@@ -49,7 +49,7 @@ static bool is_in_reach(const struct process_memory *memory, uint64_t address, s
 
 struct error *process_memory_read(struct process_memory *memory, uint64_t pid, uint64_t address, void *to, size_t size)
 {
-	uint64_t init_task = kernel_symbol(memory->worlds->product, "init_task"), task;
+	uint64_t init_task = worlds_init_task(memory->worlds), task;
 	struct error *err;
 
 	memory->calls->abort = (struct call_abort){0};

@@ -13,7 +13,7 @@ enum { POSITION_AT = 0xff0, TEXT_AT = PAGE_SIZE, BUFFER = 2 * PAGE_SIZE };
 struct error *product_files_begin(struct product_files *files)
 {
 	struct worlds *worlds = files->worlds;
-	uint64_t init_task = kernel_symbol(worlds->product, "init_task"), task;
+	uint64_t init_task = worlds_init_task(worlds), task;
 	struct error *err;
 
 	files->before = *files->host;

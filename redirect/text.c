@@ -83,7 +83,17 @@ static bool find_jump_table(const struct kernel *kernel, const struct patch_memo
 	return patch_sites_find_jump_table(memory, code, kernel_peek(kernel, user, code, sizeof(code)), ret_start, ret_end);
 }
 
-/* Static calls are patched in line on x86-64 only, where kernels name their data. */
+/* Switches that cannot be followed. */
+static void note_unfollowed(const struct text *text, const char *kind)
+{
+	note(text->notes,
+	     "the kernel's switches (%s) stand as at its boot, not as in the snapshot, since their table was not found: what depends on "
+	     "them "
+	     "may be wrong",
+	     kind);
+}
+
+/* Static calls are patched in line on x86-64 only, where a kernel without CONFIG_KALLSYMS_ALL does not name their table. */
 static struct error *add_tables(struct text *text)
 {
 	const struct kernel *kernel = text->worlds->product;
@@ -100,13 +110,13 @@ static struct error *add_tables(struct text *text)
 	uint64_t start, end;
 
 	if (!find_jump_table(kernel, &memory, &start, &end)) {
-		note(text->notes,
-		     "the kernel's switches (jump labels) stand as at its boot, not as in the snapshot, since their table was not found: "
-		     "what depends on them may be wrong");
+		note_unfollowed(text, "jump labels");
 		start = end = 0;
 	}
 	text->jump_table_end = end;
 	err = patch_sites_add_jump_labels(&text->sites, &memory, start, end);
+	if (!calls && kernel->abi->word == 8 && kernel_symbol(kernel, "static_call_text_reserved"))
+		note_unfollowed(text, "static calls");
 	if (!err && calls)
 		err = patch_sites_add_static_calls(&text->sites, &memory, calls, kernel_symbol(kernel, "__stop_static_call_sites"));
 	return err;

@@ -141,6 +141,14 @@ bool worlds_set_current(struct worlds *worlds, uint64_t task)
 					 worlds->context.abi->word, task);
 }
 
+uint64_t worlds_init_task(struct worlds *worlds)
+{
+	const uint64_t first_cpu = 0;
+	uint64_t task = kernel_symbol(worlds->product, "init_task");
+
+	return task || worlds_call(worlds, WORLD_PRODUCT, FUNCTION_idle_task, &first_cpu, 1, &task) ? task : 0;
+}
+
 /* -- the kernel stack -- */
 
 /* The trusted task's own `stack` is told by pointing below the stack pointer, to where pt_regs ends within a power of two. */

@@ -70,6 +70,8 @@ size_t worlds_read_stack(struct worlds *worlds, uint64_t address, void *to, size
 uint64_t worlds_current(const struct worlds *worlds);
 /* Makes a task of the product `current` of the product's CPU. Returns false if the per-CPU area is not mapped. */
 bool worlds_set_current(struct worlds *worlds, uint64_t task);
+/* The product's init_task, which every kernel has: the first CPU's idle task. 0: it is unknown. Between calls. */
+uint64_t worlds_init_task(struct worlds *worlds);
 /* At a body's first instruction, by its pt_regs: finds where a task_struct has its stack, and how large that is. */
 struct error *worlds_find_stack(struct worlds *worlds, uint64_t regs);
 

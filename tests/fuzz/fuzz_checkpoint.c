@@ -51,7 +51,7 @@ static const struct trusted_kernel kernel = {
 	.memory = MEMORY,
 	.pieces = 1,
 	.piece = {{0xffffffff81000000, TEXT, TEXT_SIZE}},
-	.exports = {.count = 1, .range = {{0xffffffff81002000, 0xffffffff81002100}}},
+	.exports = {.count = 1, .range = {{0xffffffff81002000, 0xffffffff81002100, 0}}},
 };
 
 /* FNV-1a, as session/checkpoint.c has it. */

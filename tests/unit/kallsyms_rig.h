@@ -290,16 +290,35 @@ static inline void rig_make(struct rig *rig, const struct rig_layout *layout)
 
 /* -- __ksymtab -- */
 
+/* Offsets with a namespace, without one, pointers. */
+enum rig_export_form { RIG_EXPORTS, RIG_EXPORTS_8, RIG_EXPORTS_POINTERS, RIG_EXPORT_FORMS };
+
+static inline unsigned rig_export_size(const struct rig *rig, enum rig_export_form form)
+{
+	return form == RIG_EXPORTS ? 12 : form == RIG_EXPORTS_8 ? 8 : 2 * rig->view.pointer_size;
+}
+
 /* Writes entry `index` of a table at RIG_KSYMTAB_AT; 64 bytes for each name. */
-static inline void rig_put_export(struct rig *rig, unsigned index, uint64_t address, const char *name)
+static inline void rig_put_export_as(struct rig *rig, enum rig_export_form form, unsigned index, uint64_t address, const char *name)
 {
 	size_t name_at = RIG_STRINGS_AT + index * 64;
 
-	rig->at = RIG_KSYMTAB_AT + index * 12;
-	rig_put(rig, address - (rig->view.base + rig->at), 4);
-	rig_put(rig, name_at - rig->at, 4);
-	rig_put(rig, 0, 4);
+	rig->at = RIG_KSYMTAB_AT + index * rig_export_size(rig, form);
+	if (form == RIG_EXPORTS_POINTERS) {
+		rig_put(rig, address, rig->view.pointer_size);
+		rig_put(rig, rig->view.base + name_at, rig->view.pointer_size);
+	} else {
+		rig_put(rig, address - (rig->view.base + rig->at), 4);
+		rig_put(rig, name_at - rig->at, 4);
+	}
+	if (form == RIG_EXPORTS)
+		rig_put(rig, 0, 4);
 	strcpy((char *)rig->image + name_at, name);
+}
+
+static inline void rig_put_export(struct rig *rig, unsigned index, uint64_t address, const char *name)
+{
+	rig_put_export_as(rig, RIG_EXPORTS, index, address, name);
 }
 
 #endif

@@ -198,12 +198,12 @@ static void assert_nearest(const struct symbols *symbols, uint64_t address, cons
 }
 
 /* Exported data behind the last symbol of kallsyms, between two, and with a name and address that kallsyms has. */
-static void put_exports(struct rig *rig)
+static void put_exports(struct rig *rig, enum rig_export_form form)
 {
-	rig_put_export(rig, 0, rig->view.base + 0x30000, "init_task");
-	rig_put_export(rig, 1, rig->view.base + 0x10, "between");
-	rig_put_export(rig, 2, rig->symbol[100].address, rig->symbol[100].name);
-	rig_put_export(rig, 3, rig->symbol[101].address, "alias");
+	rig_put_export_as(rig, form, 0, rig->view.base + 0x30000, "init_task");
+	rig_put_export_as(rig, form, 1, rig->view.base + 0x10, "between");
+	rig_put_export_as(rig, form, 2, rig->symbol[100].address, rig->symbol[100].name);
+	rig_put_export_as(rig, form, 3, rig->symbol[101].address, "alias");
 }
 
 static void check_exports(struct rig *rig, const struct symbols *symbols)
@@ -267,25 +267,31 @@ static void check_index(struct symbols *symbols)
 	check_named(&plain, symbols, "nonesuch");
 }
 
-static void adds_exports(void **state)
+static void check_exports_of_form(const struct rig_layout *layout, enum rig_export_form form)
 {
 	static struct rig rig;
-	const uint64_t at = RIG_KSYMTAB_AT;
+	struct export_ranges ranges = {1, {{0}}};
+	struct symbols symbols;
+	uint64_t at;
 
+	rig_start(&rig, layout);
+	rig_put_tables(&rig);
+	put_exports(&rig, form);
+	at = rig.view.base + RIG_KSYMTAB_AT;
+	ranges.range[0] = (struct export_range){at, at + 4 * rig_export_size(&rig, form), 0};
+	open_symbols(&rig, &ranges, SHIFT, &symbols);
+	check_exports(&rig, &symbols);
+	check_index(&symbols);
+	check_exports(&rig, &symbols);
+	symbols_close(&symbols);
+}
+
+static void adds_exports(void **state)
+{
 	(void)state;
 	for (unsigned i = 0; i < RIG_LAYOUTS; i++) {
-		struct export_ranges ranges = {1, {{0}}};
-		struct symbols symbols;
-
-		rig_start(&rig, &rig_layouts[i]);
-		rig_put_tables(&rig);
-		put_exports(&rig);
-		ranges.range[0] = (struct export_range){rig.view.base + at, rig.view.base + at + 4 * 12};
-		open_symbols(&rig, &ranges, SHIFT, &symbols);
-		check_exports(&rig, &symbols);
-		check_index(&symbols);
-		check_exports(&rig, &symbols);
-		symbols_close(&symbols);
+		for (enum rig_export_form form = 0; form < RIG_EXPORT_FORMS; form++)
+			check_exports_of_form(&rig_layouts[i], form);
 	}
 }
 

@@ -59,6 +59,34 @@ static void test_current(void **state)
 	free(machine);
 }
 
+/* Of kernels for one CPU it is a variable; and GS has a base of its own, for the canary. */
+static void test_current_of_one_cpu(void **state)
+{
+	struct scene *scene = *state;
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct worlds *worlds = make_worlds(scene, machine, scene->context.way);
+	struct kernel other = worlds->trusted;
+	struct cpu *cpu = scene->rig.cpu;
+	uint64_t value;
+
+	assert_int_equal(worlds->context.segment_base, PRODUCT_PERCPU);
+	worlds->context.percpu = 0;
+	worlds->trusted.layout.one_cpu = other.layout.one_cpu = true;
+	worlds->trusted.layout.current = TRUSTED_PERCPU + TRUSTED_CURRENT;
+	other.layout.current = PRODUCT_PERCPU + PRODUCT_CURRENT;
+	worlds->product = &other;
+	assert_int_equal(worlds_current(worlds), trusted_at(scene, TRUSTED_PERCPU + TRUSTED_CURRENT));
+	assert_true(worlds_set_current(worlds, TASK));
+	assert_true(product_memory_read_word(&worlds->memory, PRODUCT_PERCPU + PRODUCT_CURRENT, 8, &value));
+	assert_int_equal(value, TASK);
+	come_to_body(scene, 0);
+	assert_true(context_enter(&worlds->context, 0));
+	assert_int_equal(cpu->seg[SEG_GS].base, PRODUCT_PERCPU);
+	context_abort(&worlds->context, 0);
+	close_worlds(scene, worlds);
+	free(machine);
+}
+
 /* The function returns to its caller in either world. */
 static void test_return(void **state)
 {
@@ -304,6 +332,7 @@ int main(void)
 		CASE(test_functions, 1),
 		CASE(test_current, 0),
 		CASE(test_current, 1),
+		CASE(test_current_of_one_cpu, 0),
 		CASE(test_return, 0),
 		CASE(test_return, 1),
 		CASE(test_again, 0),
