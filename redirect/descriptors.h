@@ -1,6 +1,6 @@
 /*
- * Product descriptors as the tool sees them. For each open file of the product that a tool has, the trusted kernel has an open file of
- * /dev/null, the placeholder, under whatever numbers the tool gave it. This list says which placeholder (by the address of its struct file
+ * Product descriptors as the tool sees them. For each open file of the product that a tool has, the trusted kernel has an open file without
+ * contents, the placeholder, under whatever numbers the tool gave it. This list says which placeholder (by the address of its struct file
  * in the trusted kernel) stands for which descriptor of the host task. Pure bookkeeping.
  */
 #ifndef XRAY86_REDIRECT_DESCRIPTORS_H

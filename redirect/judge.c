@@ -38,9 +38,9 @@ static bool has_path(const struct call *call, unsigned *ret)
 }
 
 /*
- * Whether the path names a descriptor of a tool's that stands for a file of the product. The trusted kernel would answer for /dev/null. So
- * the product is asked for the same link of the host's process, which has the tool's descriptors meanwhile. `address` is where the tool has
- * the path.
+ * Whether the path names a descriptor of a tool's that stands for a file of the product. The trusted kernel would answer for the
+ * placeholder. So the product is asked for the same link of the host's process, which has the tool's descriptors meanwhile. `address` is
+ * where the tool has the path.
  */
 static bool names_placeholder(struct judge *judge, uint64_t address, const char *path)
 {
@@ -291,6 +291,12 @@ static enum verdict by_row(struct judge *judge, int *ret_errno)
 		return embedded_judge_bpf(judge->placeholders, ret_errno);
 	case POLICY_HEADER:
 		return by_header(judge, call->argument[a[0]]);
+	case POLICY_POLL:
+	case POLICY_PPOLL:
+	case POLICY_SELECT:
+		return poll_judge(judge->polls, ret_errno);
+	case POLICY_EPOLL:
+		return poll_judge_epoll(judge->polls, ret_errno);
 	case POLICY_SOCKETCALL:
 		return embedded_judge_socketcall(judge->placeholders);
 	case POLICY_IPC:

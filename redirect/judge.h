@@ -3,13 +3,14 @@
 #define XRAY86_REDIRECT_JUDGE_H
 
 #include "redirect/paths.h"
-#include "redirect/placeholders.h"
+#include "redirect/polls.h"
 
 struct judge {
 	struct worlds *worlds;
 	struct calls *calls;
 	struct tools *tools;
 	struct placeholders *placeholders;
+	struct polls *polls;
 	struct deliveries *deliveries;
 	struct paths *paths;
 };

@@ -54,19 +54,29 @@ static void close_in_product(struct placeholders *placeholders, uint32_t number)
 	host_task_finish_work(placeholders->host);
 }
 
-/* Makes file an open /dev/null; false: *ret is a negative errno. */
-static bool open_null(struct placeholders *placeholders, uint64_t *ret_file, int64_t *ret)
+/*
+ * Opens the placeholder of a new file; false: *ret is a negative errno. It is a file of /proc/sys, at its end, where reading it finds
+ * nothing: one that the kernel has a function to poll for (polls.h). Before Linux 3.2 it has none, and the file is always ready.
+ */
+static bool open_placeholder(struct placeholders *placeholders, uint64_t *ret_file, int64_t *ret)
 {
-	static const char path[] = "/dev/null";
-	uint64_t place = context_scratch(&placeholders->worlds->context, sizeof(path));
+	static const char path[] = "/proc/sys/kernel/ostype";
+	struct abi_arguments end = {.abi = placeholders->worlds->context.abi};
+	uint64_t place = context_scratch(&placeholders->worlds->context, sizeof(path)), ignored;
 
 	*ret = -EMFILE;
 	if (!cpu_poke(placeholders->worlds->cpu, place, path, sizeof(path)) ||
-	    !worlds_call(placeholders->worlds, WORLD_TRUSTED, FUNCTION_filp_open, (uint64_t[]){place, O_RDWR, 0}, 3, ret_file))
+	    !worlds_call(placeholders->worlds, WORLD_TRUSTED, FUNCTION_filp_open, (uint64_t[]){place, O_RDONLY, 0}, 3, ret_file))
 		return false;
-	if (kernel_is_error(&placeholders->worlds->trusted, *ret_file))
+	if (kernel_is_error(&placeholders->worlds->trusted, *ret_file)) {
 		*ret = (int32_t)*ret_file;
-	return !kernel_is_error(&placeholders->worlds->trusted, *ret_file);
+		return false;
+	}
+	abi_add(&end, *ret_file);
+	abi_add_64(&end, PAGE_SIZE);
+	abi_add_64(&end, PAGE_SIZE);
+	worlds_call(placeholders->worlds, WORLD_TRUSTED, FUNCTION_vfs_setpos, end.word, end.count, &ignored);
+	return true;
 }
 
 int64_t placeholder_install(struct placeholders *placeholders, uint32_t number, bool own)
@@ -75,7 +85,7 @@ int64_t placeholder_install(struct placeholders *placeholders, uint32_t number, 
 	int64_t error = -EMFILE;
 
 	worlds_call(placeholders->worlds, WORLD_PRODUCT, FUNCTION_get_close_on_exec, (uint64_t[]){number}, 1, &close_on_exec);
-	if (!open_null(placeholders, &file, &error)) {
+	if (!open_placeholder(placeholders, &file, &error)) {
 		call_record_loss(placeholders->calls, LOSS_LIMIT);
 		close_in_product(placeholders, number);
 		return error;

@@ -8,6 +8,9 @@
 #include "redirect/descriptors.h"
 #include "redirect/host_task.h"
 
+/* The function by which the trusted kernel asks a placeholder what it is ready for. */
+#define PLACEHOLDER_POLL "proc_sys_poll"
+
 struct placeholders {
 	/* -- filled in by the owner -- */
 	struct worlds *worlds;

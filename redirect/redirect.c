@@ -40,6 +40,7 @@ struct redirect {
 	struct directories directories;
 	struct namespaces namespaces;
 	struct placeholders placeholders;
+	struct polls polls;
 	struct deliveries deliveries;
 	struct paths paths;
 	struct judge judge;
@@ -464,6 +465,7 @@ static void connect_parts(struct redirect *redirect)
 	redirect->directories = (struct directories){.worlds = worlds, .calls = calls, .host = host};
 	redirect->namespaces = (struct namespaces){.worlds = worlds, .host = host};
 	redirect->placeholders = (struct placeholders){.worlds = worlds, .calls = calls, .host = host};
+	redirect->polls = (struct polls){.worlds = worlds, .calls = calls, .host = host, .placeholders = &redirect->placeholders};
 	*deliveries = (struct deliveries){.worlds = worlds, .calls = calls, .supplier = redirect->config.supplier, .redirect = redirect};
 	redirect->paths = (struct paths){worlds, calls, tools, deliveries, &redirect->namespaces};
 	redirect->process_memory = (struct process_memory){.worlds = worlds, .calls = calls, .host = host};
@@ -481,7 +483,7 @@ static void connect_parts(struct redirect *redirect)
 	worlds->memory.protected_opaque = &redirect->modules;
 	worlds->again = prove_again;
 	worlds->again_opaque = &redirect->proof;
-	redirect->judge = (struct judge){worlds, calls, tools, &redirect->placeholders, deliveries, &redirect->paths};
+	redirect->judge = (struct judge){worlds, calls, tools, &redirect->placeholders, &redirect->polls, deliveries, &redirect->paths};
 }
 
 struct error *redirect_create(const struct redirect_config *config, struct redirect **ret)
@@ -548,6 +550,8 @@ struct error *redirect_begin(struct redirect *redirect)
 		err = call_mark_paths(&redirect->calls);
 	if (!err)
 		err = placeholder_mark(&redirect->placeholders);
+	if (!err)
+		err = poll_mark(&redirect->polls);
 	if (!err)
 		err = host_task_mark(&redirect->host);
 	if (!err)

@@ -3,7 +3,7 @@
  *
  * The first instruction of each system call's body is marked (emu/engine.h). When a tool's task comes there, the policy decides which world
  * the call goes to. A call on the product runs in product context (context.h) until its own RET. For a file that the product opens for the
- * tool, the trusted kernel has a file of /dev/null (descriptors.h). So the trusted kernel itself numbers, duplicates, inherits and closes
+ * tool, the trusted kernel has a placeholder (descriptors.h). So the trusted kernel itself numbers, duplicates, inherits and closes
  * descriptors.
  */
 #ifndef XRAY86_REDIRECT_REDIRECT_H

@@ -1,4 +1,6 @@
 """Descriptors of files of the snapshot, by other ways than read() and write(): checks of `usage`."""
+import subprocess
+import tempfile
 
 # A file by every name of its descriptor: what a link leads to, what it leads on to, and what the kernel tells of it.
 NAMES = """
@@ -33,4 +35,82 @@ def names(test):
         test.expect(f"names of descriptors on {snapshot.name} {options}", good, status, out, err)
 
 
-STEPS = (names,)
+POLLS = """
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int ask(int fd, int events, int wait)
+{
+	struct pollfd entry = {.fd = fd, .events = events};
+	int count = poll(&entry, 1, wait);
+
+	return count > 0 ? entry.revents : count ? -errno : 0;
+}
+
+static int ready(int a, int b, int writes)
+{
+	struct timeval none = {0};
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(a, &set);
+	FD_SET(b, &set);
+	if (select((a > b ? a : b) + 1, writes ? NULL : &set, writes ? &set : NULL, NULL, &none) < 0)
+		return -errno;
+	return FD_ISSET(a, &set) | FD_ISSET(b, &set) << 1;
+}
+
+int main(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "\\0polls"};
+	int box = socket(AF_UNIX, SOCK_DGRAM, 0), file = open("/srv/files/notes.txt", O_RDONLY), ends[2], set = epoll_create1(0), count;
+	struct epoll_event event = {.events = EPOLLIN}, seen[4];
+	fd_set only;
+
+	bind(box, (struct sockaddr *)&name, sizeof(name));
+	pipe(ends);
+	printf("box %d %d", ask(box, POLLIN, 0), ask(box, POLLIN | POLLOUT, 0) == POLLOUT);
+	printf(" %d", ask(box, POLLIN, 3000));
+	printf(" %d %d", ask(box, POLLIN, -1) == -EAGAIN, ask(box, POLLOUT, -1) == POLLOUT);
+	FD_ZERO(&only);
+	FD_SET(box, &only);
+	printf(" %d\\n", select(box + 1, &only, NULL, NULL, NULL) < 0 && errno == EAGAIN);
+	printf("file %#x\\n", ask(file, POLLIN | POLLOUT, 0));
+	printf("sets %d %d %d", ready(box, ends[0], 0), ready(box, ends[1], 1), ready(box, file, 0));
+	write(ends[1], "x", 1);
+	printf(" %d", ready(box, ends[0], 0));
+	sendto(box, "y", 1, 0, (struct sockaddr *)&name, sizeof(name));
+	printf(" %d %d\\n", ready(box, ends[0], 0), ask(box, POLLIN, -1));
+	event.data.fd = 1;
+	count = epoll_ctl(set, EPOLL_CTL_ADD, box, &event);
+	event.data.fd = 2;
+	count += epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event);
+	printf("epoll %d %d", count, epoll_wait(set, seen, 4, 0));
+	read(box, &name, 1);
+	count = epoll_wait(set, seen, 4, 0);
+	printf(" %d %d", count, seen[0].data.fd);
+	read(ends[0], &name, 1);
+	printf(" %d %d\\n", epoll_wait(set, seen, 4, 2000), epoll_ctl(set, EPOLL_CTL_ADD, file, &event) < 0 ? errno : 0);
+	return 0;
+}
+"""
+
+
+def polls(test):
+    """poll(), select() and epoll on descriptors of both worlds. What never becomes ready: a time passes, and without one the wait is refused."""
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run(["cc", "-x", "c", "-", "-o", f"{directory}/polls"], input=POLLS.encode(), check=True)
+        for way in ("context", "tags"):
+            seen = test.run("--redirect", way, "--", f"{directory}/polls")
+            test.expect(f"waiting for descriptors ({way})", seen == (0, "box 0 1 0 1 1 1\nfile 0x5\nsets 0 3 2 2 3 1\nepoll 0 2 1 2 0 1\n", ""), seen)
+
+
+STEPS = (names, polls)

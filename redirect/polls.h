@@ -1,0 +1,33 @@
+/*
+ * What poll(), select() and epoll say of the product's files. The trusted kernel runs these calls, for descriptors of both worlds together,
+ * and knows about waiting. When it asks a placeholder, the product's kernel is asked about the product's file, without waiting: nothing in
+ * a snapshot becomes ready by itself.
+ */
+#ifndef XRAY86_REDIRECT_POLLS_H
+#define XRAY86_REDIRECT_POLLS_H
+
+#include "redirect/placeholders.h"
+
+struct polls {
+	/* -- filled in by the owner -- */
+	struct worlds *worlds;
+	struct calls *calls;
+	struct host_task *host;
+	struct placeholders *placeholders;
+
+	/* -- its state -- */
+	uint64_t no_time; /* a struct timespec64 of zeros, in the product */
+};
+
+/* Marks the function by which the trusted kernel asks a placeholder. */
+struct error *poll_mark(struct polls *polls);
+
+/*
+ * Judge calls->now: a wait without an end for descriptors of which all are the product's, and none is ready, is refused (EAGAIN), as
+ * reading from them would be.
+ */
+enum verdict poll_judge(struct polls *polls, int *ret_errno);
+/* Judges epoll_ctl(): a file that the product's kernel cannot poll is refused (EPERM). */
+enum verdict poll_judge_epoll(struct polls *polls, int *ret_errno);
+
+#endif
