@@ -49,7 +49,8 @@ help:
 	@echo 'make test-others   images made by others: U-Boot'\''s ROMs, and Xen with Linux as its dom0'
 	@echo 'make snapshots     product VMs with ground truth, dumped (SNAPSHOTS=, tests/snapshots/README.md)'
 	@echo 'make test-run      xray86 run on those: what commands printed inside, in both ways'
-	@echo 'make server        a Debian server, made and compared likewise; by root (tests/snapshots/README.md)'
+	@echo 'make slow-snapshots a Debian server, by root, and a VM with PREEMPT_RT (SLOW_SNAPSHOTS=); make test-slow: xray86 run on those'
+	@echo 'make server        the server alone, in both ways (tests/snapshots/README.md)'
 	@echo 'make hostile       xray86 run, with sanitizers, on damaged copies of them (HOSTILE_RUNS=, SEED=)'
 	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
@@ -224,27 +225,47 @@ snapshots: $(BUILD)/xray86
 	BUILD=$(BUILD) tests/snapshots/check $(SNAPSHOTS)
 	BUILD=$(BUILD) tests/snapshots/check-info $< $(SNAPSHOTS)
 
-# xray86 run on them: everything that the commands printed inside, in both ways (tests/snapshots/compare).
-# usage is about a 64-bit VM with modules, and a 32-bit one.
+# xray86 run on them: everything that the commands printed inside, in both ways (tests/snapshots/compare), which takes all processors; then what takes
+# one each. usage is about a 64-bit VM with modules, and a 32-bit one.
+RUN_ON = XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/$(1) $(BUILD)/xray86
+RUN_TESTS = $(if $(filter cloud-amd64,$(SNAPSHOTS)),$(if $(filter 686,$(SNAPSHOTS)),run-usage)) $(if $(filter-out 686%,$(SNAPSHOTS)),run-frozen) \
+	$(if $(filter cloud-amd64 686,$(SNAPSHOTS)),run-library) $(if $(filter cloud-amd64,$(SNAPSHOTS)),run-python)
 test-run: snapshots test-library $(BUILD)/tests/library/library
-	@XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/compare $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots $(SNAPSHOTS)
-	@$(if $(filter-out 686%,$(SNAPSHOTS)),XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/frozen $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots \
-		$(filter-out 686%,$(SNAPSHOTS)))
-	@$(if $(filter cloud-amd64,$(SNAPSHOTS)),$(if $(filter 686,$(SNAPSHOTS)),tests/snapshots/usage $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64 686))
-	@$(if $(filter cloud-amd64 686,$(SNAPSHOTS)),tests/snapshots/library $(BUILD)/xray86 $(BUILD)/tests/library/library $(BUILD)/tests/library/processes $(LINUX) $(BUILD)/snapshots \
-		$(filter cloud-amd64 686,$(SNAPSHOTS)))
-	@$(if $(filter cloud-amd64,$(SNAPSHOTS)),tests/snapshots/python-package $(BUILD)/lib/libxray86.so.0 $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64)
+	@$(call RUN_ON,compare) $(LINUX) $(BUILD)/snapshots $(SNAPSHOTS)
+	@$(if $(strip $(RUN_TESTS)),$(MAKE) --no-print-directory --output-sync=target $(RUN_TESTS))
 
-# A Debian server with its root on ext4, and twenty of its commands with this machine's own tools (tests/snapshots/server/).
+run-usage:
+	@tests/snapshots/usage $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64 686
+
+run-frozen:
+	@$(call RUN_ON,frozen) $(LINUX) $(BUILD)/snapshots $(filter-out 686%,$(SNAPSHOTS))
+
+run-library:
+	@tests/snapshots/library $(BUILD)/xray86 $(BUILD)/tests/library/library $(BUILD)/tests/library/processes $(LINUX) $(BUILD)/snapshots $(filter cloud-amd64 686,$(SNAPSHOTS))
+
+run-python:
+	@tests/snapshots/python-package $(BUILD)/lib/libxray86.so.0 $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64
+
+# VMs that take long to be made; tests/run makes them beside other steps. A Debian server with its root on ext4, twenty of whose commands run with this
+# machine's own tools, too (tests/snapshots/server/); and a kernel with PREEMPT_RT, for its locks.
+SLOW_SNAPSHOTS ?= server rt-amd64-plain
 HOST_TOOLS = uname lscpu dmesg lsmod findmnt df cat-hosts ls-etc stat-file md5sum-database deleted-program-sum pmap lsblk ip-addr ip-route ss-listening \
 	netns-addresses ps-ids ps-forest top
-SERVER_COMPARE = XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/compare
-server: $(BUILD)/xray86
-	BUILD=$(BUILD) tests/snapshots/make server
-	BUILD=$(BUILD) tests/snapshots/check server
-	BUILD=$(BUILD) tests/snapshots/check-info $< server
-	@$(SERVER_COMPARE) $< $(LINUX) $(BUILD)/snapshots server
-	@$(SERVER_COMPARE) --redirect context --host-tools $(HOST_TOOLS:%=--only %) $< $(LINUX) $(BUILD)/snapshots server
+
+slow-snapshots:
+	BUILD=$(BUILD) tests/snapshots/make $(SLOW_SNAPSHOTS)
+
+test-slow: $(BUILD)/xray86 slow-snapshots
+	BUILD=$(BUILD) tests/snapshots/check $(SLOW_SNAPSHOTS)
+	BUILD=$(BUILD) tests/snapshots/check-info $< $(SLOW_SNAPSHOTS)
+	@$(if $(filter server,$(SLOW_SNAPSHOTS)),$(call RUN_ON,compare) --redirect context $(LINUX) $(BUILD)/snapshots server)
+	@$(if $(filter server,$(SLOW_SNAPSHOTS)),$(call RUN_ON,compare) --redirect context --host-tools $(HOST_TOOLS:%=--only %) $(LINUX) $(BUILD)/snapshots server)
+	@$(if $(filter rt-%,$(SLOW_SNAPSHOTS)),$(call RUN_ON,frozen) $(LINUX) $(BUILD)/snapshots $(filter rt-%,$(SLOW_SNAPSHOTS)))
+
+# The server alone, in both ways.
+server: SLOW_SNAPSHOTS = server
+server: test-slow
+	@$(call RUN_ON,compare) --redirect tags $(LINUX) $(BUILD)/snapshots server
 
 # Damaged copies of them, under sanitizers.
 HOSTILE_RUNS ?= 200
@@ -276,9 +297,11 @@ fuzz:
 	@tests/fuzz/seed-kernels $(FUZZ_BUILD)/corpus/fuzz_kernel
 	@tests/fuzz/seed-snapshots $(FUZZ_BUILD)/corpus/fuzz_snapshot
 	@tests/fuzz/seed-corpus $(FUZZ_BUILD)/tests/fuzz/fuzz_machine_code $(FUZZ_BUILD)/corpus/fuzz_machine_code
-	@for target in $(FUZZERS); do echo "== $$target"; mkdir -p $(FUZZ_BUILD)/corpus/$$target; \
-		$(FUZZ_BUILD)/tests/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 -print_final_stats=0 -verbosity=0 \
-			-artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus/$$target || exit 1; done
+	@$(MAKE) --no-print-directory --output-sync=target $(FUZZERS:%=run-%)
+
+$(FUZZERS:%=run-%): run-%:
+	@echo "== $*"; mkdir -p $(FUZZ_BUILD)/corpus/$*; $(FUZZ_BUILD)/tests/fuzz/$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 \
+		-print_final_stats=0 -verbosity=0 -artifact_prefix=$(FUZZ_BUILD)/ $(FUZZ_BUILD)/corpus/$*
 
 include tests/metal/metal.mk
 include bench/bench.mk
@@ -342,5 +365,5 @@ test-deb: deb
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help dist test-dist deb test-deb test-unit differential decoder-sweep decoder-kernels snapshots test-run server hostile asan fuzz-targets fuzz test demo deps lint install clean library install-library install-python test-library
--include $(shell find $(BUILD) -path $(BUILD)/linux -prune -o -name '*.d' -print 2>/dev/null)
+.PHONY: all help dist test-dist deb test-deb test-unit differential decoder-sweep decoder-kernels snapshots test-run run-usage run-frozen run-library run-python slow-snapshots test-slow server hostile asan fuzz-targets $(FUZZERS:%=run-%) fuzz test demo deps lint install clean library install-library install-python test-library
+-include $(shell find $(BUILD) \( -path $(BUILD)/linux -o -path $(BUILD)/snapshots \) -prune -o -type f -name '*.d' -print 2>/dev/null)

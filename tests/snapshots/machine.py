@@ -16,7 +16,7 @@ import time
 QEMU = "qemu-system-x86_64"
 READY, FAILED = "READY-FOR-DUMP", "PRODUCT-FAILED"
 TRUTH_END = b"\nend\n"
-TIMEOUT = 300            # seconds without a sign of life; an idle host sees one every second, and boots in five
+TIMEOUT = 900            # seconds without a sign of life; an idle host sees one every second, or in 40 of a server, but a VM may be made beside other work
 CAUGHT_TRIES = 1000      # stops at a random moment until the CPUs are as wanted
 
 MIB = 1 << 20
