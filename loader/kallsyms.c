@@ -1,6 +1,7 @@
 /* Reading kallsyms: names, addresses, lookups. See kallsyms.h; finding the tables is in kallsyms_find.c. */
 #include "loader/kallsyms.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "loader/kallsyms_tables.h"
@@ -63,7 +64,9 @@ bool kallsyms_nearest(const struct kallsyms *table, uint64_t address, unsigned *
 
 	if (!count)
 		return false;
-	*ret_index = count_below(table, kallsyms_address(table, count - 1)); /* thousands may be at one address: the first */
+	*ret_index = count - 1;
+	if (count > 1 && kallsyms_address(table, count - 2) == kallsyms_address(table, count - 1))
+		*ret_index = count_below(table, kallsyms_address(table, count - 1)); /* thousands may be at one address: the first */
 	return true;
 }
 
@@ -85,16 +88,44 @@ static struct name get_name(const struct kallsyms *table, size_t offset)
 	return (struct name){table->names + at, length, at + length};
 }
 
+/*
+ * The hash of a name is a polynomial of its letters, so that it can be put together from those of its tokens, of which there are few. In
+ * the end its bits are mixed.
+ */
+static const uint32_t HASH_BASE = 0x01000193;
+
+static struct kallsyms_part part_of(const char *text, size_t length)
+{
+	struct kallsyms_part part = {0, 1};
+
+	for (size_t i = 0; i < length; i++)
+		part = (struct kallsyms_part){part.hash * HASH_BASE + (uint8_t)text[i], part.power * HASH_BASE};
+	return part;
+}
+
+static uint32_t finish_hash(uint32_t hash)
+{
+	hash = (hash ^ hash >> 15) * 0x2c1b3c6d;
+	hash ^= hash >> 13;
+	return hash ? hash : 1;
+}
+
 void kallsyms_read_tokens(struct kallsyms *table)
 {
 	for (unsigned i = 0; i < KALLSYMS_TOKENS; i++) {
+		struct kallsyms_token *token = &table->token[i];
 		uint16_t offset = kallsyms_u16(table->token_index + i * sizeof(uint16_t));
 		size_t room = offset < table->token_table_size ? table->token_table_size - offset : 0;
+		const char *text;
 
 		if (!room)
 			offset = 0;
-		table->token[i].offset = offset;
-		table->token[i].length = strnlen((const char *)table->token_table + offset, room < KSYM_NAME_LEN ? room : KSYM_NAME_LEN);
+		text = (const char *)table->token_table + offset;
+		token->offset = offset;
+		token->length = strnlen(text, room < KSYM_NAME_LEN ? room : KSYM_NAME_LEN);
+		token->whole = part_of(text, token->length);
+		if (token->length)
+			token->rest = part_of(text + 1, token->length - 1);
 	}
 }
 
@@ -152,11 +183,39 @@ static int compare(const struct kallsyms *table, const char *text, const struct 
 
 void kallsyms_seek(const struct kallsyms *table, unsigned index, struct kallsyms_cursor *ret)
 {
-	size_t offset = kallsyms_u32(table->markers + (size_t)index / KALLSYMS_MARKED * table->marker_size);
+	unsigned step = table->marks ? KALLSYMS_MARK : KALLSYMS_MARKED;
+	size_t offset =
+		table->marks ? table->marks[index / step] : kallsyms_u32(table->markers + (size_t)index / step * table->marker_size);
 
-	for (unsigned i = 0; i < index % KALLSYMS_MARKED; i++)
+	for (unsigned i = 0; i < index % step; i++)
 		offset = get_name(table, offset).next;
 	*ret = (struct kallsyms_cursor){index, offset};
+}
+
+bool kallsyms_mark(struct kallsyms *table)
+{
+	uint32_t *marks = malloc(((size_t)table->count / KALLSYMS_MARK + 1) * sizeof(*marks));
+	struct kallsyms_cursor cursor = {0};
+
+	if (!marks || table->names_size > UINT32_MAX) {
+		free(marks);
+		return false;
+	}
+	for (unsigned i = 0; i < table->count; i++) {
+		if (i % KALLSYMS_MARKED == 0)
+			kallsyms_seek(table, i, &cursor);
+		if (i % KALLSYMS_MARK == 0)
+			marks[i / KALLSYMS_MARK] = cursor.offset;
+		cursor.offset = get_name(table, cursor.offset).next;
+	}
+	table->marks = marks;
+	return true;
+}
+
+void kallsyms_unmark(struct kallsyms *table)
+{
+	free(table->marks);
+	table->marks = NULL;
 }
 
 bool kallsyms_next(const struct kallsyms *table, struct kallsyms_cursor *cursor, struct symbol *ret)
@@ -203,40 +262,44 @@ bool kallsyms_next_prefixed(const struct kallsyms *table, struct kallsyms_cursor
 	return false;
 }
 
-static const uint32_t FNV_START = 0x811c9dc5, FNV_PRIME = 0x01000193; /* FNV-1a */
-
 uint32_t kallsyms_hash(const char *name)
 {
-	uint32_t hash = FNV_START;
+	return finish_hash(part_of(name, strnlen(name, KSYM_NAME_LEN - 1)).hash);
+}
 
-	for (size_t i = 0; name[i] && i < KSYM_NAME_LEN - 1; i++)
-		hash = (hash ^ (uint8_t)name[i]) * FNV_PRIME;
-	return hash ? hash : 1;
+/* Of a name that is too long, as expand() cuts it. */
+static uint32_t hash_cut(const struct kallsyms *table, const struct name *name)
+{
+	struct symbol symbol;
+
+	expand(table, name, &symbol);
+	return kallsyms_hash(symbol.name);
+}
+
+static uint32_t hash_name(const struct kallsyms *table, const struct name *name)
+{
+	size_t length = 0;
+	uint32_t hash = 0;
+
+	for (size_t i = 0; i < name->count; i++) {
+		const struct kallsyms_token *token = &table->token[name->tokens[i]];
+		const struct kallsyms_part *part = length ? &token->whole : &token->rest; /* the first letter is the type */
+
+		if (token->length)
+			hash = hash * part->power + part->hash;
+		length += token->length;
+	}
+	return length > KSYM_NAME_LEN ? hash_cut(table, name) : finish_hash(hash);
 }
 
 bool kallsyms_next_hash(const struct kallsyms *table, struct kallsyms_cursor *cursor, uint32_t *ret)
 {
-	uint32_t hash = FNV_START;
-	size_t skip = 1 /* the type */, room = KSYM_NAME_LEN - 1;
 	struct name name;
 
 	if (cursor->index >= table->count)
 		return false;
 	name = get_name(table, cursor->offset);
-	for (size_t i = 0; i < name.count; i++) {
-		size_t count;
-		const char *token = get_token(table, name.tokens[i], &count);
-
-		for (size_t j = 0; j < count && room; j++) {
-			if (skip) {
-				skip--;
-				continue;
-			}
-			hash = (hash ^ (uint8_t)token[j]) * FNV_PRIME;
-			room--;
-		}
-	}
-	*ret = hash ? hash : 1;
+	*ret = hash_name(table, &name);
 	*cursor = (struct kallsyms_cursor){cursor->index + 1, name.next};
 	return true;
 }

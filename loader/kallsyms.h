@@ -44,7 +44,12 @@ struct kallsyms {
 	size_t names_size, token_table_size;
 	struct kallsyms_token {
 		uint16_t offset, length; /* in token_table, by token_index; no token is outside */
+		/* For kallsyms_next_hash(): of the whole token, and without its first letter. */
+		struct kallsyms_part {
+			uint32_t hash, power;
+		} whole, rest;
 	} token[256];
+	uint32_t *marks; /* where in names the symbols 0, 16, 32, ... begin; or NULL */
 };
 
 struct symbol {
@@ -61,6 +66,12 @@ struct kallsyms_cursor {
 
 /* Finds the tables by their structure, without any address. The view's bytes must outlive *ret; the view itself need not. */
 struct error *kallsyms_find(const struct view *view, struct kallsyms *ret);
+/*
+ * Makes kallsyms_seek() fast, at the cost of some ten of them, until kallsyms_unmark(). Returns false without memory; then it is as slow as
+ * before.
+ */
+bool kallsyms_mark(struct kallsyms *table);
+void kallsyms_unmark(struct kallsyms *table);
 /*
  * Adds `shift` to all addresses, as KASLR does; absolute ones (per-CPU data of x86-64 up to 6.14) stay. For tables from an image: the
  * memory of a kernel that runs has its addresses already.

@@ -6,7 +6,12 @@
 
 #include "loader/kallsyms.h"
 
-enum { KALLSYMS_TOKENS = 256, KALLSYMS_MARKED = 256 /* symbols a marker */, KALLSYMS_SEQ_SIZE = 3 };
+enum {
+	KALLSYMS_TOKENS = 256,
+	KALLSYMS_MARKED = 256 /* symbols a marker */,
+	KALLSYMS_MARK = 16 /* symbols a mark of ours */,
+	KALLSYMS_SEQ_SIZE = 3
+};
 
 /* Fills in table->token. */
 void kallsyms_read_tokens(struct kallsyms *table);

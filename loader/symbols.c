@@ -98,6 +98,7 @@ struct error *symbols_open(const struct view *view, const struct export_ranges *
 	err = kallsyms_find(view, &ret->table);
 	if (err)
 		return err;
+	kallsyms_mark(&ret->table);
 	exports_locate_by_symbols(&ret->table, &located);
 	if (!located.count && ranges)
 		located = *ranges;
@@ -127,6 +128,7 @@ void symbols_close(struct symbols *symbols)
 		free(symbols->extra[i].name);
 	free(symbols->extra);
 	free(symbols->index.slot);
+	kallsyms_unmark(&symbols->table);
 	*symbols = (struct symbols){0};
 }
 

@@ -95,6 +95,22 @@ static void finds_by_name(void **state)
 	}
 }
 
+/* Marks lead where the kernel's markers lead. */
+static void check_marks(struct kallsyms *table)
+{
+	struct kallsyms plain = *table;
+	struct kallsyms_cursor wanted, cursor;
+
+	assert_true(kallsyms_mark(table));
+	for (unsigned i = 0; i < table->count; i++) {
+		kallsyms_seek(&plain, i, &wanted);
+		kallsyms_seek(table, i, &cursor);
+		assert_int_equal(cursor.index, i);
+		assert_int_equal(cursor.offset, wanted.offset);
+	}
+	kallsyms_unmark(table);
+}
+
 /* Without expanding names: the same ones, and the same hash as that of the name. */
 static void passes_over_names(void **state)
 {
@@ -115,6 +131,7 @@ static void passes_over_names(void **state)
 			assert_int_equal(hash, kallsyms_hash(rig.symbol[j].name));
 		}
 		assert_false(kallsyms_next_hash(&table, &hashes, &hash));
+		check_marks(&table);
 		for (unsigned p = 0; p < sizeof(prefixes) / sizeof(prefixes[0]); p++) {
 			struct kallsyms_cursor cursor = {0};
 
@@ -384,7 +401,20 @@ static void refuses_what_does_not_agree(void **state)
 	}
 }
 
-static void use(const struct kallsyms *table)
+/* As they are of the names when these are expanded, cut ones too. */
+static void check_hashes(const struct kallsyms *table)
+{
+	struct kallsyms_cursor names = {0}, hashes = {0};
+	struct symbol symbol;
+	uint32_t hash;
+
+	while (kallsyms_next(table, &names, &symbol)) {
+		assert_true(kallsyms_next_hash(table, &hashes, &hash));
+		assert_int_equal(hash, kallsyms_hash(symbol.name));
+	}
+}
+
+static void use(struct kallsyms *table)
 {
 	struct kallsyms_cursor cursor = {0};
 	struct symbol symbol;
@@ -401,6 +431,11 @@ static void use(const struct kallsyms *table)
 		kallsyms_next(table, &cursor, &symbol);
 		kallsyms_nearest(table, symbol.address, &index);
 	}
+	if (kallsyms_mark(table)) {
+		kallsyms_seek(table, table->count - 1, &cursor);
+		kallsyms_next(table, &cursor, &symbol);
+	}
+	kallsyms_unmark(table);
 }
 
 /* Damage before and after the tables have been found. Under AddressSanitizer this shows any access that goes astray. */
@@ -435,6 +470,7 @@ static void survives_damage(void **state)
 			err = kallsyms_find(&rig.view, &table);
 			if (!err) {
 				use(&table);
+				check_hashes(&table);
 				found++;
 			}
 			error_destroy(err);
