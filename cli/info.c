@@ -38,7 +38,7 @@ static void print_help(void)
 	puts("usage: xray86 info SNAPSHOT [OPTION...]\n"
 	     "\n"
 	     "Tells what SNAPSHOT, the physical memory of a machine, is: its format, its memory, and the Linux kernel that runs in\n"
-	     "it. CPU registers are not needed. Number of CPUs, per-CPU bases and uptime need the kernel's image.\n"
+	     "it. CPU registers are not needed. Without the kernel's image, the symbols in its memory tell CPUs and uptime.\n"
 	     "\n"
 	     "To make a snapshot: virsh dump --memory-only, or QEMU's dump-guest-memory, for example.\n");
 	options_help(option_specs);
@@ -138,11 +138,14 @@ static void print_completed(const struct target *target)
 {
 	const struct product *product = &target->product;
 
-	printf(LABEL "%s\n", "kernel image:", target->kernel_path);
+	printf(LABEL "%s\n", "kernel image:", target->kernel_path ? target->kernel_path : "not here");
 	print_cpus(product);
 	for (unsigned i = 0; i < product->cpus; i++)
 		printf(LABEL "%#" PRIx64 " (CPU %u)\n", i ? "" : "per-CPU base:", product->per_cpu_base[i], i);
-	printf(LABEL "%" PRIu64 ".%02" PRIu64 " s\n", "uptime:", product->uptime_ms / 1000, product->uptime_ms % 1000 / 10);
+	if (product->timed)
+		printf(LABEL "%" PRIu64 ".%02" PRIu64 " s\n", "uptime:", product->uptime_ms / 1000, product->uptime_ms % 1000 / 10);
+	else
+		printf(LABEL "unknown\n", "uptime:");
 }
 
 static void print_text(const struct target *target)
@@ -185,6 +188,16 @@ static struct error *print(const struct target *target, bool json)
 	return err;
 }
 
+/* Why something is not known, or not as well as it could be. */
+static void tell_lack(const struct target *target, const struct error *lack)
+{
+	if (target->own_symbols)
+		fprintf(stderr, "xray86: note: what is told rests on the symbols in the snapshot's memory: %s\n", lack->message);
+	else
+		fprintf(stderr, "xray86: note: CPUs, per-CPU bases and uptime are unknown: %s%s%s\n", lack->message,
+			target->symbols_lack ? "; " : "", target->symbols_lack ? target->symbols_lack->message : "");
+}
+
 struct error *info_command(int argc, char **argv, int *ret_status)
 {
 	struct info_options options;
@@ -212,7 +225,7 @@ struct error *info_command(int argc, char **argv, int *ret_status)
 			err = failure;
 	}
 	if (lack)
-		fprintf(stderr, "xray86: note: CPUs, per-CPU bases and uptime are unknown: %s\n", lack->message);
+		tell_lack(&target, lack);
 	error_destroy(lack);
 	cut = target_lacks_memory(&target);
 	if (cut)

@@ -1,4 +1,4 @@
-/* xray86 symbols: what a kernel calls its code and data, and where that is, out of the kernel's image. */
+/* xray86 symbols: what a kernel calls its code and data, and where that is, out of the kernel's image, or out of a snapshot's memory. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -14,6 +14,8 @@
 #include "loader/image.h"
 #include "loader/kernel_image.h"
 #include "loader/symbols.h"
+#include "product/product_symbols.h"
+#include "session/target.h"
 #include "util/quote.h"
 
 enum { EXIT_NO_SYMBOL = 1 };
@@ -22,7 +24,7 @@ struct symbols_options {
 	const char *image;
 	char **wanted; /* names and addresses, until NULL; none: everything */
 	uint64_t base; /* 0: where it was linked for */
-	bool no_sandbox;
+	bool snapshot, no_sandbox;
 };
 
 /* -- options -- */
@@ -42,6 +44,8 @@ static struct error *set_kernel_base(void *into, const char *value)
 static const struct option_spec option_specs[] = {
 	{"kernel-base", "ADDRESS", "where the kernel is (default: where it was linked for): the address of its _text under KASLR",
 	 set_kernel_base, 0},
+	{"snapshot", NULL, "KERNEL is a snapshot: print the symbols of the kernel in it, out of its memory, where they are there", NULL,
+	 offsetof(struct symbols_options, snapshot)},
 	{"no-sandbox", NULL, "keep privileges that xray86 does not need, for debuggers and the like", NULL,
 	 offsetof(struct symbols_options, no_sandbox)},
 	{0},
@@ -168,20 +172,26 @@ static struct error *check_base(const struct kernel_image *kernel, uint64_t base
 			    kernel->link_base, kernel->setup.alignment);
 }
 
-static struct error *print_symbols(const struct kernel_image *kernel, const struct symbols_options *options, int *ret_status)
+static void print_symbols(const struct symbols *symbols, const struct symbols_options *options, int *ret_status)
+{
+	struct printer printer = {symbols, symbols->table.pointer_size * 2};
+
+	if (*options->wanted)
+		print_wanted(&printer, options->wanted, ret_status);
+	else
+		print_all(&printer);
+}
+
+static struct error *print_of_kernel(const struct kernel_image *kernel, const struct symbols_options *options, int *ret_status)
 {
 	struct symbols symbols;
-	struct printer printer = {&symbols, kernel->arch == KERNEL_X86_64 ? 16 : 8};
 	struct error *err = check_base(kernel, options->base);
 
 	if (!err)
 		err = symbols_open_kernel(kernel, options->base, &symbols);
 	if (err)
 		return err;
-	if (*options->wanted)
-		print_wanted(&printer, options->wanted, ret_status);
-	else
-		print_all(&printer);
+	print_symbols(&symbols, options, ret_status);
 	symbols_close(&symbols);
 	return NULL;
 }
@@ -195,7 +205,7 @@ static struct error *check_kind(const struct file *file)
 	return error_create("%s: give a Linux kernel (bzImage or vmlinux)", image_kind_name(kind));
 }
 
-static struct error *run(const struct symbols_options *options, const struct file *file, int *ret_status)
+static struct error *run_on_kernel(const struct symbols_options *options, const struct file *file, int *ret_status)
 {
 	struct kernel_image kernel;
 	struct error *err = check_kind(file);
@@ -203,10 +213,30 @@ static struct error *run(const struct symbols_options *options, const struct fil
 	if (!err)
 		err = kernel_image_open(file->data, file->size, &kernel);
 	if (!err) {
-		err = print_symbols(&kernel, options, ret_status);
+		err = print_of_kernel(&kernel, options, ret_status);
 		kernel_image_close(&kernel);
 	}
 	return err ? error_prefix(err, "%s", options->image) : NULL;
+}
+
+static struct error *run_on_snapshot(const struct symbols_options *options, int *ret_status)
+{
+	struct product_symbols symbols = {0};
+	struct target target;
+	struct error *err = target_open(&target, options->image);
+
+	if (!err)
+		err = target_find(&target);
+	if (!err) {
+		err = product_symbols_read(&target.product, &symbols, &target.landmarks);
+		if (err)
+			error_prefix(err, "%s", options->image);
+	}
+	if (!err)
+		print_symbols(&symbols.symbols, options, ret_status);
+	product_symbols_close(&symbols);
+	target_close(&target);
+	return err;
 }
 
 struct error *symbols_command(int argc, char **argv, int *ret_status)
@@ -224,10 +254,12 @@ struct error *symbols_command(int argc, char **argv, int *ret_status)
 		return NULL;
 	}
 	sandbox_enter_unless(options.no_sandbox, SANDBOX_READING, -1, NULL);
+	if (options.snapshot)
+		return run_on_snapshot(&options, ret_status);
 	err = file_open_any(options.image, &file);
 	if (err)
 		return err;
-	err = run(&options, &file, ret_status);
+	err = run_on_kernel(&options, &file, ret_status);
 	file_close(&file);
 	return err;
 }

@@ -92,6 +92,7 @@ complete -c xray86 -n '__fish_seen_subcommand_from cache' -f -l all -d 'prune: d
 
 # symbols
 complete -c xray86 -n '__fish_seen_subcommand_from symbols' -x -l kernel-base -d 'where the kernel is'
+complete -c xray86 -n '__fish_seen_subcommand_from symbols' -f -l snapshot -d 'the file is a snapshot'
 complete -c xray86 -n '__fish_seen_subcommand_from symbols' -f -l no-sandbox -d 'keep privileges, for debuggers'
 
 # boot

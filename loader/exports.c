@@ -134,6 +134,109 @@ static bool find_form(const struct view *view, struct export_range *range)
 	return false;
 }
 
+/* -- by structure -- */
+
+/*
+ * Each table has a symbol that all kernels have. A field that leads to its name makes an entry, and what is before and behind it are
+ * entries, as long as each leads to a name. A name may be the end of a longer one, for linkers merge strings.
+ */
+enum { MIN_ENTRIES = 16, MAX_NAMES = 16 /* places that look like the name; kernels have one or two */ };
+
+/* A table that is looked for: its form, and where the name of one of its symbols is. */
+struct wanted_table {
+	const struct view *view;
+	unsigned form, field_size, entry_size;
+	uint64_t name;
+};
+
+static bool is_entry(const struct wanted_table *wanted, uint64_t vaddr)
+{
+	const struct export_range range = {vaddr, vaddr + wanted->entry_size, wanted->form};
+	char text[KSYM_NAME_LEN];
+	uint64_t name;
+
+	return follow(wanted->view, &range, 0, NAME, &name) && get_name(wanted->view, name, text) &&
+	       !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$")];
+}
+
+/* The table around an entry. */
+static struct export_range surround(const struct wanted_table *wanted, uint64_t entry)
+{
+	struct export_range range = {entry, entry + wanted->entry_size, wanted->form};
+
+	for (unsigned i = 0; i < MAX_ENTRIES && is_entry(wanted, range.start - wanted->entry_size); i++)
+		range.start -= wanted->entry_size;
+	for (unsigned i = 0; i < MAX_ENTRIES && is_entry(wanted, range.end); i++)
+		range.end += wanted->entry_size;
+	return range;
+}
+
+static bool find_in_piece(const struct wanted_table *wanted, const struct view_piece *piece, struct export_range *ret)
+{
+	unsigned size = wanted->field_size;
+	bool relative = forms[wanted->form].relative;
+
+	for (size_t at = size; at + size <= piece->size; at += size) {
+		uint64_t place = piece->vaddr + at, value = 0;
+
+		memcpy(&value, piece->data + at, size);
+		value = view_address(wanted->view, relative ? place + (int64_t)(int32_t)value : value);
+		if (value != wanted->name || !is_entry(wanted, place - size))
+			continue;
+		*ret = surround(wanted, place - size);
+		if (ret->end - ret->start >= (uint64_t)MIN_ENTRIES * wanted->entry_size)
+			return true;
+	}
+	return false;
+}
+
+/* The table with an entry of the name that stands at `name`. */
+static bool find_table(const struct view *view, uint64_t name, struct export_range *ret)
+{
+	for (unsigned form = 0; form < FORMS; form++) {
+		unsigned size = field_size(view, &forms[form]);
+		const struct wanted_table wanted = {view, form, size, forms[form].fields * size, name};
+
+		for (unsigned i = 0; i < view->pieces; i++) {
+			if (find_in_piece(&wanted, &view->piece[i], ret))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The table that has an entry of this name. size: with the final zero. */
+static bool find_table_of(const struct view *view, const char *text, size_t size, struct export_range *ret)
+{
+	unsigned names = 0;
+
+	for (unsigned i = 0; i < view->pieces; i++) {
+		const struct view_piece *piece = &view->piece[i];
+		const uint8_t *end = piece->data + piece->size, *at = piece->data;
+
+		for (; names < MAX_NAMES && (at = memmem(at, end - at, text, size)); at++, names++) {
+			if (find_table(view, piece->vaddr + (at - piece->data), ret))
+				return true;
+		}
+	}
+	return false;
+}
+
+void exports_locate_by_structure(const struct view *view, struct export_ranges *ret)
+{
+	static const char plain[] = "jiffies_64", gpl[] = "init_uts_ns";
+	struct export_range range;
+
+	*ret = (struct export_ranges){0};
+	if (find_table_of(view, plain, sizeof(plain), &range))
+		add_range(ret, range.start, range.end);
+	/* The tables stand one behind the other: then one has been found with the other. */
+	if (find_table_of(view, gpl, sizeof(gpl), &range) && !(ret->count && ret->range[0].start == range.start))
+		add_range(ret, range.start, range.end);
+}
+
+/* -- entries -- */
+
 void exports_clip(const struct view *view, struct export_ranges *ranges)
 {
 	unsigned kept = 0;

@@ -25,6 +25,8 @@ struct export_ranges {
 void exports_locate_by_symbols(const struct kallsyms *table, struct export_ranges *ret);
 /* Finds them by the section headers of a kernel's ELF file, for kernels that lack those symbols. */
 void exports_locate_by_sections(const struct kernel_image *kernel, struct export_ranges *ret);
+/* Finds them by what they are, where nothing names them: the memory of a kernel without data in kallsyms. */
+void exports_locate_by_structure(const struct view *view, struct export_ranges *ret);
 
 /* Finds the forms. Drops ranges that have none, that are outside of the view, or that are larger than any kernel's. */
 void exports_clip(const struct view *view, struct export_ranges *ranges);

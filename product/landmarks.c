@@ -6,6 +6,8 @@
 
 #include "loader/operand.h"
 #include "loader/symbols.h"
+#include "product/product_search.h"
+#include "product/product_symbols.h"
 
 /* In what kernels a symbol is needed. */
 enum need { IN_ALL, IN_SMP, NEVER };
@@ -64,7 +66,7 @@ static struct error *find_symbols(const struct symbols *symbols, const struct vi
 		uint64_t address = 0;
 
 		if (!find_symbol(&rows[i], symbols, view, &address) && needed)
-			return error_create("the kernel image does not tell where %s is: it is built without CONFIG_KALLSYMS_ALL and "
+			return error_create("the kernel does not tell where %s is: it is built without CONFIG_KALLSYMS_ALL and "
 					    "CONFIG_MODULES, and %s() does not show it either",
 					    rows[i].name, rows[i].function);
 		memcpy((char *)ret + rows[i].place, &address, sizeof(address));
@@ -119,4 +121,47 @@ struct error *landmarks_of(const struct kernel_image *kernel, struct landmarks *
 		runtime_constants_locate(&view, &symbols, &ret->constants);
 	symbols_close(&symbols);
 	return err;
+}
+
+/* -- out of the kernel's own memory -- */
+
+/*
+ * loops_per_jiffy is how many cycles of the TSC a tick takes, where the TSC's rate was known at boot (init/calibrate.c: lpj_fine).
+ * Otherwise it fits none of the rates that kernels are built with. 0: unknown.
+ */
+static unsigned find_hz(const struct product *product, const struct symbols *symbols)
+{
+	static const unsigned rates[] = {100, 250, 300, 1000};
+	uint64_t loops_at, khz_at, loops = 0, khz = 0;
+
+	if (!symbols_address(symbols, "loops_per_jiffy", &loops_at) || !symbols_address(symbols, "tsc_khz", &khz_at) ||
+	    !product_read(product, loops_at, &loops, product->x86_64 ? 8 : 4) || !product_read(product, khz_at, &khz, 4) || !loops)
+		return 0;
+	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		uint64_t wanted = khz * 1000 / rates[i];
+
+		if (loops - wanted + wanted / 50 <= wanted / 25) /* a fiftieth more or less: the TSC's rate was refined afterwards */
+			return rates[i];
+	}
+	return 0;
+}
+
+struct error *landmarks_of_product(const struct product *product, const struct symbols *symbols, const struct view *view,
+				   struct landmarks *ret)
+{
+	unsigned hz = find_hz(product, symbols);
+
+	*ret = (struct landmarks){
+		.banner = product->banner,
+		.x86_64 = product->x86_64,
+		.smp = banner_is_smp(&product->banner),
+		.link_base = product->vbase,
+		.link_paddr = product->pbase,
+		.size = product->x86_64 ? symbols->end - product->vbase : IMAGE_SPAN,
+		.alignment = PMD_SIZE,
+		.banner_at = product->vbase + (product->banner_paddr - product->pbase),
+		.jiffies_at_boot = hz ? -(uint32_t)(300 * hz) : 0,
+	};
+	symbols_address(symbols, "__per_cpu_load", &ret->per_cpu_at_boot);
+	return find_symbols(symbols, view, ret);
 }

@@ -29,7 +29,8 @@ struct landmarks {
 	/* of time: */
 	uint64_t last_tick;       /* last_jiffies_update, monotonic ns; 0: uptime is by jiffies */
 	uint64_t jiffies;         /* jiffies_64 */
-	uint64_t jiffies_at_boot; /* its value in the image: INITIAL_JIFFIES, which is -300 * HZ in 32 bits */
+	/* Its value in the image: INITIAL_JIFFIES, which is -300 * HZ in 32 bits. 0: unknown, of a kernel that is known by memory alone */
+	uint64_t jiffies_at_boot;
 	struct runtime_constants constants;
 };
 

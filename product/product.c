@@ -72,7 +72,7 @@ static bool read_per_cpu_base(const struct product *product, const struct landma
 	size_t size = product->x86_64 ? 8 : 4;
 	uint64_t own;
 
-	return read_integer(product, product_relocated(product, landmarks, landmarks->per_cpu_offset) + n * size, size, ret) &&
+	return read_integer(product, product_relocated(product, landmarks, landmarks->per_cpu_offset) + n * size, size, ret) && *ret &&
 	       *ret != product_relocated(product, landmarks, landmarks->per_cpu_at_boot) &&
 	       (!landmarks->this_cpu_off ||
 		(read_integer(product, *ret + product_relocated(product, landmarks, landmarks->this_cpu_off), size, &own) && own == *ret));
@@ -142,6 +142,11 @@ static struct error *complete_uptime(struct product *product, const struct landm
 	uint32_t start = -(uint32_t)landmarks->jiffies_at_boot;
 	uint64_t hz = start / 300, now, last_tick;
 
+	if (!landmarks->jiffies_at_boot) {
+		product->timed = read_symbol(product, landmarks, landmarks->last_tick, 8, &last_tick);
+		product->uptime_ms = product->timed ? last_tick / 1000000 : 0;
+		return NULL;
+	}
 	if (!hz || start % 300 || landmarks->jiffies_at_boot > UINT32_MAX)
 		return error_create("the kernel image's count of ticks starts at %#" PRIx64 ": not what Linux does",
 				    landmarks->jiffies_at_boot);
@@ -151,6 +156,7 @@ static struct error *complete_uptime(struct product *product, const struct landm
 		product->uptime_ms = last_tick / 1000000;
 	else
 		product->uptime_ms = (now - landmarks->jiffies_at_boot) * 1000 / hz;
+	product->timed = true;
 	return NULL;
 }
 
@@ -194,6 +200,14 @@ struct error *product_complete(struct product *product, const struct landmarks *
 	if (!err)
 		err = complete_cpus(product, landmarks);
 	return err ? err : complete_uptime(product, landmarks);
+}
+
+void product_forget_completion(struct product *product)
+{
+	free(product->per_cpu_base);
+	product->per_cpu_base = NULL;
+	product->cpus = product->online = 0;
+	product->timed = false;
 }
 
 void product_deinit(struct product *product)

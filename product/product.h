@@ -32,6 +32,7 @@ struct product {
 	unsigned cpus;          /* how many: CPUs that are set up, running or not */
 	bool all_cpus;          /* false: there may be more, of which the image tells nothing */
 	unsigned online;        /* 0: the image does not tell */
+	bool timed;             /* uptime_ms is known: always if the landmarks are an image's */
 	uint64_t uptime_ms;     /* at the last tick; without time asleep */
 };
 
@@ -43,6 +44,9 @@ struct error *product_find(struct snapshot *snapshot, const struct landmarks *la
 
 /* Adds what only the image's landmarks tell. The error says what does not fit; product is as it was then, or complete in part. */
 struct error *product_complete(struct product *product, const struct landmarks *landmarks);
+
+/* Takes that back. */
+void product_forget_completion(struct product *product);
 
 void product_deinit(struct product *product);
 

@@ -80,7 +80,7 @@ char *info_json(const struct target *target)
 				 json_kernel(target), "cpus", complete && product->online ? json_integer(product->online) : json_null(),
 				 "cpus_possible", complete && product->all_cpus ? json_integer(product->cpus) : json_null(), "per_cpu_base",
 				 complete ? json_per_cpu_bases(product) : json_null(), "uptime_seconds",
-				 complete ? json_real(product->uptime_ms / 1000.0) : json_null());
+				 complete && product->timed ? json_real(product->uptime_ms / 1000.0) : json_null());
 	char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(12) | JSON_ENSURE_ASCII) : NULL;
 
 	json_decref(json);

@@ -94,6 +94,18 @@ static struct error *open_target(struct local *local)
 	return err;
 }
 
+static void note_lack(const struct local *local)
+{
+	const struct notes *notes = &local->session.config.notes;
+	const struct target *target = &local->target;
+
+	if (!target->found)
+		note(notes, "nothing is known of the kernel: %s", local->lack->message);
+	else if (!target->own_symbols)
+		note(notes, "no number of CPUs and uptime: %s; %s", local->lack->message,
+		     target->symbols_lack ? target->symbols_lack->message : "");
+}
+
 /* Once. A kernel that is not found is no error: facts and physical memory are there without. */
 static struct error *identify(struct local *local)
 {
@@ -117,8 +129,7 @@ static struct error *identify(struct local *local)
 	if (err)
 		error_destroy(lack);
 	if (local->lack)
-		note(&local->session.config.notes, "%s: %s",
-		     local->target.found ? "no number of CPUs and uptime" : "nothing is known of the kernel", local->lack->message);
+		note_lack(local);
 	return NULL;
 }
 

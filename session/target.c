@@ -29,6 +29,22 @@ static struct error *find_kernel(struct target *target, const struct landmarks *
 	return err;
 }
 
+/* What the image would tell, by the symbols that the kernel has in memory. */
+static void complete_by_memory(struct target *target)
+{
+	struct product *product = &target->product;
+	struct error *err = product_symbols_read(product, &target->own, &target->landmarks);
+
+	if (!err)
+		err = product_complete(product, &target->landmarks);
+	target->own_symbols = !err;
+	target->symbols_lack = err;
+	if (!err)
+		return;
+	product_symbols_close(&target->own);
+	product_forget_completion(product);
+}
+
 /* The kernel that the snapshot shows by itself, then its image. */
 static struct error *find_by_memory(struct target *target, const struct kernel_sources *sources, struct error **ret_lack)
 {
@@ -37,8 +53,10 @@ static struct error *find_by_memory(struct target *target, const struct kernel_s
 	if (err)
 		return err;
 	*ret_lack = kernel_find(&target->product.banner, sources, &target->kernel_path);
-	if (*ret_lack)
+	if (*ret_lack) {
+		complete_by_memory(target);
 		return NULL;
+	}
 	err = open_image(target, target->kernel_path);
 	return err ? err : product_complete(&target->product, &target->landmarks);
 }
@@ -116,6 +134,10 @@ void target_forget(struct target *target)
 	if (target->found)
 		product_deinit(&target->product);
 	target->found = false;
+	product_symbols_close(&target->own);
+	target->own_symbols = false;
+	error_destroy(target->symbols_lack);
+	target->symbols_lack = NULL;
 }
 
 struct error *target_open(struct target *target, const char *snapshot)

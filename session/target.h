@@ -6,6 +6,7 @@
 #include "loader/kernel_image.h"
 #include "loader/kernel_find.h"
 #include "product/product.h"
+#include "product/product_symbols.h"
 
 struct target {
 	char *name; /* of the snapshot, for messages */
@@ -15,7 +16,10 @@ struct target {
 	char *kernel_path; /* of its image; NULL: not found */
 	struct file file;
 	struct kernel_image kernel; /* valid with kernel_path */
-	struct landmarks landmarks;
+	struct landmarks landmarks; /* of the image, or with `own_symbols` those where the kernel is */
+	struct product_symbols own; /* without an image: its symbols out of its memory, valid with own_symbols */
+	bool own_symbols;
+	struct error *symbols_lack; /* why there are none */
 };
 
 /*
@@ -27,7 +31,7 @@ struct target {
 struct error *target_open(struct target *target, const char *snapshot);
 /*
  * Finds the kernel in it, by the image that `sources` names, or by the memory alone; and its image, if there is one. If there is none, and
- * nobody asked for a certain one, *ret_lack says why; otherwise it is NULL.
+ * nobody asked for a certain one, *ret_lack says why; otherwise it is NULL. The kernel's own symbols then tell what the image would.
  */
 struct error *target_identify(struct target *target, const struct kernel_sources *sources, struct error **ret_lack);
 /* Finds the kernel by the memory alone, without its image. */

@@ -46,10 +46,12 @@ static void use(const struct symbols *symbols, uint64_t address)
 
 static void run(const struct view *view, uint8_t *image, const uint8_t *late, size_t late_count)
 {
-	struct export_ranges ranges = {1, {{view->base + RIG_KSYMTAB_AT, view->base + RIG_KSYMTAB_AT + 8 * 12, 0}}};
+	struct export_ranges ranges = {1, {{view->base + RIG_KSYMTAB_AT, view->base + RIG_KSYMTAB_AT + 8 * 12, 0}}}, found;
 	struct symbols symbols;
-	struct error *err = symbols_open(view, &ranges, 0x1000000, &symbols);
+	struct error *err;
 
+	exports_locate_by_structure(view, &found);
+	err = symbols_open(view, found.count ? &found : &ranges, 0x1000000, &symbols);
 	if (err) {
 		error_destroy(err);
 		return;

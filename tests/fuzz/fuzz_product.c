@@ -1,6 +1,6 @@
 /*
  * Fuzzes finding the kernel in a snapshot: memory with a small kernel in it, in one piece of 4 GiB, which the input changes. What is found
- * is proven by page tables, or nothing is. `make fuzz` builds and runs it.
+ * is proven by page tables, or nothing is; and its symbols are read out of its memory. `make fuzz` builds and runs it.
  *
  * The input is a list of changes: which page, where in it (2 bytes), how many bytes, the bytes.
  */
@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #include "mmu/physmem.h"
-#include "product/product.h"
+#include "product/product_symbols.h"
+#include "tests/unit/kallsyms_rig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,13 +33,30 @@ enum {
 	HIGH1 = 0x305000,
 	DATA = 0x306000,
 	PARAMS = 0x307000,
+	SYMBOLS = 0x310000,
 	SIZE = 0x400000,
 	AREA = 0x1800000, /* of CPU 0, physical */
 };
 
 static const uint32_t pages[] = {
-	IMAGE + BANNER, IMAGE + ROOT,   IMAGE + LEVEL3, IMAGE + LEVEL2, IMAGE + DIRECT, IMAGE + HIGH2, IMAGE + HIGH1,
-	IMAGE + DATA,   IMAGE + PARAMS, AREA,           0x99000,        0x100000,       0xc0000000,
+	IMAGE + BANNER,
+	IMAGE + ROOT,
+	IMAGE + LEVEL3,
+	IMAGE + LEVEL2,
+	IMAGE + DIRECT,
+	IMAGE + HIGH2,
+	IMAGE + HIGH1,
+	IMAGE + DATA,
+	IMAGE + PARAMS,
+	AREA,
+	0x99000,
+	0x100000,
+	0xc0000000,
+	/* the tables of symbols, and what is before them */
+	IMAGE + SYMBOLS + 0x2000,
+	IMAGE + SYMBOLS + 0x3000,
+	IMAGE + SYMBOLS + 0x4000,
+	IMAGE + SYMBOLS + 0x5000,
 };
 enum { PAGES = sizeof(pages) / sizeof(pages[0]) };
 
@@ -62,6 +80,32 @@ static void put_map(int fd)
 
 	put(fd, IMAGE + PARAMS + 0x1e8, &(uint8_t){3}, 1);
 	put(fd, IMAGE + PARAMS + 0x2d0, map, sizeof(map));
+}
+
+/* With the variables of DATA in place of other names. */
+static void put_symbols(int fd)
+{
+	static const struct {
+		const char *name;
+		uint64_t address;
+	} variables[] = {{"__per_cpu_offset", LINK + DATA},
+			 {"nr_cpu_ids", LINK + DATA + 0x100},
+			 {"__num_online_cpus", LINK + DATA + 0x104},
+			 {"jiffies_64", LINK + DATA + 0x108}};
+	static struct rig rig; /* made once: that takes longer than a try */
+	enum { VARIABLES = sizeof(variables) / sizeof(variables[0]) };
+
+	if (!rig.end) {
+		rig_start(&rig, &rig_layouts[2]);
+		strcpy(rig.symbol[1].name, "this_cpu_off");
+		rig.symbol[0].address = rig.symbol[1].address = 0x18;
+		for (unsigned i = 0; i < VARIABLES; i++) {
+			strcpy(rig.symbol[RIG_SYMBOLS - VARIABLES + i].name, variables[i].name);
+			rig.symbol[RIG_SYMBOLS - VARIABLES + i].address = variables[i].address;
+		}
+		rig_put_tables(&rig);
+	}
+	put(fd, IMAGE + SYMBOLS, rig.image, sizeof(rig.image));
 }
 
 static void put_kernel(int fd)
@@ -99,6 +143,22 @@ static void change(int fd, const uint8_t *data, size_t size)
 	}
 }
 
+/* The kernel has symbol tables, with what the input leaves of them. */
+static void check_symbols(struct product *product)
+{
+	struct product_symbols symbols;
+	struct landmarks marks;
+	struct error *err = product_symbols_read(product, &symbols, &marks);
+
+	if (!err)
+		err = product_complete(product, &marks);
+	if (!err && (!product->cpus || product->online > product->cpus || !product->based))
+		abort();
+	error_destroy(err);
+	product_symbols_close(&symbols);
+	product_forget_completion(product);
+}
+
 static void check(struct snapshot *snapshot, const struct landmarks *given, const struct landmarks *marks)
 {
 	struct product product;
@@ -112,6 +172,7 @@ static void check(struct snapshot *snapshot, const struct landmarks *given, cons
 	if (product.x86_64 &&
 	    (!product_translate(&product, product.vbase - product.pbase + product.banner_paddr, &paddr) || paddr != product.banner_paddr))
 		abort();
+	check_symbols(&product);
 	err = product_complete(&product, marks);
 	if (!err && (!product.cpus || product.online > product.cpus))
 		abort();
@@ -143,6 +204,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || ftruncate(fd, 1ull << 32) || !banner_parse(TEXT, strlen(TEXT), &marks.banner))
 		return 0;
 	put_kernel(fd);
+	put_symbols(fd);
 	put_map(fd);
 	change(fd, data, size);
 	err = snapshot_open_fd(fd, "fuzz", &snapshot);

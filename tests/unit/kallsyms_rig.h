@@ -111,7 +111,7 @@ static const char *rig_token(unsigned token, char letter[2])
 
 	letter[0] = token;
 	letter[1] = '\0';
-	if (token && strchr("abcdefhiklmnoprstuwxyADEMPRSTUX0123456789_.", token))
+	if (token && strchr("abcdefhijklmnoprstuwxyzADEMPRSTUX0123456789_.", token))
 		return letter;
 	return token >= 0x80 && token < 0x80 + sizeof(frequent) / sizeof(frequent[0]) ? frequent[token - 0x80] : "";
 }
