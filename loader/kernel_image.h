@@ -29,7 +29,7 @@ struct kernel_segment {
 
 /* The parts of the setup header that loaders need (Documentation/arch/x86/boot.rst), and its bytes for boot_params. */
 enum { SETUP_HEADER_AT = 0x1f1, SETUP_HEADER_MAX = 0x290 - SETUP_HEADER_AT /* boot_params has other things from there on */ };
-enum { XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1, XLF_5LEVEL_ENABLED = 1 << 6 };
+enum { XLF_KERNEL_64 = 1 << 0, XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1, XLF_5LEVEL_ENABLED = 1 << 6 };
 struct kernel_setup {
 	uint16_t version; /* of the boot protocol: 20fh is 2.15. 0: a bare vmlinux, without a header; the other members are defaults */
 	uint16_t xloadflags;

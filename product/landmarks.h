@@ -27,8 +27,8 @@ struct landmarks {
 	uint64_t online;          /* __num_online_cpus, atomic_t, from 5.3 on; 0: */
 	uint64_t online_mask;     /* __cpu_online_mask, of nr_cpu_ids bits, from 4.5 on */
 	/* of time: */
-	uint64_t last_tick;       /* last_jiffies_update, monotonic ns; 0: uptime is by jiffies */
-	uint64_t jiffies;         /* jiffies_64 */
+	uint64_t last_tick; /* last_jiffies_update, monotonic ns; 0: uptime is by jiffies */
+	uint64_t jiffies;   /* jiffies_64 */
 	/* Its value in the image: INITIAL_JIFFIES, which is -300 * HZ in 32 bits. 0: unknown, of a kernel that is known by memory alone */
 	uint64_t jiffies_at_boot;
 	struct runtime_constants constants;

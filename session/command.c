@@ -118,7 +118,7 @@ static void check_file(struct command *command)
 
 struct error *command_prepare(struct command *command)
 {
-	struct error *err = session_boot(command->session, collect, command);
+	struct error *err = session_boot(command->session, command->options->trusted, collect, command);
 
 	if (err)
 		check_file(command);
@@ -230,6 +230,21 @@ static struct error *converse(struct command *command)
 	return err;
 }
 
+/* Whose code answers, if it is not proven. */
+static void tell_code(const struct command *command)
+{
+	const struct session *session = command->session;
+	const struct notes *notes = &session->config.notes;
+
+	if (session->vm.lack)
+		note(notes,
+		     "the answer is only as honest as the snapshot's own kernel, whose code runs unverified, since its image is not here "
+		     "(Linux %s runs the command); xray86 kernel SNAPSHOT --get gets the image",
+		     session->vm.kernel.landmarks.banner.release);
+	else if (command->options->code == CODE_PRODUCT)
+		note(notes, "code of modules is the snapshot's own, unverified (--code product)");
+}
+
 struct error *command_run(struct command *command)
 {
 	struct error *err = trusted_vm_start(&command->session->vm, &command->machine);
@@ -239,8 +254,7 @@ struct error *command_run(struct command *command)
 		err = make_redirect(command);
 	if (!err) {
 		set_courier(command);
-		if (command->options->code == CODE_PRODUCT)
-			note(&command->session->config.notes, "code of modules is the snapshot's own, unverified (--code product)");
+		tell_code(command);
 		command->booted = command_instructions(command);
 		err = converse(command);
 	}
@@ -264,6 +278,11 @@ void command_destroy(struct command *command)
 }
 
 /* -- what is told of it -- */
+
+bool command_is_unproven(const struct command *command)
+{
+	return command->session->booted && command->session->vm.lack;
+}
 
 int command_status(const struct command *command)
 {

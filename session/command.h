@@ -18,6 +18,8 @@ struct command_options {
 	enum redirect_way way;
 	bool no_redirect; /* the command looks at the trusted VM itself */
 	enum code_choice code;
+	enum trusted_choice
+		trusted; /* without the image of the snapshot's kernel another one runs the command, and all code is the snapshot's */
 	const char *const *trust_modules; /* names of modules whose code is so in any case, ended by NULL; or NULL */
 	bool keep;       /* begin with the changes of commands with this flag, and leave this command's changes for others */
 	uint64_t budget; /* instructions of the trusted VM that the command may take */
@@ -42,6 +44,11 @@ struct error *command_run(struct command *command);
 /* NULL is allowed. */
 void command_destroy(struct command *command);
 
+/*
+ * Whether all of the snapshot's kernel that has run is the snapshot's own code, since its image is not here: nothing of it is proven. Known
+ * when the command is prepared.
+ */
+bool command_is_unproven(const struct command *command);
 /* As wait4() tells it. */
 int command_status(const struct command *command);
 const struct losses *command_losses(const struct command *command);

@@ -226,7 +226,7 @@ static struct error *nothing_to_collect(void *opaque, const struct product *prod
 
 static struct error *read_process(struct local *local, unsigned pid, uint64_t address, void *to, size_t size)
 {
-	struct error *err = session_boot(&local->session, nothing_to_collect, NULL);
+	struct error *err = session_boot(&local->session, TRUSTED_SAME, nothing_to_collect, NULL);
 
 	return err ? err : reader_read(&local->reader, &local->session, pid, address, to, size);
 }

@@ -31,10 +31,12 @@ struct error *session_open_snapshot(struct session *session)
 	return err;
 }
 
-struct error *session_boot(struct session *session, struct error *(*identified)(void *opaque, const struct product *product), void *opaque)
+struct error *session_boot(struct session *session, enum trusted_choice choice,
+			   struct error *(*identified)(void *opaque, const struct product *product), void *opaque)
 {
 	const struct session_config *config = &session->config;
 	const struct trusted_vm_options options = {
+		.choice = choice,
 		.memory = config->memory,
 		.cache = &session->cache,
 		.once = config->once,
@@ -46,6 +48,8 @@ struct error *session_boot(struct session *session, struct error *(*identified)(
 	};
 	struct error *err;
 
+	if (session->booted && choice == TRUSTED_SAME && session->vm.lack)
+		return error_create_code(session->vm.lack->code, "%s", session->vm.lack->message);
 	if (session->booted)
 		return identified(opaque, &session->target.product);
 	if (session->failed) {
@@ -66,10 +70,10 @@ struct error *session_boot(struct session *session, struct error *(*identified)(
 	return err;
 }
 
-/* i386: PAGE_OFFSET. */
+/* i386: PAGE_OFFSET, of the snapshot's kernel. */
 static uint64_t kernel_start(const struct session *session)
 {
-	const struct landmarks *landmarks = &session->vm.kernel.landmarks;
+	const struct landmarks *landmarks = session->vm.lack ? &session->target.landmarks : &session->vm.kernel.landmarks;
 
 	return landmarks->x86_64 ? 1ull << 63 : landmarks->link_base - landmarks->link_paddr;
 }
@@ -82,6 +86,7 @@ void session_describe(const struct session *session, struct machine *machine, st
 	*ret = (struct redirect_config){
 		.machine = machine,
 		.symbols = &session->vm.symbols,
+		.product_symbols = session->vm.lack ? &session->target.own.symbols : NULL,
 		.constants = &kernel->landmarks.constants,
 		.constants_shift = kernel->base - kernel->landmarks.link_base,
 		.rodata = &kernel->rodata,

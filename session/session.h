@@ -57,10 +57,11 @@ int session_open_cache(struct session *session);
 /* Opens the snapshot's file. */
 struct error *session_open_snapshot(struct session *session);
 /*
- * Finds the snapshot's kernel and boots its trusted twin, if that has not been done yet. In any case it calls `identified` as soon as the
- * kernel is known; an error ends it.
+ * Finds the snapshot's kernel and boots its trusted twin, or another kernel as `choice` allows, if that has not been done yet. In any case
+ * it calls `identified` as soon as the kernel is known; an error ends it.
  */
-struct error *session_boot(struct session *session, struct error *(*identified)(void *opaque, const struct product *product), void *opaque);
+struct error *session_boot(struct session *session, enum trusted_choice choice,
+			   struct error *(*identified)(void *opaque, const struct product *product), void *opaque);
 /*
  * The configuration of introspection, as far as the session and a machine of its booted trusted VM tell it. The rest is zero.
  */

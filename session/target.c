@@ -105,6 +105,18 @@ struct error *target_find(struct target *target)
 	return err ? error_prefix(err, "%s", target->name) : NULL;
 }
 
+struct error *target_identify_by_memory(struct target *target)
+{
+	struct error *err = target_find(target), *lack;
+
+	if (err)
+		return err;
+	complete_by_memory(target);
+	lack = target->symbols_lack;
+	target->symbols_lack = NULL;
+	return lack ? error_prefix(lack, "%s", target->name) : NULL;
+}
+
 bool target_recognise(struct target *target, const struct landmarks *landmarks)
 {
 	struct error *err = find_kernel(target, landmarks);

@@ -36,6 +36,8 @@ struct error *target_open(struct target *target, const char *snapshot);
 struct error *target_identify(struct target *target, const struct kernel_sources *sources, struct error **ret_lack);
 /* Finds the kernel by the memory alone, without its image. */
 struct error *target_find(struct target *target);
+/* The same; then the kernel's own symbols tell what its image would. The error says what of this is not known. */
+struct error *target_identify_by_memory(struct target *target);
 /* Finds a kernel with known landmarks, without an image. Returns whether it is the one in the snapshot. */
 bool target_recognise(struct target *target, const struct landmarks *landmarks);
 /* A message that says which memory of the machine the snapshot lacks. NULL: none, as far as xray86 knows. */

@@ -11,6 +11,7 @@
 #include "session/checkpoint.h"
 #include "session/courier.h"
 #include "loader/initramfs.h"
+#include "loader/kernel_another.h"
 #include "loader/kernel_parameters.h"
 #include "loader/linux_boot.h"
 #include "util/align.h"
@@ -60,12 +61,17 @@ static bool is_wanted(const struct checkpoint *checkpoint, const struct kernel_s
 	return good;
 }
 
+static bool has_five_levels(const struct target *target)
+{
+	return target->product.paging.mode == PAGING_5LEVEL;
+}
+
 /* Whether the kernel is the one in the snapshot, at the place where it is. */
 static bool is_in_snapshot(struct target *target, const struct trusted_kernel *kernel)
 {
 	if (!target_recognise(target, &kernel->landmarks))
 		return false;
-	if (target->product.vbase == kernel->base && (target->product.paging.mode == PAGING_5LEVEL) == kernel->five_level)
+	if (target->product.vbase == kernel->base && has_five_levels(target) == kernel->five_level)
 		return true;
 	target_forget(target);
 	return false;
@@ -97,18 +103,28 @@ static struct error *load_first(const struct checkpoint *checkpoint, struct trus
 	return err;
 }
 
+/* Whether it is where another kernel than the snapshot's is put. */
+static bool is_at_its_place(const struct target *target, const struct trusted_kernel *kernel)
+{
+	return kernel->landmarks.x86_64 == target->product.x86_64 && kernel->base == kernel->landmarks.link_base &&
+	       kernel->five_level == has_five_levels(target);
+}
+
 struct search {
 	struct target *target;
 	const struct kernel_sources *sources;
 	const struct trusted_vm_options *options;
 	struct trusted_vm *vm;
+	bool another; /* sources->file is another kernel */
 };
 
 static bool try_checkpoint(const struct search *search, const struct checkpoint *checkpoint)
 {
 	struct trusted_vm *vm = search->vm;
 
-	if (!is_wanted(checkpoint, search->sources, search->options, &vm->kernel) || !is_in_snapshot(search->target, &vm->kernel))
+	if (!is_wanted(checkpoint, search->sources, search->options, &vm->kernel))
+		return false;
+	if (search->another ? !is_at_its_place(search->target, &vm->kernel) : !is_in_snapshot(search->target, &vm->kernel))
 		return false;
 	error_destroy(load_first(checkpoint, vm));
 	return vm->machine;
@@ -134,48 +150,36 @@ static struct error *visit(void *opaque, const char *name, bool *ret_enough)
 	return NULL;
 }
 
-static bool find_checkpoint(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
-			    struct trusted_vm *vm)
+static bool find_checkpoint(const struct search *search)
 {
-	struct search search = {target, sources, options, vm};
-
-	error_destroy(cache_for_each(options->cache, visit, &search)); /* then there is none */
-	return vm->machine;
+	if (search->options->cache->directory < 0)
+		return false;
+	error_destroy(cache_for_each(search->options->cache, visit, (void *)search)); /* then there is none */
+	return search->vm->machine;
 }
 
 /* -- by booting -- */
 
-static struct error *lacks_kernel(struct error *lack)
-{
-	return lack ? lack : error_create_code(ERROR_NO_KERNEL, "the snapshot's kernel was not identified");
-}
-
-static struct error *open_kernel(struct target *target, const struct kernel_sources *sources)
-{
-	struct error *lack = NULL, *err = target_identify(target, sources, &lack);
-
-	if (err) {
-		error_destroy(lack);
-		return err;
-	}
-	if (!target->found || !target->kernel_path || !target->product.cpus)
-		return lacks_kernel(lack);
-	error_destroy(lack);
-	return NULL;
-}
+/* The image of a kernel that is to be booted, and where. */
+struct image {
+	struct kernel_image *kernel;
+	const struct landmarks *landmarks;
+	uint64_t base;
+	bool five_level;
+};
 
 /* What is to be remembered of the kernel; it is relocated on the way. */
-static struct error *describe(struct target *target, uint64_t memory, struct trusted_kernel *ret)
+static struct error *describe(const struct image *image, uint64_t memory, struct trusted_kernel *ret)
 {
-	struct kernel_image *kernel = &target->kernel;
-	uint64_t delta = target->product.vbase - kernel->link_base;
+	struct kernel_image *kernel = image->kernel;
+	uint64_t delta = image->base - kernel->link_base;
 	struct error *err;
 
 	*ret = (struct trusted_kernel){
-		.landmarks = target->landmarks,
-		.base = target->product.vbase,
+		.landmarks = *image->landmarks,
+		.base = image->base,
 		.memory = memory,
-		.five_level = target->product.paging.mode == PAGING_5LEVEL,
+		.five_level = image->five_level,
 	};
 	exports_locate_by_sections(kernel, &ret->exports);
 	for (unsigned i = 0; i < ret->exports.count; i++) {
@@ -280,21 +284,16 @@ static struct error *keep(const struct trusted_vm_options *options, struct trust
 
 /* -- the whole -- */
 
-static struct error *boot(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
-			  struct trusted_vm *vm)
+static struct error *boot(const struct image *image, const struct trusted_vm_options *options, struct trusted_vm *vm)
 {
-	struct error *err = open_kernel(target, sources);
+	struct error *err = describe(image, memory_size(image->landmarks, image->base, options->memory), &vm->kernel);
 
-	if (!err)
-		err = options->identified(options->opaque, &target->product);
-	if (!err)
-		err = describe(target, memory_size(&target->landmarks, target->product.vbase, options->memory), &vm->kernel);
 	if (!err)
 		err = create_machine(&vm->kernel, &vm->machine);
 	if (!err)
-		err = boot_machine(vm->machine, &target->kernel, options);
+		err = boot_machine(vm->machine, image->kernel, options);
 	if (!err)
-		trusted_kernel_compare(&vm->kernel, &target->kernel, vm->machine);
+		trusted_kernel_compare(&vm->kernel, image->kernel, vm->machine);
 	if (!err)
 		err = keep(options, vm);
 	if (err || options->once)
@@ -305,16 +304,140 @@ static struct error *boot(struct target *target, const struct kernel_sources *so
 	return err || vm->machine ? err : error_create("the booted kernel was kept, and is damaged");
 }
 
+static struct error *open_same(const struct search *search)
+{
+	const struct trusted_vm_options *options = search->options;
+	struct target *target = search->target;
+	const struct image image = {&target->kernel, &target->landmarks, target->product.vbase, has_five_levels(target)};
+	struct error *err = options->identified(options->opaque, &target->product);
+
+	return err ? err : boot(&image, options, search->vm);
+}
+
+/* -- another kernel -- */
+
+static struct error *boot_another(const struct search *search)
+{
+	const struct target *target = search->target;
+	struct kernel_image kernel = {0};
+	struct landmarks landmarks;
+	struct file file;
+	struct error *err = file_open(search->sources->file, &file);
+
+	if (err)
+		return err;
+	err = kernel_image_open(file.data, file.size, &kernel);
+	if (!err)
+		err = landmarks_of(&kernel, &landmarks);
+	if (!err && landmarks.x86_64 != target->product.x86_64)
+		err = error_create("it is a %s kernel, and the snapshot's is not", landmarks.x86_64 ? "64-bit" : "32-bit");
+	if (err)
+		error_prefix(err, "%s", search->sources->file);
+	else
+		err = boot(&(struct image){&kernel, &landmarks, landmarks.link_base, has_five_levels(target)}, search->options, search->vm);
+	kernel_image_close(&kernel);
+	file_close(&file);
+	return err;
+}
+
+static struct error *open_another_file(const struct search *search, const char *path)
+{
+	const struct kernel_sources sources = {.file = path};
+	struct search another = *search;
+
+	another.sources = &sources;
+	another.another = true;
+	return find_checkpoint(&another) ? NULL : boot_another(&another);
+}
+
+struct others {
+	const struct search *search;
+	struct error *err; /* of the last one that was tried */
+	bool tried;
+};
+
+static bool try_another(void *opaque, const char *path)
+{
+	struct others *others = opaque;
+
+	error_destroy(others->err);
+	others->tried = true;
+	others->err = open_another_file(others->search, path);
+	return !others->err || cancel_wanted(&others->search->options->cancel);
+}
+
+/* lack: why it is not one of the build. */
+static struct error *open_another(const struct search *search, struct error *lack)
+{
+	const struct trusted_vm_options *options = search->options;
+	const struct product *product = &search->target->product;
+	const struct kernel_wish wish = {&product->banner, product->x86_64, has_five_levels(search->target)};
+	struct others others = {.search = search};
+	struct error *err = options->identified(options->opaque, product);
+
+	search->vm->lack = lack;
+	if (err)
+		return err;
+	if (search->sources->file)
+		return open_another_file(search, search->sources->file);
+	kernel_another(&wish, search->sources, try_another, &others);
+	if (others.tried)
+		return others.err;
+	return error_create_code(ERROR_NO_KERNEL, "%s; nor is there another %s kernel to run the command by", lack->message,
+				 product->x86_64 ? "64-bit" : "32-bit");
+}
+
+/* -- which one -- */
+
+/* Why the file that is given is not the snapshot's kernel. NULL: it is. */
+static struct error *judge_file(const struct target *target, const char *file)
+{
+	if (kernel_fits(file, &target->product.banner))
+		return NULL;
+	return error_create_code(ERROR_NO_KERNEL, "%s is another kernel than the snapshot's, Linux %s", file,
+				 target->product.banner.release);
+}
+
+static struct error *open_vm(const struct search *search)
+{
+	const struct trusted_vm_options *options = search->options;
+	struct target *target = search->target;
+	struct error *lack = NULL, *err;
+
+	if (find_checkpoint(search))
+		return options->identified(options->opaque, &target->product);
+	if (options->choice == TRUSTED_GIVEN && search->sources->file) {
+		err = target_identify_by_memory(target);
+		lack = err ? NULL : judge_file(target, search->sources->file);
+		if (lack)
+			return open_another(search, lack);
+		error_destroy(err); /* the image may help */
+	}
+	err = target_identify(target, search->sources, &lack);
+	if (err) {
+		error_destroy(lack);
+		return err;
+	}
+	if (!lack)
+		return open_same(search);
+	if (options->choice != TRUSTED_SAME && target->own_symbols)
+		return open_another(search, lack);
+	if (options->choice != TRUSTED_SAME && target->symbols_lack) {
+		err = error_create_code(ERROR_NO_KERNEL, "%s; without it: %s", lack->message, target->symbols_lack->message);
+		error_destroy(lack);
+		return err;
+	}
+	return lack;
+}
+
 struct error *trusted_vm_open(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
 			      struct trusted_vm *ret)
 {
+	const struct search search = {target, sources, options, ret, false};
 	struct error *err, *lack;
 
 	*ret = (struct trusted_vm){.once = options->once};
-	if (options->cache->directory >= 0 && find_checkpoint(target, sources, options, ret))
-		err = options->identified(options->opaque, &target->product);
-	else
-		err = boot(target, sources, options, ret);
+	err = open_vm(&search);
 	lack = err ? NULL : target_lacks_memory(target);
 	if (lack)
 		note(&options->notes, "%s", lack->message);
@@ -347,6 +470,7 @@ void trusted_vm_end(struct trusted_vm *vm, struct machine *machine)
 void trusted_vm_close(struct trusted_vm *vm)
 {
 	symbols_close(&vm->symbols);
+	error_destroy(vm->lack);
 	machine_destroy(vm->machine);
 	checkpoint_close(vm->checkpoint);
 	*vm = (struct trusted_vm){0};

@@ -12,8 +12,16 @@
 #include "session/trusted_kernel.h"
 #include "util/note.h"
 
+/* Which kernel it may be. */
+enum trusted_choice {
+	TRUSTED_SAME,  /* one of the snapshot's build */
+	TRUSTED_ANY,   /* or another one, if the image of that is not here */
+	TRUSTED_GIVEN, /* the same, and sources->file may be another one, too */
+};
+
 struct trusted_vm {
 	struct trusted_kernel kernel;
+	struct error *lack;            /* NULL: the kernel is of the snapshot's build. Otherwise why it is another one, at another place */
 	struct checkpoint *checkpoint; /* where machines begin; NULL: there is one machine */
 	struct machine *machine;       /* symbols are read from its memory. With `once` it runs the command; otherwise it never runs */
 	struct symbols symbols;
@@ -21,6 +29,7 @@ struct trusted_vm {
 };
 
 struct trusted_vm_options {
+	enum trusted_choice choice;
 	uint64_t memory;           /* bytes; 0: as the kernel needs */
 	const struct cache *cache; /* an empty cache: neither look for a checkpoint nor leave one */
 	bool once;                 /* there will be one command, so nothing has to be kept for more */
@@ -35,6 +44,9 @@ struct trusted_vm_options {
 /*
  * Makes a VM for the kernel in the target's snapshot, which must be open, and fills in the target's product, too. `sources` says where to
  * search the kernel's image, if there is no checkpoint. Call trusted_vm_close() in any case.
+ *
+ * Another kernel runs the command's own half alone. It stands where it is linked, and its processor has the snapshot's paging levels. Then
+ * the target has the symbols of the snapshot's kernel out of its memory.
  */
 struct error *trusted_vm_open(struct target *target, const struct kernel_sources *sources, const struct trusted_vm_options *options,
 			      struct trusted_vm *ret);
