@@ -38,6 +38,25 @@ static uint64_t mirrored(const struct code *code, uint64_t linear)
 	return at < code->pages && code->page[at].linear == (linear & PAGE_MASK) ? code->page[at].paddr : 0;
 }
 
+/* Returns false without memory. */
+static bool insert_source(struct code *code, uint64_t linear)
+{
+	uint64_t paddr;
+	size_t at;
+
+	if (!product_memory_translate(&code->worlds->memory, linear, &paddr))
+		return false;
+	at = array_lower_bound(code->source, code->sources, sizeof(*code->source), paddr);
+	if (at < code->sources && code->source[at] == paddr)
+		return true;
+	if (!array_reserve(&code->source, code->sources, &code->source_room, sizeof(*code->source)))
+		return false;
+	memmove(&code->source[at + 1], &code->source[at], (code->sources - at) * sizeof(*code->source));
+	code->source[at] = paddr;
+	code->sources++;
+	return true;
+}
+
 /* Makes one; 0: it is not mapped, or there is no room. */
 static uint64_t mirror(struct code *code, uint64_t linear)
 {
@@ -49,8 +68,44 @@ static uint64_t mirror(struct code *code, uint64_t linear)
 	if (!product_memory_read(&code->worlds->memory, page.linear, bytes, sizeof(bytes)))
 		return 0;
 	page.paddr = code_pages_add(code->code_pages, bytes);
-	return page.paddr && insert_page(code, find_page(code, page.linear), page) ? page.paddr : 0;
+	return page.paddr && insert_source(code, page.linear) && insert_page(code, find_page(code, page.linear), page) ? page.paddr : 0;
 }
+
+/* -- code that is written -- */
+
+void code_note_write(struct code *code, uint64_t paddr)
+{
+	size_t at = array_lower_bound(code->source, code->sources, sizeof(*code->source), paddr);
+
+	code->written |= at < code->sources && code->source[at] == paddr;
+}
+
+static bool has_changed(struct code *code, const struct code_page *page)
+{
+	uint8_t now[PAGE_SIZE], then[PAGE_SIZE];
+
+	return !product_memory_read(&code->worlds->memory, page->linear, now, PAGE_SIZE) ||
+	       !physmem_copy_out(&code->worlds->machine->mem, page->paddr, then, PAGE_SIZE) || memcmp(now, then, PAGE_SIZE) != 0;
+}
+
+/* What has changed is fetched anew, also if the call that wrote it was given up. */
+void code_follow(struct code *code)
+{
+	size_t kept = 0;
+
+	if (!code->written)
+		return;
+	code->written = false;
+	for (size_t i = 0; i < code->pages; i++) {
+		if (!has_changed(code, &code->page[i]))
+			code->page[kept++] = code->page[i];
+	}
+	if (kept < code->pages)
+		context_forget_code(&code->worlds->context);
+	code->pages = kept;
+}
+
+/* -- fetching -- */
 
 /*
  * Where the product has a kernel of its own, all code is its own, but for the address where calls of ours and bodies come back (abi.h):
@@ -102,6 +157,11 @@ bool code_fetch(struct code *code, uint64_t linear, uint64_t *ret_paddr)
 		cpu_raise_page_fault(worlds->cpu, linear, PF_I);
 	*ret_paddr = page | (linear & ~PAGE_MASK);
 	return true;
+}
+
+bool code_is_own(const struct code *code, uint64_t address)
+{
+	return worlds_have_two_kernels(code->worlds) || (!kernel_in_image(code->worlds->product, address) && mirrored(code, address));
 }
 
 size_t code_read(struct code *code, uint64_t address, void *to, size_t size)
@@ -266,4 +326,5 @@ void code_record_missing(struct code *code, uint64_t address)
 void code_deinit(struct code *code)
 {
 	free(code->page);
+	free(code->source);
 }

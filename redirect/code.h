@@ -37,6 +37,9 @@ struct code {
 		uint64_t paddr;
 	} * page; /* of the product's own code that product context has run */
 	size_t pages, room;
+	uint64_t *source; /* their physical pages in the product, sorted; some may be there in vain */
+	size_t sources, source_room;
+	bool written;       /* one of these was, since the last call */
 	uint64_t back_page; /* physical: the page of abi.h's address `back`; 0: not made yet */
 	uint64_t told;      /* bits: for which names in `trust`, up to the 64th, that was noted */
 };
@@ -61,8 +64,16 @@ enum code_answer code_seek(struct code *code, uint64_t address);
  * data of modules of which nobody knows yet what they should be. Between instructions only.
  */
 bool code_reconsider(struct code *code);
+/*
+ * A page of the product, physical, is about to be written: from within accesses, if code of the product's own may run. Between calls
+ * code_follow() then takes notice of what has become of the code.
+ */
+void code_note_write(struct code *code, uint64_t paddr);
+void code_follow(struct code *code);
 /* Code has changed, or more of it is known: switches are looked at anew. Between instructions only. */
 void code_forget(struct code *code);
+/* Whether product context runs the product's own code there, as opposed to that of an image or of a file. */
+bool code_is_own(const struct code *code, uint64_t address);
 /* Reads code as product context fetches it. Returns how many bytes there are. */
 size_t code_read(struct code *code, uint64_t address, void *to, size_t size);
 /*

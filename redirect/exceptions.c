@@ -12,6 +12,7 @@
 #include "emu/exception.h"
 #include "emu/peek.h"
 #include "redirect/bpf.h"
+#include "redirect/cpu_specific.h"
 #include "util/align.h"
 
 /* -- privileged effects -- */
@@ -208,6 +209,37 @@ static void give_up_at_fault(struct exceptions *exceptions, enum product_gap gap
 	call_give_up(exceptions->calls, gaps[gap].cause, gaps[gap].reason);
 }
 
+/* Product's own code has an instruction that we do not have. Returns false if it has none such. */
+static bool give_up_at_instruction(struct exceptions *exceptions)
+{
+	struct worlds *worlds = exceptions->worlds;
+	char bytes[CPU_SPECIFIC_TEXT], near[MODULES_NEAR];
+	uint64_t rip = worlds->cpu->rip;
+
+	if (!cpu_specific_name(exceptions->code, bytes))
+		return false;
+	if (!exceptions->told)
+		note(exceptions->notes,
+		     "the snapshot's code at %s has an instruction that xray86 does not have (%s): calls that need it are given up",
+		     modules_near(exceptions->code->modules, rip, near), bytes);
+	exceptions->told = true;
+	call_give_up(exceptions->calls, LOSS_INSTRUCTION, "an instruction that xray86 does not have");
+	return true;
+}
+
+static bool take_undefined(struct exceptions *exceptions)
+{
+	struct cpu *cpu = exceptions->worlds->cpu;
+
+	if (is_warning(exceptions)) {
+		exceptions->calls->stats.warnings++;
+		call_record_loss(exceptions->calls, LOSS_WARNING);
+		cpu->rip += UD2_SIZE;
+		return true;
+	}
+	return code_is_own(exceptions->code, cpu->rip) && (cpu_specific_execute(exceptions->code) || give_up_at_instruction(exceptions));
+}
+
 /* A fetch, also of the second page of an instruction. */
 static bool is_fetch(const struct cpu *cpu)
 {
@@ -268,10 +300,7 @@ static bool on_exception(void *opaque, struct cpu *cpu)
 	} else if (is_fetch(cpu)) {
 		take_fetch(exceptions);
 		return true;
-	} else if (cpu->exception.vector == VECTOR_UD && is_warning(exceptions)) {
-		exceptions->calls->stats.warnings++;
-		call_record_loss(exceptions->calls, LOSS_WARNING);
-		cpu->rip += UD2_SIZE;
+	} else if (cpu->exception.vector == VECTOR_UD && take_undefined(exceptions)) {
 		return true;
 	} else if (fix_up(exceptions)) {
 		return true;

@@ -9,6 +9,10 @@ struct exceptions {
 	struct worlds *worlds;
 	struct calls *calls;
 	struct code *code;
+	const struct notes *notes;
+
+	/* -- its state -- */
+	bool told; /* of an instruction that nobody knows */
 };
 
 /* Makes it the CPU's client. */

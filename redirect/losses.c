@@ -33,6 +33,8 @@ static const struct loss_row rows[LOSS_CAUSES] = {
 			      "a snapshot taken at another moment helps", "the holder was about to change what the call has read"},
 	[LOSS_WARNING] = {"warning", 0, false, "call", "calls", "made the kernel warn of inconsistent data (WARN)", NULL,
 			  "the kernel goes on, and so may the answer, but one of them is wrong"},
+	[LOSS_INSTRUCTION] = {"instruction", EOPNOTSUPP, false, "call", "calls", "needed an instruction that xray86 does not have", NULL,
+			      "the machine's processor has it"},
 	[LOSS_WAIT] = {"wait", EAGAIN, true, "call", "calls", "waited for an event", NULL,
 		       "the machine would have waited, too: of a socket without data, a call that does not wait says the same"},
 	[LOSS_MODULE_LOAD] = {"module_load", 0, true, "call", "calls", "asked for a module to be loaded", NULL,

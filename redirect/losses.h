@@ -27,6 +27,7 @@ enum loss_cause {
 	LOSS_CHANGED,
 	LOSS_LOCK_PASSED,
 	LOSS_WARNING,
+	LOSS_INSTRUCTION,
 	LOSS_WAIT, /* from here on: no losses */
 	LOSS_MODULE_LOAD,
 	LOSS_CAUSES,

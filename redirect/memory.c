@@ -156,6 +156,8 @@ static enum tlb_fill_status fill(struct tlb_client *client, uint64_t linear, boo
 		ret_page->error_code = error_code;
 		return TLB_FILL_FAULT;
 	}
+	if (memory->page_write && write)
+		memory->page_write(memory->page_write_opaque, paddr & PAGE_MASK);
 	if (memory->protected_read && !write && is_protected(memory, linear))
 		memory->protected_read(memory->protected_opaque, linear);
 	memory->count.holes += !write && memory->lack == PAGE_HOLE && (paddr & PAGE_MASK) != LOCAL_APIC;

@@ -55,6 +55,9 @@ struct product_memory {
 	struct product_constants *constants; /* sorted, without overlaps */
 	size_t constant_count, constant_room;
 	bool held; /* product_memory_hold() */
+	/* Called when a page of the snapshot is about to be written, from within accesses. NULL: nobody wants to know. */
+	void (*page_write)(void *opaque, uint64_t paddr);
+	void *page_write_opaque;
 	/*
 	 * Called when an instruction is about to read a page that the page tables protect from writing, and that has no known constants.
 	 * From within accesses. NULL: nobody wants to know.

@@ -431,6 +431,11 @@ static void note_read(void *opaque, uint64_t linear)
 	modules_note_read(opaque, linear);
 }
 
+static void note_page_write(void *opaque, uint64_t paddr)
+{
+	code_note_write(opaque, paddr);
+}
+
 static void connect_parts(struct redirect *redirect)
 {
 	struct worlds *worlds = &redirect->worlds;
@@ -456,7 +461,7 @@ static void connect_parts(struct redirect *redirect)
 		.notes = &redirect->config.notes,
 		.entries = &redirect->entries,
 	};
-	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code};
+	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code, &redirect->config.notes, false};
 	redirect->clocks = (struct clocks){.worlds = worlds, .calls = calls};
 	redirect->constants = (struct constant_data){.worlds = worlds, .code = &redirect->code, .notes = &redirect->config.notes};
 	redirect->text = (struct text){.worlds = worlds, .calls = calls, .code = &redirect->code, .notes = &redirect->config.notes};
@@ -481,6 +486,8 @@ static void connect_parts(struct redirect *redirect)
 	calls->reconsider_opaque = &redirect->code;
 	worlds->memory.protected_read = redirect->modules.prove ? note_read : NULL;
 	worlds->memory.protected_opaque = &redirect->modules;
+	worlds->memory.page_write = redirect->config.code == CODE_PRODUCT || redirect->config.trust_modules ? note_page_write : NULL;
+	worlds->memory.page_write_opaque = &redirect->code;
 	worlds->again = prove_again;
 	worlds->again_opaque = &redirect->proof;
 	redirect->judge = (struct judge){worlds, calls, tools, &redirect->placeholders, &redirect->polls, deliveries, &redirect->paths};

@@ -171,6 +171,7 @@ static void write_text(struct text *text)
 		done = read_argument(text, abi->argument[1], at, bytes, part) &&
 		       product_memory_write(&text->worlds->memory, first_argument(text) + at, bytes, part);
 	}
+	text->code->written = true; /* these are no accesses */
 	if (!done)
 		call_record_loss(text->calls, LOSS_DAMAGED);
 }
@@ -229,10 +230,12 @@ struct error *text_follow(struct text *text, const struct runtime_constants *con
 
 void text_refresh(struct text *text)
 {
+	code_follow(text->code);
 	if (!text->written)
 		return;
 	text->written = false;
-	code_forget(text->code);
+	if (!worlds_have_two_kernels(text->worlds))
+		code_forget(text->code);
 }
 
 void text_tell(struct text *text)
