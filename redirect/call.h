@@ -94,6 +94,7 @@ struct calls {
 	struct call_gaps {
 		uint64_t holes, left_out, unreadable, unfinished;
 	} recorded; /* counts of memory.count and context up to which losses have been recorded */
+	bool tries; /* a call of ours reads what may not be in memory: if it is not, that is no loss yet */
 	struct repetition repetition;
 	struct redirect_stats stats;
 	struct error *failure; /* why introspection cannot go on. Whoever sets it also makes the CPU leave */

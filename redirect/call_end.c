@@ -138,7 +138,8 @@ void call_give_up(struct calls *calls, enum loss_cause cause, const char *reason
 {
 	calls->abort = (struct call_abort){cause, reason};
 	if (calls->worlds->context.nested) {
-		call_record_loss(calls, cause);
+		if (!calls->tries || cause != LOSS_NOT_IN_MEMORY)
+			call_record_loss(calls, cause);
 		cpu_request_exit(calls->worlds->cpu, CPU_EXIT_CLIENT);
 	} else if (calls->reconsider && calls->reconsider(calls->reconsider_opaque)) {
 		call_undo(calls);

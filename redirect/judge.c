@@ -295,6 +295,8 @@ static enum verdict by_row(struct judge *judge, int *ret_errno)
 	case POLICY_PPOLL:
 	case POLICY_SELECT:
 		return poll_judge(judge->polls, ret_errno);
+	case POLICY_MMAP: /* judge_call() */
+		return VERDICT_TRUSTED;
 	case POLICY_EPOLL:
 		return poll_judge_epoll(judge->polls, ret_errno);
 	case POLICY_SOCKETCALL:
@@ -339,16 +341,25 @@ static enum verdict by_row(struct judge *judge, int *ret_errno)
 	return VERDICT_TRUSTED;
 }
 
-enum verdict judge_call(struct judge *judge, int *ret_errno)
+static enum verdict by_mapping(struct judge *judge, int64_t *ret_result)
 {
+	return path_call_is_loaders(judge->paths) ? VERDICT_TRUSTED : mapping_judge(judge->mappings, ret_result);
+}
+
+enum verdict judge_call(struct judge *judge, int64_t *ret_result)
+{
+	const struct policy_row *row = judge->calls->now.row;
 	enum verdict verdict;
+	int error = 0;
 
 	delivery_forget_orders(judge->deliveries);
-	verdict = by_row(judge, ret_errno);
-	if ((verdict == VERDICT_PRODUCT && judge->calls->now.row->flags & POLICY_REFUSES) ||
-	    (verdict == VERDICT_TRUSTED && judge->calls->now.row->flags & POLICY_ONLY)) {
-		*ret_errno = verdict == VERDICT_PRODUCT ? EINVAL : EXDEV;
-		return VERDICT_REFUSED;
+	if (row->rule == POLICY_MMAP)
+		return by_mapping(judge, ret_result);
+	verdict = by_row(judge, &error);
+	if ((verdict == VERDICT_PRODUCT && row->flags & POLICY_REFUSES) || (verdict == VERDICT_TRUSTED && row->flags & POLICY_ONLY)) {
+		error = verdict == VERDICT_PRODUCT ? EINVAL : EXDEV;
+		verdict = VERDICT_REFUSED;
 	}
+	*ret_result = -error;
 	return verdict;
 }

@@ -7,10 +7,10 @@
 #include "emu/peek.h"
 
 /*
- * Whether the call comes from the dynamic loader's code. On i386 without a vDSO all system calls of a process are made by a function of
+ * On i386 without a vDSO all system calls of a process are made by a function of
  * the loader's, INT 0x80 and RET: then its caller counts.
  */
-static bool is_from_loader(struct paths *paths)
+bool path_call_is_loaders(struct paths *paths)
 {
 	enum { WINDOW = 128, RET = 0xc3 };
 	uint64_t rip = paths->calls->now.rip, byte = 0;
@@ -164,7 +164,7 @@ static bool is_delivered(struct paths *paths, const char *path)
 {
 	enum readers readers = readers_of(paths, path);
 
-	return readers == READERS_ALL || (readers == READERS_LOADER && is_from_loader(paths));
+	return readers == READERS_ALL || (readers == READERS_LOADER && path_call_is_loaders(paths));
 }
 
 bool path_is_trusted(struct paths *paths, const char *path)

@@ -24,6 +24,8 @@ struct paths {
 void path_simplify(const char *path, char to[TOOL_PATH]);
 /* Whether the call means the trusted VM's file of this path. Orders the file if the host has to deliver it. */
 bool path_is_trusted(struct paths *paths, const char *path);
+/* Whether the call comes from the dynamic loader's code. */
+bool path_call_is_loaders(struct paths *paths);
 /*
  * For a path at a user address that is the product's. If it is in /proc/PID of a tool and tells of the machine, the product, which knows no
  * such process, sees /proc/self there instead, if that tells the same. Otherwise there is no such file for it.

@@ -41,6 +41,7 @@ struct redirect {
 	struct namespaces namespaces;
 	struct placeholders placeholders;
 	struct polls polls;
+	struct mappings mappings;
 	struct deliveries deliveries;
 	struct paths paths;
 	struct judge judge;
@@ -112,12 +113,13 @@ static enum mark_action on_return(void *opaque, struct cpu *cpu)
 	return MARK_LOOK;
 }
 
-static enum mark_action refuse(struct redirect *redirect, int error)
+/* The call is done without its body. */
+static enum mark_action finish(struct redirect *redirect, int64_t result)
 {
-	enum mark_action action = worlds_return(&redirect->worlds, -error);
+	enum mark_action action = worlds_return(&redirect->worlds, result);
 
 	if (action == MARK_LOOK)
-		call_finish(&redirect->calls, -error, error ? "refused" : NULL);
+		call_finish(&redirect->calls, result, result < 0 ? "refused" : NULL);
 	return action;
 }
 
@@ -209,14 +211,14 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 	if (worlds_have_two_kernels(&redirect->worlds)) {
 		body = body_of_product(&redirect->worlds, redirect->worlds.cpu->rip);
 		if (!body) /* as the product's kernel would say itself */
-			return refuse(redirect, ENOSYS);
+			return finish(redirect, -ENOSYS);
 	}
 	calls->failure = namespace_enter(&redirect->namespaces);
 	if (calls->failure)
 		return MARK_EXIT;
 	if (calls->now.row->flags & POLICY_MOVES && !namespace_separate(&redirect->namespaces)) {
 		note_namespaces(redirect);
-		return refuse(redirect, EPERM);
+		return finish(redirect, -EPERM);
 	}
 	proof_of_wanted(&redirect->proof);
 	text_refresh(&redirect->text);
@@ -228,7 +230,7 @@ static enum mark_action begin_product_call(struct redirect *redirect)
 	calls->abort = (struct call_abort){0};
 	if (!context_enter(context, body)) {
 		call_record_loss(calls, LOSS_LIMIT);
-		return refuse(redirect, loss_row(LOSS_LIMIT)->error);
+		return finish(redirect, -loss_row(LOSS_LIMIT)->error);
 	}
 	calls->stats.flagged++;
 	if (calls->now.own)
@@ -255,7 +257,7 @@ static void deliver_what_is_looked_for(struct redirect *redirect)
 {
 	enum policy_rule rule = redirect->calls.now.row->rule;
 	char path[TOOL_PATH];
-	int ignored;
+	int64_t ignored;
 
 	if (judge_looked_for_program(&redirect->judge, path)) {
 		delivery_bring(&redirect->deliveries, DELIVERY_PROGRAM, path);
@@ -280,7 +282,7 @@ static enum mark_action on_body(void *opaque, struct cpu *cpu)
 	struct redirect *redirect = opaque;
 	const struct context *context = &redirect->worlds.context;
 	struct calls *calls = &redirect->calls;
-	int error;
+	int64_t result;
 
 	(void)cpu;
 	if (!redirect->worlds.trusted.layout.current && !meet_first_task(redirect))
@@ -298,12 +300,12 @@ static enum mark_action on_body(void *opaque, struct cpu *cpu)
 		redirect->again = 0;
 		return MARK_CONTINUE;
 	}
-	switch (judge_call(&redirect->judge, &error)) {
+	switch (judge_call(&redirect->judge, &result)) {
 	case VERDICT_TRUSTED:
 		delivery_run_orders(&redirect->deliveries);
 		break;
 	case VERDICT_REFUSED:
-		return refuse(redirect, error);
+		return finish(redirect, result);
 	case VERDICT_PRODUCT:
 		return begin_product_call(redirect);
 	}
@@ -471,6 +473,7 @@ static void connect_parts(struct redirect *redirect)
 	redirect->namespaces = (struct namespaces){.worlds = worlds, .host = host};
 	redirect->placeholders = (struct placeholders){.worlds = worlds, .calls = calls, .host = host};
 	redirect->polls = (struct polls){.worlds = worlds, .calls = calls, .host = host, .placeholders = &redirect->placeholders};
+	redirect->mappings = (struct mappings){.worlds = worlds, .calls = calls, .host = host, .placeholders = &redirect->placeholders};
 	*deliveries = (struct deliveries){.worlds = worlds, .calls = calls, .supplier = redirect->config.supplier, .redirect = redirect};
 	redirect->paths = (struct paths){worlds, calls, tools, deliveries, &redirect->namespaces};
 	redirect->process_memory = (struct process_memory){.worlds = worlds, .calls = calls, .host = host};
@@ -490,7 +493,8 @@ static void connect_parts(struct redirect *redirect)
 	worlds->memory.page_write_opaque = &redirect->code;
 	worlds->again = prove_again;
 	worlds->again_opaque = &redirect->proof;
-	redirect->judge = (struct judge){worlds, calls, tools, &redirect->placeholders, &redirect->polls, deliveries, &redirect->paths};
+	redirect->judge = (struct judge){worlds,     calls,           tools, &redirect->placeholders, &redirect->polls, &redirect->mappings,
+					 deliveries, &redirect->paths};
 }
 
 struct error *redirect_create(const struct redirect_config *config, struct redirect **ret)
@@ -520,6 +524,7 @@ void redirect_destroy(struct redirect *redirect)
 	if (!redirect)
 		return;
 	cpu_set_client(redirect->worlds.cpu, NULL);
+	mapping_deinit(&redirect->mappings);
 	placeholder_deinit(&redirect->placeholders);
 	namespace_deinit(&redirect->namespaces);
 	directory_deinit(&redirect->directories);
@@ -559,6 +564,8 @@ struct error *redirect_begin(struct redirect *redirect)
 		err = placeholder_mark(&redirect->placeholders);
 	if (!err)
 		err = poll_mark(&redirect->polls);
+	if (!err)
+		err = mapping_mark(&redirect->mappings);
 	if (!err)
 		err = host_task_mark(&redirect->host);
 	if (!err)

@@ -113,4 +113,81 @@ def polls(test):
             test.expect(f"waiting for descriptors ({way})", seen == (0, "box 0 1 0 1 1 1\nfile 0x5\nsets 0 3 2 2 3 1\nepoll 0 2 1 2 0 1\n", ""), seen)
 
 
-STEPS = (names, polls)
+MAPS = """
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static sigjmp_buf back;
+
+static void on_signal(int signal)
+{
+	siglongjmp(back, signal);
+}
+
+/* Whether the mapping holds what read() gives, zeros behind the file's end, and nothing on the next page. */
+static void compare(const char *path, int prot, int flags, off_t offset)
+{
+	static char bytes[1 << 20];
+	int file = open(path, O_RDONLY), signal;
+	size_t size = pread(file, bytes, sizeof(bytes), offset), pages = (size + 4095) & -4096ul;
+	char *map = mmap(NULL, pages + 4096, prot, flags, file, offset);
+
+	close(file);
+	if (map == MAP_FAILED) {
+		printf("%d ", errno);
+		return;
+	}
+	memset(bytes + size, 0, pages - size);
+	signal = sigsetjmp(back, 1);
+	if (!signal)
+		printf("%c", map[pages]);
+	printf("%s%s ", memcmp(map, bytes, pages) ? "differs" : "same", signal == SIGBUS ? "" : " no end");
+	if (prot & PROT_WRITE)
+		map[0] = '!';
+}
+
+int main(int count, char **argument)
+{
+	int large;
+
+	signal(SIGBUS, on_signal);
+	for (int i = 1; i < count; i++) {
+		compare(argument[i], PROT_READ, MAP_PRIVATE, 0);
+		compare(argument[i], PROT_READ, MAP_SHARED, 0);
+		compare(argument[i], PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+		compare(argument[i], PROT_READ, MAP_PRIVATE, 4096);
+		compare(argument[i], PROT_READ, MAP_PRIVATE, 4095);
+		compare(argument[i], PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+		compare(argument[i], PROT_READ | PROT_EXEC, MAP_PRIVATE, 0);
+		printf("\\n");
+	}
+	large = open("/tmp/large", O_RDWR | O_CREAT, 0600);
+	ftruncate(large, 300 << 20);
+	printf("%d\\n", mmap(NULL, 300 << 20, PROT_READ, MAP_PRIVATE, large, 0) == MAP_FAILED ? errno : 0);
+	return 0;
+}
+"""
+
+
+def maps(test):
+    """mmap() of files of the snapshot, to the page after their end; what is too large is told. Code of the snapshot is not loaded."""
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run(["cc", "-x", "c", "-", "-o", f"{directory}/maps"], input=MAPS.encode(), check=True)
+        words = [f"{directory}/maps", "/srv/files/notes.txt", "/bin/sh", "/srv", "/proc/version"]
+        mapped, not_mapped = "same same same same 22 13 1 \n", "19 19 19 19 22 13 1 \n"
+        for way in ("context", "tags"):
+            status, out, err = test.run("--redirect", way, "--", *words)
+            good = (status, out) == (0, 2 * mapped + 2 * not_mapped + "19\n") and "1 call went beyond what xray86 can do" in err and err.count("\n") == 1
+            test.expect(f"mapped files ({way})", good, status, out, err)
+    load = "require DynaLoader; print DynaLoader::dl_load_file('/tmp/lib.so') ? 'loaded' : DynaLoader::dl_error()"
+    seen = test.run("--", "sh", "-c", f'cp /lib/x86_64-linux-gnu/libc.so.6 /tmp/lib.so; perl -e "{load}"')
+    test.expect("a library of the snapshot", seen[0] == 0 and "/tmp/lib.so: failed to map segment" in seen[1], seen)
+
+
+STEPS = (names, polls, maps)

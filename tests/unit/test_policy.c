@@ -80,7 +80,7 @@ static void test_some(void **state)
 	assert_int_equal(rows[257].argument[0], 0);
 	assert_int_equal(rows[257].argument[1], 1);
 	assert_int_equal(rows[257].flags, POLICY_OPENS | POLICY_WAITS_TO_OPEN);
-	assert_int_equal(rows[9].rule, POLICY_TRUSTED);  /* mmap */
+	assert_int_equal(rows[9].rule, POLICY_MMAP);     /* mmap */
 	assert_int_equal(rows[63].rule, POLICY_PRODUCT); /* uname */
 }
 
