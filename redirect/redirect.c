@@ -162,6 +162,16 @@ static void reset_preempt_count(struct worlds *worlds)
 		product_memory_write_word(&worlds->memory, worlds->context.percpu + at, 4, 0x80000000);
 }
 
+/* Then what a tool asks about its own children would be answered by the product. */
+static void note_numbers(struct redirect *redirect)
+{
+	if (!tools_are_numbered(&redirect->tools))
+		note(&redirect->config.notes,
+		     "processes of the command may have the numbers of processes of the snapshot, since its kernel is built without "
+		     "CONFIG_CHECKPOINT_RESTORE or CONFIG_BASE_FULL: what the command asks about its own children is answered from the "
+		     "snapshot");
+}
+
 /* At the first tool's first call on the product. */
 static struct error *set_up_product(struct redirect *redirect)
 {
@@ -193,6 +203,7 @@ static struct error *set_up_product(struct redirect *redirect)
 	clock_set_wall(&redirect->clocks);
 	if (!worlds_have_two_kernels(worlds))
 		constant_data_look_at_tables(&redirect->constants);
+	note_numbers(redirect);
 	redirect->ready = true;
 	return NULL;
 }

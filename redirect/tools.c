@@ -15,6 +15,16 @@ uint64_t tool_task(struct tools *tools, uint32_t pid)
 		       : 0;
 }
 
+bool tools_are_numbered(struct tools *tools)
+{
+	enum { PIDTYPE_PID = 0, OWN_NAMESPACE = 0 };
+	const uint64_t argument[] = {worlds_current(tools->worlds), PIDTYPE_PID, OWN_NAMESPACE};
+	uint64_t number;
+
+	return !tools->first_pid || !worlds_call(tools->worlds, WORLD_TRUSTED, FUNCTION_task_pid_nr_ns, argument, 3, &number) ||
+	       (uint32_t)number >= tools->first_pid;
+}
+
 /* Makes the trusted kernel bring in the page of a user address that has not been touched yet. */
 static bool touch(struct tools *tools, uint64_t address)
 {

@@ -13,6 +13,11 @@ struct tools {
 
 /* The trusted task_struct of the tool with this number; 0 if there is none. The product may have processes of such numbers, too. */
 uint64_t tool_task(struct tools *tools, uint32_t pid);
+/*
+ * Whether the calling process has such a number. Not in kernels that cannot be told the next number (CONFIG_CHECKPOINT_RESTORE), or that
+ * have no such numbers (without CONFIG_BASE_FULL): then it may be one of the product's, too.
+ */
+bool tools_are_numbered(struct tools *tools);
 /* Reads the path at a user address. Returns false if a part of it is missing (the kernel will say EFAULT), or if it is too long. */
 bool tool_read_path(struct tools *tools, uint64_t address, char path[TOOL_PATH]);
 /* The path, in the trusted VM, of the program that the calling process runs. NULL if it is unknown or too long. */

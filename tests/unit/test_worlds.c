@@ -1,6 +1,8 @@
 /* Two kernels in two worlds (redirect/worlds.h), and what a kernel's code tells of its structures (redirect/kernel.h). */
 #include "tests/unit/worlds_rig.h"
 
+#include "redirect/tools.h"
+
 enum { TRUSTED_RESULT = 1, PRODUCT_RESULT = 2, TRUSTED_CURRENT = 0x18, PRODUCT_CURRENT = 0x28, TASK = 0x1234 };
 
 static uint64_t result_in(struct worlds *worlds, enum world world)
@@ -83,6 +85,43 @@ static void test_current_of_one_cpu(void **state)
 	assert_true(context_enter(&worlds->context, 0));
 	assert_int_equal(cpu->seg[SEG_GS].base, PRODUCT_PERCPU);
 	context_abort(&worlds->context, 0);
+	close_worlds(scene, worlds);
+	free(machine);
+}
+
+/* Whether the command's processes have numbers that the product's cannot have: the trusted kernel tells that of the calling one. */
+static void test_numbers_of_tools(void **state)
+{
+	struct scene *scene = *state;
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct worlds *worlds = make_worlds(scene, machine, scene->context.way);
+	struct tools tools = {.worlds = worlds, .first_pid = 30000};
+
+	PUT(scene, FUNCTION, "\xb8\x2f\x75\0\0\xc3"); /* mov eax, 29999; ret */
+	come_to_body(scene, 0);
+	assert_true(tools_are_numbered(&tools)); /* nothing tells */
+	worlds->trusted.function[FUNCTION_task_pid_nr_ns] = FUNCTION;
+	assert_false(tools_are_numbered(&tools));
+	tools.first_pid = 29999;
+	assert_true(tools_are_numbered(&tools));
+	tools.first_pid = 0;
+	assert_true(tools_are_numbered(&tools));
+	close_worlds(scene, worlds);
+	free(machine);
+}
+
+/* A kernel that does not name its data tells init_task by a function. */
+static void test_init_task(void **state)
+{
+	struct scene *scene = *state;
+	struct machine *machine = calloc(1, sizeof(*machine));
+	struct worlds *worlds = make_worlds(scene, machine, scene->context.way);
+
+	PUT(scene, FUNCTION, "\x89\xf8\x05\x34\x12\0\0\xc3"); /* mov eax, edi; add eax, 0x1234; ret */
+	come_to_body(scene, 0);
+	assert_int_equal(worlds_init_task(worlds), 0);
+	worlds->trusted.function[FUNCTION_idle_task] = FUNCTION;
+	assert_int_equal(worlds_init_task(worlds), TASK);
 	close_worlds(scene, worlds);
 	free(machine);
 }
@@ -333,6 +372,8 @@ int main(void)
 		CASE(test_current, 0),
 		CASE(test_current, 1),
 		CASE(test_current_of_one_cpu, 0),
+		CASE(test_numbers_of_tools, 0),
+		CASE(test_init_task, 0),
 		CASE(test_return, 0),
 		CASE(test_return, 1),
 		CASE(test_again, 0),
