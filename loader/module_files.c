@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fts.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "loader/decompress.h"
 #include "loader/file.h"
@@ -131,6 +134,72 @@ size_t module_files_find(const struct module_files *files, const char *name, siz
 	return count;
 }
 
+/* -- by the folder's list -- */
+
+/* The length of the line if it is the path, from the folder on, of a module's file before compression; 0: it is not. */
+static size_t listed_length(const char *line, size_t length, const char *name)
+{
+	size_t base = strlen(name), suffix = strlen(suffixes[0]), tail = base + suffix;
+
+	if (length <= tail || line[length - tail - 1] != '/' || memcmp(line + length - suffix, suffixes[0], suffix) != 0)
+		return 0;
+	for (size_t i = 0; i < base; i++) {
+		char there = line[length - tail + i];
+
+		if ((there == '-' ? '_' : there) != (name[i] == '-' ? '_' : name[i]))
+			return 0;
+	}
+	return length;
+}
+
+/* The file of that path, compressed or not; NULL: it is not there. */
+static char *find_listed(const char *folder, const char *line, size_t length)
+{
+	size_t plain = strlen(suffixes[0]);
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		char *path;
+
+		if (asprintf(&path, "%s/%.*s%s", folder, (int)length, line, suffixes[i] + plain) < 0)
+			return NULL;
+		if (access(path, R_OK) == 0)
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+static char *search_list(const struct file *list, const char *folder, const char *name)
+{
+	const char *at = (const char *)list->data, *end = at + list->size;
+	char *found = NULL;
+
+	while (at < end && !found) {
+		const char *stop = memchr(at, '\n', end - at);
+		size_t length = listed_length(at, (stop ? stop : end) - at, name);
+
+		if (length && length < PATH_MAX)
+			found = find_listed(folder, at, length);
+		at = stop ? stop + 1 : end;
+	}
+	return found;
+}
+
+char *module_files_listed(const char *folder, const char *name)
+{
+	struct file list = {0};
+	char *path, *found = NULL;
+
+	if (asprintf(&path, "%s/modules.order", folder) < 0)
+		return NULL;
+	error_destroy(file_open(path, &list)); /* then it is empty */
+	if (list.data)
+		found = search_list(&list, folder, name);
+	file_close(&list);
+	free(path);
+	return found;
+}
+
 void module_files_deinit(struct module_files *files)
 {
 	for (size_t i = 0; i < files->count; i++) {
@@ -177,11 +246,11 @@ static decompress_fn *find_compression(const struct file *file)
 	return copy;
 }
 
-struct error *module_file_read(const struct module_file *file, uint8_t **ret, size_t *ret_size)
+struct error *module_file_read(const char *path, uint8_t **ret, size_t *ret_size)
 {
 	struct file contents;
 	struct decompressed to = {.most = LARGEST, .too_much = "it is more than 1 GiB"};
-	struct error *err = file_open(file->path, &contents);
+	struct error *err = file_open(path, &contents);
 	const char *problem;
 
 	if (err)
@@ -190,7 +259,7 @@ struct error *module_file_read(const struct module_file *file, uint8_t **ret, si
 	file_close(&contents);
 	if (problem) {
 		free(to.bytes);
-		return error_create("%s: %s", file->path, problem);
+		return error_create("%s: %s", path, problem);
 	}
 	*ret = to.bytes;
 	*ret_size = to.size;

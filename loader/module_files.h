@@ -20,12 +20,17 @@ struct module_files {
 	size_t count, room;
 };
 
+/*
+ * The path of the file that the folder's own list (modules.order, of the build) has for a module of this name, which may have `-`. NULL:
+ * there is none, and only module_files_add() finds others. It spares the caller a look into a thousand folders. The caller frees it.
+ */
+char *module_files_listed(const char *folder, const char *name);
 /* Adds the files below a folder (…/modules/RELEASE). A folder that is not there has none. The error is about memory. */
 struct error *module_files_add(struct module_files *files, const char *folder);
 /* The number of the first file of a module of this name, and how many there are. The build ID decides between them. */
 size_t module_files_find(const struct module_files *files, const char *name, size_t *ret_first);
 /* Reads a file, decompressed. The caller frees *ret. The error names the file. */
-struct error *module_file_read(const struct module_file *file, uint8_t **ret, size_t *ret_size);
+struct error *module_file_read(const char *path, uint8_t **ret, size_t *ret_size);
 /* A zeroed one is allowed. */
 void module_files_deinit(struct module_files *files);
 

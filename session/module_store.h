@@ -16,15 +16,16 @@ struct module_store {
 	const struct banner *banner;
 
 	/* -- its state -- */
-	bool searched;
+	bool searched, walked; /* for folders; through them */
 	struct module_files files;
 	struct module_store_folder {
 		uint64_t device, inode;
-	} * folder; /* that were searched */
+		char *path;
+	} * folder;
 	size_t folders, room;
 };
 
-/* Both must outlive the supplier. It searches the folders when the first module is asked for. */
+/* Both must outlive the supplier. A module's file is the one that its folder's list has, if that fits. */
 struct module_supplier module_store_supplier(struct module_store *store);
 /* A zeroed one is allowed. */
 void module_store_deinit(struct module_store *store);

@@ -129,7 +129,7 @@ static void try(struct count *count, const struct module_file *file)
 	struct module *module = NULL;
 	uint8_t *bytes;
 	size_t size;
-	struct error *err = module_file_read(file, &bytes, &size);
+	struct error *err = module_file_read(file->path, &bytes, &size);
 
 	if (!err)
 		err = module_open(bytes, size, &module);

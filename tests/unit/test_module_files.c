@@ -110,6 +110,40 @@ static void test_find(void **state)
 	module_files_deinit(&files);
 }
 
+static void assert_listed(const struct tree *tree, const char *name, const char *wanted)
+{
+	char *path = module_files_listed(tree->folder, name);
+
+	if (wanted) {
+		assert_non_null(path);
+		assert_string_equal(path + strlen(tree->folder) + 1, wanted);
+	} else {
+		assert_null(path);
+	}
+	free(path);
+}
+
+static void test_listed(void **state)
+{
+	const struct tree *tree = *state;
+
+	assert_listed(tree, "a", NULL);
+	put(tree, "modules.order", text("kernel/net/a-b_c.ko\nkernel/fs/ext4/ext4.ko\n\nkernel/gone.ko\n/\nx.ko\nkernel/last.ko"));
+	put(tree, "kernel/net/a-b_c.ko", text("x"));
+	put(tree, "kernel/fs/ext4/ext4.ko.xz", text("x"));
+	put(tree, "kernel/last.ko.zst", text("x"));
+	put(tree, "x.ko", text("x"));
+	assert_listed(tree, "a_b_c", "kernel/net/a-b_c.ko");
+	assert_listed(tree, "a-b-c", "kernel/net/a-b_c.ko");
+	assert_listed(tree, "ext4", "kernel/fs/ext4/ext4.ko.xz");
+	assert_listed(tree, "last", "kernel/last.ko.zst");
+	assert_listed(tree, "gone", NULL);
+	assert_listed(tree, "xt4", NULL);
+	assert_listed(tree, "b_c", NULL);
+	assert_listed(tree, "x", NULL); /* no build lists a file without a folder */
+	assert_listed(tree, "", NULL);
+}
+
 /* Folders that are not there; and two of them. */
 static void test_folders(void **state)
 {
@@ -153,10 +187,9 @@ static struct bytes make_data(void)
 static struct error *read_file(const struct tree *tree, const char *name, uint8_t **ret, size_t *ret_size)
 {
 	char path[128];
-	struct module_file file = {.path = path};
 
 	snprintf(path, sizeof(path), "%s/%s", tree->folder, name);
-	return module_file_read(&file, ret, ret_size);
+	return module_file_read(path, ret, ret_size);
 }
 
 static void assert_problem(const struct tree *tree, const char *name, const char *problem)
@@ -247,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_find, make_tree, remove_tree),
+		cmocka_unit_test_setup_teardown(test_listed, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(test_folders, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(test_read, make_tree, remove_tree),
 		cmocka_unit_test_setup_teardown(test_damaged, make_tree, remove_tree),
