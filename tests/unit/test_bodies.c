@@ -1,0 +1,85 @@
+/* Which body of the product's own kernel runs for the trusted one's (redirect/bodies.h). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "kallsyms_rig.h"
+#include "redirect/bodies.h"
+
+enum { LAYOUT = 4 /* 6.12 amd64 */, TRUSTED = RIG_ABSOLUTES + 100, PRODUCT = RIG_ABSOLUTES + 200 };
+
+static struct rig trusted, product;
+
+/* Gives both symbols of an address the name. */
+static uint64_t put(struct rig *rig, unsigned index, const char *name)
+{
+	rig_start(rig, &rig_layouts[LAYOUT]);
+	for (unsigned i = index; i < index + 2; i++) {
+		snprintf(rig->symbol[i].name, KSYM_NAME_LEN, "%s", name);
+		rig->symbol[i].type = 'T';
+	}
+	rig_put_tables(rig);
+	return rig->symbol[index].address;
+}
+
+/* The product's body, as the trusted kernel and the product's have these, from `offset` behind the trusted one's start. */
+static uint64_t find(const char *in_trusted, const char *in_product, unsigned offset)
+{
+	uint64_t address = put(&trusted, TRUSTED, in_trusted), place = put(&product, PRODUCT, in_product), found;
+	struct symbols of_trusted, of_product;
+	struct worlds worlds = {.product = &worlds.another};
+
+	assert_null(symbols_open(&trusted.view, NULL, 0, &of_trusted));
+	assert_null(symbols_open(&product.view, NULL, 0, &of_product));
+	worlds.trusted.symbols = &of_trusted;
+	worlds.another.symbols = &of_product;
+	found = body_of_product(&worlds, address + offset);
+	symbols_close(&of_trusted);
+	symbols_close(&of_product);
+	assert_true(!found || found == place);
+	return found;
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	assert_true(body_is("__x64_sys_read"));
+	assert_true(body_is("__ia32_sys_read"));
+	assert_true(body_is("__ia32_compat_sys_ioctl"));
+	assert_false(body_is("__sys_bind"));
+	assert_false(body_is("__x64_sysfs"));
+}
+
+static void test_product(void **state)
+{
+	(void)state;
+	assert_true(find("__x64_sys_read", "__x64_sys_read", 0));
+	assert_false(find("__x64_sys_read", "__x64_sys_read", 4));
+	assert_false(find("__x64_sys_read", "__x64_sys_readahead", 0));
+	assert_false(find("__x64_sys_read", "__ia32_sys_read", 0));
+	assert_false(find("__x64_sys_read", "__ia32_compat_sys_read", 0));
+	assert_false(find("sys_read", "sys_read", 0));
+}
+
+/* Whether a kernel has a body of its own for 32-bit programs is no matter. */
+static void test_compat(void **state)
+{
+	(void)state;
+	assert_true(find("__ia32_sys_fcntl64", "__ia32_sys_fcntl64", 0));
+	assert_true(find("__ia32_sys_fcntl64", "__ia32_compat_sys_fcntl64", 0));
+	assert_true(find("__ia32_compat_sys_open", "__ia32_sys_open", 0));
+	assert_false(find("__ia32_compat_sys_open", "__x64_sys_open", 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_product),
+		cmocka_unit_test(test_compat),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
