@@ -343,7 +343,8 @@ static enum verdict by_row(struct judge *judge, int *ret_errno)
 
 static enum verdict by_mapping(struct judge *judge, int64_t *ret_result)
 {
-	return path_call_is_loaders(judge->paths) ? VERDICT_TRUSTED : mapping_judge(judge->mappings, ret_result);
+	return mapping_concerns(judge->mappings) && !path_call_is_loaders(judge->paths) ? mapping_judge(judge->mappings, ret_result)
+											: VERDICT_TRUSTED;
 }
 
 enum verdict judge_call(struct judge *judge, int64_t *ret_result)

@@ -280,16 +280,31 @@ static bool copy_file(struct mappings *mappings, struct mapping *mapping)
 	return !error;
 }
 
-enum verdict mapping_judge(struct mappings *mappings, int64_t *ret_result)
+/* What calls->now asks for, and the product's descriptor; false: nothing that is done here. */
+static bool read_request(struct mappings *mappings, struct mapping *ret, struct descriptor *ret_descriptor)
 {
 	const struct call *call = &mappings->calls->now;
+
+	return read_call(call, ret) && (mappings->worlds->context.abi->word == 8 || ret->offset <= UINT32_MAX) &&
+	       placeholder_find(mappings->placeholders, 0, call->argument[4], ret_descriptor);
+}
+
+bool mapping_concerns(struct mappings *mappings)
+{
+	struct mapping mapping;
+	struct descriptor descriptor;
+
+	return read_request(mappings, &mapping, &descriptor);
+}
+
+enum verdict mapping_judge(struct mappings *mappings, int64_t *ret_result)
+{
 	struct mapping mapping;
 	struct descriptor descriptor;
 	uint64_t ignored;
 	bool copied;
 
-	if (!read_call(call, &mapping) || (mappings->worlds->context.abi->word == 4 && mapping.offset > UINT32_MAX) ||
-	    !placeholder_find(mappings->placeholders, 0, call->argument[4], &descriptor))
+	if (!read_request(mappings, &mapping, &descriptor))
 		return VERDICT_TRUSTED;
 	host_task_prepare(mappings->host);
 	if (!product_call(mappings, FUNCTION_fget, (uint64_t[]){descriptor.number}, 1, &mapping.file) || !mapping.file)

@@ -30,6 +30,8 @@ struct mappings {
 
 /* Marks the function by which a tool gets a SIGBUS: then a gap is a loss. */
 struct error *mapping_mark(struct mappings *mappings);
+/* Whether calls->now, a mmap(), is one that mapping_judge() does. */
+bool mapping_concerns(struct mappings *mappings);
 /*
  * Judges calls->now, a mmap() that does not come from the dynamic loader. VERDICT_REFUSED: it is done, and *ret_result is the address.
  * VERDICT_TRUSTED: it is not about a file of the product, or such a file cannot be mapped; the placeholder then says ENODEV.

@@ -6,21 +6,31 @@
 
 #include "emu/peek.h"
 
-/*
- * On i386 without a vDSO all system calls of a process are made by a function of
- * the loader's, INT 0x80 and RET: then its caller counts.
- */
+/* Whether a dynamic loader has this code there. The supplier, who reads its file for that, is asked about each place once. */
+static bool is_loaders(struct paths *paths, uint64_t address, const uint8_t code[PATHS_WINDOW])
+{
+	struct known_code *known = &paths->known[address / PATHS_WINDOW % PATHS_KNOWN];
+
+	if (known->address != address || memcmp(known->code, code, PATHS_WINDOW) != 0) {
+		known->address = address;
+		memcpy(known->code, code, PATHS_WINDOW);
+		known->loaders = delivery_is_loader(paths->deliveries, address, code, PATHS_WINDOW);
+	}
+	return known->loaders;
+}
+
+/* On i386 without a vDSO all system calls of a process are made by a function of the loader's, INT 0x80 and RET: then its caller counts. */
 bool path_call_is_loaders(struct paths *paths)
 {
-	enum { WINDOW = 128, RET = 0xc3 };
+	enum { RET = 0xc3 };
 	uint64_t rip = paths->calls->now.rip, byte = 0;
-	uint8_t code[WINDOW];
+	uint8_t code[PATHS_WINDOW];
 
 	if (paths->calls->now.abi == POLICY_I386 && cpu_peek_word(paths->worlds->cpu, rip, 1, &byte) && byte == RET &&
 	    !cpu_peek_word(paths->worlds->cpu, paths->calls->now.rsp, 4, &rip))
 		return false;
-	rip &= ~(uint64_t)(WINDOW - 1);
-	return cpu_peek(paths->worlds->cpu, rip, code, WINDOW) == WINDOW && delivery_is_loader(paths->deliveries, rip, code, WINDOW);
+	rip &= ~(uint64_t)(PATHS_WINDOW - 1);
+	return cpu_peek(paths->worlds->cpu, rip, code, PATHS_WINDOW) == PATHS_WINDOW && is_loaders(paths, rip, code);
 }
 
 void path_simplify(const char *path, char to[TOOL_PATH])

@@ -9,12 +9,22 @@
 #include "redirect/delivery.h"
 #include "redirect/namespaces.h"
 
+enum { PATHS_WINDOW = 128 /* bytes of code that tell whose it is */, PATHS_KNOWN = 16 };
+
 struct paths {
+	/* -- filled in by the owner -- */
 	struct worlds *worlds;
 	struct calls *calls;
 	struct tools *tools;
 	struct deliveries *deliveries;
 	struct namespaces *namespaces;
+
+	/* -- its state: code that has made calls, by its address -- */
+	struct known_code {
+		uint64_t address; /* 0: none */
+		uint8_t code[PATHS_WINDOW];
+		bool loaders;
+	} known[PATHS_KNOWN];
 };
 
 /*

@@ -486,7 +486,13 @@ static void connect_parts(struct redirect *redirect)
 	redirect->polls = (struct polls){.worlds = worlds, .calls = calls, .host = host, .placeholders = &redirect->placeholders};
 	redirect->mappings = (struct mappings){.worlds = worlds, .calls = calls, .host = host, .placeholders = &redirect->placeholders};
 	*deliveries = (struct deliveries){.worlds = worlds, .calls = calls, .supplier = redirect->config.supplier, .redirect = redirect};
-	redirect->paths = (struct paths){worlds, calls, tools, deliveries, &redirect->namespaces};
+	redirect->paths = (struct paths){
+		.worlds = worlds,
+		.calls = calls,
+		.tools = tools,
+		.deliveries = deliveries,
+		.namespaces = &redirect->namespaces,
+	};
 	redirect->process_memory = (struct process_memory){.worlds = worlds, .calls = calls, .host = host};
 	redirect->proof = (struct proof){
 		.worlds = worlds,
