@@ -6,7 +6,7 @@ import subprocess
 import userland
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ARGUMENTS = {"bpf_programs": "/sys/fs/cgroup /sys/kernel/tracing"}
+ARGUMENTS = {"bpf_programs": "/sys/fs/cgroup /sys/kernel/tracing", "audit_rules": ""}
 
 
 def _source(name):
@@ -24,7 +24,7 @@ def install(names, architecture, root):
             os.makedirs(os.path.join(root, directory), exist_ok=True)
         subprocess.run([*userland.COMPILE, *userland.COMPILE_FOR[architecture], "-o", os.path.join(root, "usr/sbin", name), _source(name)], check=True)
         with open(os.path.join(root, "etc/modprobe.d", name + ".conf"), "w", encoding="ascii") as file:
-            file.write(f"install {name} /usr/sbin/{name} {ARGUMENTS[name]}\n")
+            file.write(f"install {name} /usr/sbin/{name} {ARGUMENTS[name]}".rstrip() + "\n")
 
 
 def digest(names):

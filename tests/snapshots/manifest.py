@@ -50,6 +50,7 @@ def build(variant, kernel, commands, cpus, files):
         "cpus": int(variant["cpus"]),
         "cpu_model": variant["cpu"],
         "memory_mib": int(variant["memory"]),
+        "modules": [name for name in variant["modules"].split(",") if name],
         "kaslr": {"text_virtual": symbols["_text"], "text_physical": _iomem(output["iomem"], "Kernel code")},
         "symbols": symbols,
         "page_table_isolation": "PTI" in output["meltdown"],
