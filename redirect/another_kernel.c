@@ -93,6 +93,8 @@ static struct error *find_stack(struct worlds *worlds, struct host_task *host)
 		struct error *err = host_task_find(host, init_task, pid, &task);
 		bool found = !err && find_in_task(worlds, task);
 
+		if (err && err->code != ERROR_NO_PROCESS) /* each search might take all the time that it may */
+			return err;
 		error_destroy(err);
 		if (found)
 			return NULL;

@@ -212,6 +212,7 @@ bool context_enter(struct context *context, uint64_t body)
 	context->trusted_rsp = rsp;
 	context->return_rsp = rsp + context->abi->word;
 	context->started = cpu_instructions(cpu);
+	context->refused = false; /* the call before may have been given up in between */
 	if (!cpu_peek_word(cpu, rsp, context->abi->word, &context->return_rip) || !begin_body(context, body)) {
 		cpu_state_destroy(context->entry);
 		context->entry = NULL;

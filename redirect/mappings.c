@@ -68,7 +68,9 @@ static bool make_buffer(struct mappings *mappings)
 	       (product_call(mappings, FUNCTION_vmalloc, (uint64_t[]){BUFFER}, 1, &mappings->buffer) && mappings->buffer);
 }
 
-/* Reads bytes of the product's file into its buffer. Returns how many, or a negative errno; EIO is also what the disk would have to answer.
+/*
+ * Reads bytes of the product's file into its buffer. Returns how many, or a negative errno. EIO: they are not in memory, and other bytes of
+ * the file may be. Other errors end it: the file may belong to a damaged snapshot, of which each read takes all the time that it may.
  */
 static int64_t read_bytes(struct mappings *mappings, uint64_t file, uint64_t at, size_t size)
 {
@@ -85,7 +87,12 @@ static int64_t read_bytes(struct mappings *mappings, uint64_t file, uint64_t at,
 	calls->tries = false;
 	if (calls->abort.cause == LOSS_NOT_IN_MEMORY)
 		worlds->context.unfinished = unfinished;
-	return came_back ? abi_signed(worlds->context.abi, done) : -EIO;
+	if (!came_back)
+		return calls->abort.cause == LOSS_NOT_IN_MEMORY ? -EIO : -EFAULT;
+	if (abi_signed(worlds->context.abi, done) <= (int64_t)size)
+		return abi_signed(worlds->context.abi, done);
+	call_record_loss(calls, LOSS_DAMAGED);
+	return -EFAULT;
 }
 
 /* -- the copy -- */
@@ -313,6 +320,7 @@ enum verdict mapping_judge(struct mappings *mappings, int64_t *ret_result)
 	copied = copy_file(mappings, &mapping);
 	product_call(mappings, FUNCTION_fput, &mapping.file, 1, &ignored);
 	host_task_finish_work(mappings->host);
+	call_record_gaps(mappings->calls); /* no call on the product may follow */
 	if (!copied)
 		return VERDICT_TRUSTED;
 	*ret_result = map_copy(mappings, &mapping);
