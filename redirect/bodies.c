@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/error.h"
+
 static const char *const prefixes[] = {"__x64_sys_", "__ia32_sys_", "__ia32_compat_sys_"};
 enum { PREFIXES = sizeof(prefixes) / sizeof(prefixes[0]), PREFIX_I386 = 1, PREFIX_COMPAT };
 
@@ -32,6 +34,14 @@ static uint64_t find(const struct kernel *kernel, unsigned prefix, const char *c
 	char name[KSYM_NAME_LEN];
 
 	return snprintf(name, sizeof(name), "%s%s", prefixes[prefix], call) < (int)sizeof(name) ? kernel_symbol(kernel, name) : 0;
+}
+
+struct error *body_check(const struct kernel *kernel)
+{
+	return find(kernel, kernel->abi->call == POLICY_X86_64 ? 0 : PREFIX_I386, "read")
+		       ? NULL
+		       : error_create("introspection is not possible with this kernel: its system calls do not take their arguments in "
+				      "pt_regs, as those of Linux do from 4.17 on (i386: 5.7)");
 }
 
 uint64_t body_of_product(const struct worlds *worlds, uint64_t trusted)

@@ -9,6 +9,11 @@
 
 /* Whether a function of this name is a body. */
 bool body_is(const char *function);
+/*
+ * The error says that the kernel's bodies take their arguments in another way than in pt_regs: calls of a command would go to the trusted
+ * kernel in silence.
+ */
+struct error *body_check(const struct kernel *kernel);
 /* The product's body for the trusted kernel's at this address, where there are two kernels; 0: its kernel has no such call. */
 uint64_t body_of_product(const struct worlds *worlds, uint64_t trusted);
 

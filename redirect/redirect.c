@@ -567,12 +567,29 @@ static struct error *follow_image(struct redirect *redirect)
 	return err ? err : constant_data_begin(&redirect->constants, redirect->config.rodata, redirect->text.jump_table_end);
 }
 
+static struct error *check_kernel(const struct kernel *kernel)
+{
+	struct error *err = kernel_check(kernel);
+
+	return err ? err : body_check(kernel);
+}
+
+/* Whether introspection is possible with the kernels. */
+static struct error *check_kernels(const struct redirect *redirect)
+{
+	const struct worlds *worlds = &redirect->worlds;
+	struct error *err;
+
+	if (redirect->config.trusted_only)
+		return NULL;
+	err = check_kernel(&worlds->trusted);
+	return err || !worlds_have_two_kernels(worlds) ? err : check_kernel(worlds->product);
+}
+
 struct error *redirect_begin(struct redirect *redirect)
 {
-	struct error *err = redirect->config.trusted_only ? NULL : kernel_check(&redirect->worlds.trusted);
+	struct error *err = check_kernels(redirect);
 
-	if (!err && worlds_have_two_kernels(&redirect->worlds))
-		err = kernel_check(redirect->worlds.product);
 	if (!err)
 		err = look_at_functions(redirect);
 	if (!err)

@@ -73,12 +73,40 @@ static void test_compat(void **state)
 	assert_false(find("__ia32_compat_sys_open", "__x64_sys_open", 0));
 }
 
+static bool is_good(const char *name, unsigned word)
+{
+	struct symbols symbols;
+	struct kernel kernel = {.symbols = &symbols, .abi = abi_of(word)};
+	struct error *err;
+	bool good;
+
+	put(&trusted, TRUSTED, name);
+	assert_null(symbols_open(&trusted.view, NULL, 0, &symbols));
+	err = body_check(&kernel);
+	good = !err;
+	error_destroy(err);
+	symbols_close(&symbols);
+	return good;
+}
+
+/* Kernels whose bodies have no argument in pt_regs are refused. */
+static void test_check(void **state)
+{
+	(void)state;
+	assert_true(is_good("__x64_sys_read", 8));
+	assert_false(is_good("sys_read", 8));
+	assert_false(is_good("__ia32_sys_read", 8));
+	assert_true(is_good("__ia32_sys_read", 4));
+	assert_false(is_good("sys_read", 4));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_product),
 		cmocka_unit_test(test_compat),
+		cmocka_unit_test(test_check),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
