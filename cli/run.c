@@ -46,6 +46,7 @@ static void describe(struct run *run)
 		.way = options->way,
 		.no_redirect = options->no_redirect,
 		.code = options->code,
+		.trusted = options->trusted,
 		.trust_modules = options->trust_modules,
 		.budget = options->budget,
 		.streams = run_streams_command(&run->streams),

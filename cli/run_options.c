@@ -42,6 +42,7 @@ static struct error *set_code(void *into, const char *value)
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(value, names[i]) == 0) {
 			((struct run_options *)into)->code = i;
+			((struct run_options *)into)->trusted = i == CODE_PRODUCT ? TRUSTED_GIVEN : TRUSTED_SAME;
 			return NULL;
 		}
 	}
@@ -188,7 +189,7 @@ struct error *run_parse_arguments(int argc, char **argv, struct run_options *opt
 	struct error *err;
 	int help;
 
-	*options = (struct run_options){.root = "", .budget = COMMAND_DEFAULT_BUDGET, .timeout = TIMEOUT};
+	*options = (struct run_options){.root = "", .trusted = TRUSTED_ANY, .budget = COMMAND_DEFAULT_BUDGET, .timeout = TIMEOUT};
 	err = options_parse_command(option_specs, options, argc, argv, &options->snapshot, &options->command, &help);
 	*ret_help = help;
 	if (err || help)

@@ -8,6 +8,7 @@
 #include "session/environment.h"
 #include "loader/kernel_find.h"
 #include "redirect/redirect.h"
+#include "session/trusted_vm.h"
 
 struct run_options {
 	const char *snapshot, *root, *trace, *policy;
@@ -17,6 +18,7 @@ struct run_options {
 	struct kernel_sources sources;
 	enum redirect_way way;
 	enum code_choice code;
+	enum trusted_choice trusted; /* which kernel may run the command */
 	unsigned host_pid;
 	uint64_t memory;
 	uint64_t budget;  /* instructions of the trusted VM */
