@@ -1,6 +1,7 @@
 /* xray86 run: a command of this machine, run as if its process were in the snapshot. */
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 
 #include "cli/closing.h"
@@ -11,6 +12,7 @@
 #include "cli/sandbox.h"
 #include "cli/trace.h"
 #include "session/command.h"
+#include "session/report.h"
 
 struct run {
 	const struct run_options *options;
@@ -105,6 +107,16 @@ static struct error *take_steps(struct run *run, int *ret_status)
 	return run_in_vm(run, ret_status);
 }
 
+static void tell_json(const struct run *run, FILE *to)
+{
+	char *text = command_is_unproven(run->command) ? report_unproven_json(command_trusted_release(run->command)) : NULL;
+
+	if (text)
+		fprintf(to, "%s\n", text);
+	free(text);
+	closing_tell_json(command_losses(run->command), to);
+}
+
 /* After all else but the error that the run may end with. */
 static void tell_losses(const struct run *run, int *ret_status)
 {
@@ -113,9 +125,9 @@ static void tell_losses(const struct run *run, int *ret_status)
 	const struct closing_options closing = {options->code, options->tracing, options->strict};
 
 	if (options->json && run->trace.to)
-		closing_tell_json(losses, run->trace.to);
+		tell_json(run, run->trace.to);
 	if (options->json && options->stats && run->trace.to != stderr)
-		closing_tell_json(losses, stderr);
+		tell_json(run, stderr);
 	closing_tell(losses, &closing, stderr);
 	if (options->strict && losses_any(losses))
 		*ret_status = EXIT_XRAY86;

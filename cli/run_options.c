@@ -118,7 +118,7 @@ static struct error *set_trace(void *into, const char *value)
 
 static const struct option_spec option_specs[] = {
 	{"as", "PID", "see what this process of the snapshot sees: its root, namespaces and rights (default: 1)", set_as, 0},
-	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build", NULL,
+	{"kernel", "FILE", "the image of the snapshot's kernel: a vmlinuz of the very build; or of any with --code product", NULL,
 	 offsetof(struct run_options, sources.file)},
 	{"kernel-path", "DIR[:DIR...]", "where to search the image, before /boot and xray86/kernels in your cache directory", NULL,
 	 offsetof(struct run_options, sources.path)},
@@ -133,7 +133,8 @@ static const struct option_spec option_specs[] = {
 	 set_redirect, 0},
 	{"code", "verified|trusted|product",
 	 "for code that the trusted kernel lacks (modules): run that of the module's file, if it is the one that\n"
-	 "the snapshot's kernel has loaded (default); give the call up; or run the snapshot's own",
+	 "the snapshot's kernel has loaded (default); give the call up; or run the snapshot's own. Without the\n"
+	 "kernel's image, all code is the snapshot's own unless verified or trusted is given",
 	 set_code, 0},
 	{"trust-module", "NAME", "run the snapshot's own code of this module in any case; may be repeated", set_trust_module, 0},
 	{"policy", "FILE", "other rows for the policy, a line each: CALL RULE [ARGUMENT...] [FLAG...], as the manual lists them", NULL,

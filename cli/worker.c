@@ -322,6 +322,7 @@ static void put_outcome(struct message *message, struct outcome *outcome)
 {
 	message_begin(message, MESSAGE_DONE);
 	message_put_number(message, outcome->status);
+	message_put_number(message, outcome->unproven);
 	message_put_text(message, outcome->losses);
 	message_put_text(message, outcome->stats);
 	free(outcome->losses);

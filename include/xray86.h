@@ -70,7 +70,7 @@ enum xray86_code {
 	XRAY86_NOT_FOUND,      /* no such command on this machine */
 	XRAY86_CANNOT_EXECUTE, /* the command is there and cannot be run */
 	XRAY86_NO_PROCESS,     /* the snapshot has no process of this number */
-	XRAY86_NO_KERNEL,      /* the image of the snapshot's kernel is needed and was not found: the message names its package */
+	XRAY86_NO_KERNEL,      /* the image of the snapshot's kernel is needed and was not found: the message says how to get it */
 	XRAY86_NOT_THERE,      /* memory that is not mapped, not in the snapshot, or not readable */
 	XRAY86_CANCELLED,      /* xray86_cancel() was called */
 	XRAY86_TIMEOUT,        /* the command has spent options.timeout or options.budget */
@@ -115,8 +115,8 @@ struct xray86_open_options {
 
 /*
  * Opens a snapshot. options may be NULL. The library searches the kernel in it when it first needs the kernel, and boots its trusted twin
- * at the first xray86_run() (in seconds, or in milliseconds if the cache has it). If the kernel's image is missing, xray86_run() fails;
- * facts and memory need no image.
+ * at the first xray86_run() (in seconds, or in milliseconds if the cache has it). If the kernel's image is missing, the snapshot's own code
+ * answers (enum xray86_run_code); facts and memory need no image.
  */
 XRAY86_API xray86_error *xray86_open(const char *snapshot, const struct xray86_open_options *options, xray86_session **ret);
 XRAY86_API void xray86_close(xray86_session *session);
@@ -137,7 +137,7 @@ struct xray86_facts {
 	const char *banner;       /* as /proc/version begins; NULL likewise */
 	uint64_t memory;          /* bytes of physical memory in the snapshot */
 	uint64_t kernel_base;     /* virtual address of _text; 0: unknown */
-	uint64_t uptime_ms;       /* since boot; this and the next are 0, unknown, without the kernel's image */
+	uint64_t uptime_ms;       /* since boot; this and the next are 0 if neither the kernel's image nor its symbols in memory tell */
 	unsigned cpus;
 };
 
@@ -169,7 +169,11 @@ XRAY86_API xray86_error *xray86_read_process(xray86_session *session, unsigned p
 enum xray86_way { XRAY86_WAY_DEFAULT, XRAY86_WAY_CONTEXT, XRAY86_WAY_TAGS };
 /*
  * For code of modules, which the trusted kernel lacks: run that of the module's file, if it is the one that the snapshot's kernel has
- * loaded (the default); give the call up; or run the snapshot's own.
+ * loaded (XRAY86_CODE_VERIFIED, which is the default); give the call up; or run the snapshot's own.
+ *
+ * Without the image of the snapshot's kernel, XRAY86_CODE_DEFAULT and XRAY86_CODE_PRODUCT run all of its code out of the snapshot,
+ * unverified (xray86_result_unproven()), and the command on any other kernel that is found; the others fail: XRAY86_NO_KERNEL.
+ * XRAY86_CODE_PRODUCT does so, too, where options.kernel is the image of another build.
  */
 enum xray86_run_code { XRAY86_CODE_DEFAULT, XRAY86_CODE_TRUSTED, XRAY86_CODE_PRODUCT, XRAY86_CODE_VERIFIED };
 enum xray86_stream { XRAY86_STDOUT = 1, XRAY86_STDERR = 2 };
@@ -226,6 +230,11 @@ XRAY86_API xray86_error *xray86_run(xray86_session *session, const char *const *
 XRAY86_API int xray86_result_status(const xray86_result *result);
 /* The output on a stream, if options.output was NULL: *ret_size bytes, with a NUL behind them. ret_size may be NULL. */
 XRAY86_API const char *xray86_result_output(const xray86_result *result, enum xray86_stream stream, size_t *ret_size);
+/*
+ * 1: the image of the snapshot's kernel is not here, so the snapshot's own kernel code has answered, and nothing of it is verified. The
+ * answer is only as honest as that code is. Otherwise 0.
+ */
+XRAY86_API int xray86_result_unproven(const xray86_result *result);
 /*
  * If something was given up, or could not be read, so that the answer may be incomplete: one line that says what, how often and why.
  * Otherwise NULL.

@@ -175,6 +175,11 @@ const char *xray86_result_output(const xray86_result *result, enum xray86_stream
 	return buffer->bytes ? buffer->bytes : "";
 }
 
+int xray86_result_unproven(const xray86_result *result)
+{
+	return result->outcome.unproven;
+}
+
 const char *xray86_result_losses(const xray86_result *result)
 {
 	return result->outcome.losses;

@@ -9,6 +9,8 @@
 #ifndef XRAY86_SESSION_BACKEND_H
 #define XRAY86_SESSION_BACKEND_H
 
+#include <stdbool.h>
+
 #include "include/xray86.h"
 #include "util/error.h"
 
@@ -17,7 +19,8 @@ enum memory_kind { MEMORY_PHYSICAL, MEMORY_KERNEL, MEMORY_PROCESS };
 /* The outcome of a command, without its output. The backend allocates the strings, and the caller frees them. */
 struct outcome {
 	int status;
-	char *losses; /* NULL: nothing was lost */
+	bool unproven; /* without the image of the snapshot's kernel, whose own code has answered */
+	char *losses;  /* NULL: nothing was lost */
 	char *stats;
 };
 

@@ -240,7 +240,7 @@ static void tell_code(const struct command *command)
 		note(notes,
 		     "the answer is only as honest as the snapshot's own kernel, whose code runs unverified, since its image is not here "
 		     "(Linux %s runs the command); xray86 kernel SNAPSHOT --get gets the image",
-		     session->vm.kernel.landmarks.banner.release);
+		     command_trusted_release(command));
 	else if (command->options->code == CODE_PRODUCT)
 		note(notes, "code of modules is the snapshot's own, unverified (--code product)");
 }
@@ -282,6 +282,11 @@ void command_destroy(struct command *command)
 bool command_is_unproven(const struct command *command)
 {
 	return command->session->booted && command->session->vm.lack;
+}
+
+const char *command_trusted_release(const struct command *command)
+{
+	return command->session->vm.kernel.landmarks.banner.release;
 }
 
 int command_status(const struct command *command)

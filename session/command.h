@@ -49,6 +49,8 @@ void command_destroy(struct command *command);
  * when the command is prepared.
  */
 bool command_is_unproven(const struct command *command);
+/* The release of the kernel that runs it. */
+const char *command_trusted_release(const struct command *command);
 /* As wait4() tells it. */
 int command_status(const struct command *command);
 const struct losses *command_losses(const struct command *command);

@@ -101,7 +101,9 @@ static void note_lack(const struct local *local)
 
 	if (!target->found)
 		note(notes, "nothing is known of the kernel: %s", local->lack->message);
-	else if (!target->own_symbols)
+	else if (target->own_symbols)
+		note(notes, "what is told of the kernel rests on the symbols in its memory: %s", local->lack->message);
+	else
 		note(notes, "no number of CPUs and uptime: %s; %s", local->lack->message,
 		     target->symbols_lack ? target->symbols_lack->message : "");
 }
@@ -293,6 +295,18 @@ static enum code_choice code_choice(enum xray86_run_code code)
 	return choices[code];
 }
 
+static enum trusted_choice trusted_choice(enum xray86_run_code code)
+{
+	static const enum trusted_choice choices[] = {
+		[XRAY86_CODE_DEFAULT] = TRUSTED_ANY,
+		[XRAY86_CODE_TRUSTED] = TRUSTED_SAME,
+		[XRAY86_CODE_PRODUCT] = TRUSTED_GIVEN,
+		[XRAY86_CODE_VERIFIED] = TRUSTED_SAME,
+	};
+
+	return choices[code];
+}
+
 static void describe(struct run *run, const char *const *command)
 {
 	const struct xray86_run_options *options = run->options;
@@ -306,6 +320,7 @@ static void describe(struct run *run, const char *const *command)
 		.way = options->way == XRAY86_WAY_TAGS ? REDIRECT_TAGS : REDIRECT_CONTEXT,
 		.no_redirect = options->flags & XRAY86_NO_REDIRECT,
 		.code = code_choice(options->code),
+		.trusted = trusted_choice(options->code),
 		.trust_modules = options->trust_modules,
 		.keep = options->flags & XRAY86_KEEP,
 		.budget = options->budget ? options->budget : COMMAND_DEFAULT_BUDGET,
@@ -330,6 +345,7 @@ static struct error *report(const struct local *local, const struct run *run, st
 		free(text);
 	}
 	ret->status = command_status(run->command);
+	ret->unproven = command_is_unproven(run->command);
 	ret->losses = losses_any(losses) ? report_losses(losses, &words) : NULL;
 	ret->stats = report_stats_json(command_stats(run->command), losses, command_instructions(run->command));
 	return ret->stats && !losses_any(losses) == !ret->losses ? NULL : error_create("out of memory");

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 enum {
-	MESSAGE_PROTOCOL = 2,    /* changes with the meaning of any message */
+	MESSAGE_PROTOCOL = 3,    /* changes with the meaning of any message */
 	MESSAGE_MAX = 16 << 20,  /* bytes of fields in one message */
 	MESSAGE_DATA = 1 << 20,  /* bytes of memory, input or output in one message */
 	MESSAGE_WORDS = 1 << 16, /* texts in a list */

@@ -583,6 +583,7 @@ static struct error *take_result(struct remote *remote, struct outcome *ret)
 	struct error *err = NULL;
 
 	ret->status = (int)message_take_number(message);
+	ret->unproven = message_take_number(message);
 	if (!copy(take_clean(message), &ret->losses) || !copy(take_json(message, false), &ret->stats))
 		err = error_create("out of memory");
 	if (!err)

@@ -181,6 +181,11 @@ char *report_losses_json(const struct losses *losses)
 	return dump(json_pack("{s:b, s:o}", "incomplete", 1, "losses", causes));
 }
 
+char *report_unproven_json(const char *release)
+{
+	return dump(json_pack("{s:b, s:o}", "unproven", 1, "trusted_kernel", json_text(release)));
+}
+
 /* -- calls -- */
 
 static json_t *causes_to_json(const struct redirect_call *call)

@@ -35,4 +35,7 @@ void report_counters(const struct redirect_stats *stats, const struct losses *lo
 /* The same as a JSON object. */
 char *report_stats_json(const struct redirect_stats *stats, const struct losses *losses, uint64_t instructions);
 
+/* That the snapshot's own kernel code has answered, and on which kernel the command ran. */
+char *report_unproven_json(const char *release);
+
 #endif

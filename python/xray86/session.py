@@ -51,6 +51,7 @@ class Result:
     stderr: Optional[bytes]
     losses: Optional[str]  # why the answer may be incomplete; None: it is complete
     stats: dict  # counters, as `xray86 run --stats --json` prints them
+    unproven: bool = False  # the kernel's image is not here: the answer is only as honest as the snapshot's own kernel code
 
     def check_returncode(self) -> None:
         """Raises subprocess.CalledProcessError unless the command ended with 0."""
@@ -340,7 +341,8 @@ class _Run:
         raise_error(lib.xray86_run(handle, array, self.options, to))
         result = ffi.gc(to[0], lib.xray86_result_destroy)
         return Result(self.words, os.waitstatus_to_exitcode(lib.xray86_result_status(result)), self.text_of(result, lib.XRAY86_STDOUT),
-                      self.text_of(result, lib.XRAY86_STDERR), to_text(lib.xray86_result_losses(result)), json.loads(ffi.string(lib.xray86_result_stats(result))))
+                      self.text_of(result, lib.XRAY86_STDERR), to_text(lib.xray86_result_losses(result)), json.loads(ffi.string(lib.xray86_result_stats(result))),
+                      bool(lib.xray86_result_unproven(result)))
 
     def text_of(self, result: Any, stream: int) -> Optional[bytes]:
         if self.takers[stream]:

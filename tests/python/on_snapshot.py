@@ -188,7 +188,7 @@ class Answers(unittest.TestCase):
                 self.assertEqual(session.facts.release, snapshot.manifest["kernel"]["release"])
                 self.assertEqual(len(session.read_physical(0x1000, 8)), 8)
                 with self.assertRaises(xray86.NoKernel) as caught:
-                    session.run(["true"])
+                    session.run(["true"], code="verified")
                 self.assertIn("xray86 kernel SNAPSHOT --get", str(caught.exception))
 
     def test_no_cache(self):

@@ -407,6 +407,7 @@ static void put_result(struct worker *worker, const char *losses, const char *st
 {
 	message_begin(&worker->message, MESSAGE_DONE);
 	message_put_number(&worker->message, 0x100);
+	message_put_number(&worker->message, 1);
 	message_put_text(&worker->message, losses);
 	message_put_text(&worker->message, stats);
 	say(worker);
@@ -446,6 +447,7 @@ static void command(void **state)
 	assert_string_equal(taken.text, "note?;1:out;{}2:err;");
 	assert_int_equal(taken.asked, 1);
 	assert_int_equal(result.status, 0x100);
+	assert_true(result.unproven);
 	assert_null(result.losses);
 	assert_string_equal(result.stats, "{\"instructions\": 7}");
 	free(result.stats);
