@@ -64,22 +64,30 @@ static void forget_user_pages(struct worlds *worlds)
 		product_memory_flush(&worlds->memory);
 }
 
+static bool get_answer(struct polls *polls, uint32_t number, struct pollfd *ret)
+{
+	struct worlds *worlds = polls->worlds;
+	uint64_t place, count;
+
+	return make_no_time(polls) && find_place(polls, &place) && put_question(polls, place, number) &&
+	       worlds_call(worlds, WORLD_PRODUCT, FUNCTION_do_sys_poll, (uint64_t[]){place, 1, polls->no_time}, 3, &count) &&
+	       (int32_t)count >= 0 && cpu_peek(worlds->cpu, place, ret, sizeof(*ret)) == sizeof(*ret);
+}
+
 /* All that the product's file is ready for. */
 static unsigned ask(struct polls *polls, uint32_t number)
 {
-	struct worlds *worlds = polls->worlds;
 	struct pollfd answer;
-	uint64_t place, count;
+	bool answered;
 
 	host_task_prepare(polls->host);
-	forget_user_pages(worlds);
-	if (!make_no_time(polls) || !find_place(polls, &place) || !put_question(polls, place, number) ||
-	    !worlds_call(worlds, WORLD_PRODUCT, FUNCTION_do_sys_poll, (uint64_t[]){place, 1, polls->no_time}, 3, &count) ||
-	    (int32_t)count < 0 || cpu_peek(worlds->cpu, place, &answer, sizeof(answer)) != sizeof(answer)) {
-		call_record_loss(polls->calls, LOSS_LIMIT);
-		return ALWAYS_READY;
-	}
-	return (uint16_t)answer.revents;
+	forget_user_pages(polls->worlds);
+	answered = get_answer(polls, number, &answer);
+	call_record_gaps(polls->calls); /* no call on the product may follow */
+	if (answered)
+		return (uint16_t)answer.revents;
+	call_record_loss(polls->calls, LOSS_LIMIT);
+	return ALWAYS_READY;
 }
 
 /* The trusted kernel asks a file of placeholders' kind. */
