@@ -34,6 +34,7 @@ static uint64_t find(const char *in_trusted, const char *in_product, unsigned of
 	assert_null(symbols_open(&trusted.view, NULL, 0, &of_trusted));
 	assert_null(symbols_open(&product.view, NULL, 0, &of_product));
 	worlds.trusted.symbols = &of_trusted;
+	worlds.trusted.abi = abi_of(8);
 	worlds.another.symbols = &of_product;
 	found = body_of_product(&worlds, address + offset);
 	symbols_close(&of_trusted);
@@ -61,6 +62,35 @@ static void test_product(void **state)
 	assert_false(find("__x64_sys_read", "__ia32_sys_read", 0));
 	assert_false(find("__x64_sys_read", "__ia32_compat_sys_read", 0));
 	assert_false(find("sys_read", "sys_read", 0));
+}
+
+/* One without arguments has several names. */
+static void test_no_arguments(void **state)
+{
+	(void)state;
+	assert_true(find("__do_sys_sync", "__x64_sys_sync", 0));
+	assert_false(find("__do_sys_sync", "__ia32_sys_sync", 0));
+	assert_false(find("__do_dentry_open", "__x64_sys_dentry_open", 0));
+}
+
+/* A product with both has one for 32-bit programs, and one that takes what 64-bit programs give. */
+static void test_both(void **state)
+{
+	struct worlds worlds = {.product = &worlds.another};
+	struct symbols of_trusted, of_product;
+	uint64_t address = put(&trusted, TRUSTED, "__ia32_sys_readu"), native = put(&product, PRODUCT, "__ia32_sys_readu");
+
+	(void)state;
+	strcpy(product.symbol[PRODUCT + 2].name, "__ia32_compat_sys_readu");
+	rig_put_tables(&product);
+	assert_null(symbols_open(&trusted.view, NULL, 0, &of_trusted));
+	assert_null(symbols_open(&product.view, NULL, 0, &of_product));
+	worlds.trusted.symbols = &of_trusted;
+	worlds.another.symbols = &of_product;
+	assert_int_equal(body_of_product(&worlds, address), product.symbol[PRODUCT + 2].address);
+	assert_int_not_equal(native, product.symbol[PRODUCT + 2].address);
+	symbols_close(&of_trusted);
+	symbols_close(&of_product);
 }
 
 /* Whether a kernel has a body of its own for 32-bit programs is no matter. */
@@ -103,10 +133,8 @@ static void test_check(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_product),
-		cmocka_unit_test(test_compat),
-		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_names),  cmocka_unit_test(test_product), cmocka_unit_test(test_no_arguments),
+		cmocka_unit_test(test_compat), cmocka_unit_test(test_both),    cmocka_unit_test(test_check),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
