@@ -143,6 +143,10 @@ static void put_status(struct host_task *host)
 	unsigned member = worlds->product->layout.status;
 	uint64_t status = host->calls->now.abi == POLICY_I386 ? TS_COMPAT : 0, now;
 
+	if (worlds->context.abi->word != 8)
+		return;
+	if (!member && status) /* the kernel may take it for a call of a 64-bit program */
+		call_record_loss(host->calls, LOSS_LIMIT);
 	if (member && product_memory_read_word(&worlds->memory, host->now + member, 4, &now) && now != status)
 		product_memory_write_word(&worlds->memory, host->now + member, 4, status);
 }

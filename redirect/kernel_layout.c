@@ -5,7 +5,7 @@
 #include "loader/operand.h"
 #include "redirect/kernel.h"
 
-enum { MAX_CODE = 128 /* bytes of a function that are looked at */ };
+enum { MAX_CODE = 128 /* bytes of a function that are looked at */, LONG_CODE = 512 /* of one that does other things first */ };
 
 /* The first instructions of a function. */
 struct reading {
@@ -13,7 +13,7 @@ struct reading {
 	uint64_t rip; /* of the instruction */
 	size_t size, at;
 	struct decoded insn;
-	uint8_t code[MAX_CODE];
+	uint8_t code[LONG_CODE];
 };
 
 static struct reading read_function(const struct kernel *kernel, enum kernel_function function, size_t most)
@@ -102,7 +102,7 @@ static unsigned find_state(const struct kernel *kernel)
 static unsigned find_status(const struct kernel *kernel)
 {
 	enum { TS_COMPAT = 2, LARGEST = 64 };
-	struct reading reading = read_function(kernel, FUNCTION_int80, MAX_CODE);
+	struct reading reading = read_function(kernel, FUNCTION_int80, LONG_CODE);
 
 	while (next_insn(&reading)) {
 		if (reading.insn.row->op == OP_OR && has_member(&reading.insn) && reading.insn.immediate == TS_COMPAT &&

@@ -219,6 +219,28 @@ static void expect_current(struct kernel kernel, uint64_t offset)
 	assert_false(kernel.layout.one_cpu);
 }
 
+static unsigned find_status(struct kernel kernel)
+{
+	kernel_find_members(&kernel);
+	return kernel.layout.status;
+}
+
+/* The status of a task, which the entry of 32-bit calls writes: gs:[1fbc0h] is the task. */
+static void test_find_status(void **state)
+{
+	struct scene *scene = *state;
+
+	/* mov rax, gs:[0x1fbc0]; or dword [rax + 10h], 2 */
+	assert_int_equal(find_status(WITH(scene, 8, int80, "\x65\x48\x8b\x04\x25\xc0\xfb\x01\0\x83\x48\x10\x02\xc3")), 0x10);
+	/* the same behind others: or dword [rsp + 8], 2; or dword [rax + 10h], 4; or dword [rax + 1000h], 2; or dword [rcx + 8], 2 */
+	assert_int_equal(
+		find_status(WITH(scene, 8, int80, "\x83\x4c\x24\x08\x02\x83\x48\x10\x04\x83\x88\0\x10\0\0\x02\x83\x49\x08\x02\xc3")), 8);
+	/* kernels of i386 have one kind of calls */
+	assert_int_equal(find_status(WITH(scene, 4, int80, "\x83\x48\x10\x02\x0f\xff")), 0);
+	/* or eax, 2; the rest is no code */
+	assert_int_equal(find_status(WITH(scene, 8, int80, "\x83\xc8\x02\x06\x83\x48\x10\x02")), 0);
+}
+
 static void test_find_current(void **state)
 {
 	struct scene *scene = *state;
@@ -381,6 +403,7 @@ int main(void)
 		CASE(test_find_current, 0),
 		CASE(test_find_current_of_one_cpu, 0),
 		CASE(test_find_members, 0),
+		CASE(test_find_status, 0),
 		cmocka_unit_test(test_errors_and_image),
 		cmocka_unit_test(test_needed_functions),
 	};
