@@ -163,14 +163,25 @@ static struct error *find_base(const struct image *image, struct product *produc
 	return NULL;
 }
 
+/* Exported symbols are looked for by the form of their tables only where no symbol tells where these are: that takes a while. */
+static struct error *open_symbols(const struct view *view, struct symbols *ret)
+{
+	struct export_ranges exports;
+	struct error *err = symbols_open(view, NULL, 0, ret);
+	uint64_t ignored;
+
+	if (err || symbols_address(ret, "__start___ksymtab", &ignored))
+		return err;
+	symbols_close(ret);
+	exports_locate_by_structure(view, &exports);
+	return symbols_open(view, &exports, 0, ret);
+}
+
 static struct error *read_view(struct product *product, const struct image *image, const struct view *view, struct product_symbols *ret,
 			       struct landmarks *ret_landmarks)
 {
-	struct export_ranges exports;
-	struct error *err;
+	struct error *err = open_symbols(view, &ret->symbols);
 
-	exports_locate_by_structure(view, &exports);
-	err = symbols_open(view, &exports, 0, &ret->symbols);
 	if (!err)
 		err = symbols_make_index(&ret->symbols);
 	if (!err)
