@@ -51,6 +51,7 @@ help:
 	@echo 'make test-run      xray86 run on those: what commands printed inside, in both ways'
 	@echo 'make slow-snapshots a Debian server, by root, and a VM with PREEMPT_RT (SLOW_SNAPSHOTS=); make test-slow: xray86 run on those'
 	@echo 'make server        the server alone, in both ways (tests/snapshots/README.md)'
+	@echo 'make small-kernels a kernel that Debian does not have (for one CPU), built small, and compared likewise'
 	@echo 'make hostile       xray86 run, with sanitizers, on damaged copies of them (HOSTILE_RUNS=, SEED=)'
 	@echo 'make asan          unit, metal and differential tests under AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS each'
@@ -267,6 +268,14 @@ server: SLOW_SNAPSHOTS = server
 server: test-slow
 	@$(call RUN_ON,compare) --redirect tags $(LINUX) $(BUILD)/snapshots server
 
+# Kernels that Debian does not have, built from its sources (tests/snapshots/small/): for one CPU. A kernel takes two or three minutes of two processors.
+SMALL_KERNELS = $(shell awk '$$3 ~ /^small-/ { print $$1 }' tests/snapshots/variants)
+small-kernels: $(BUILD)/xray86
+	BUILD=$(BUILD) tests/snapshots/make $(SMALL_KERNELS)
+	BUILD=$(BUILD) tests/snapshots/check $(SMALL_KERNELS)
+	BUILD=$(BUILD) tests/snapshots/check-info $< $(SMALL_KERNELS)
+	@$(call RUN_ON,compare) $(LINUX) $(BUILD)/snapshots $(SMALL_KERNELS)
+
 # Damaged copies of them, under sanitizers.
 HOSTILE_RUNS ?= 200
 hostile: snapshots $(BUILD)/asan/xray86
@@ -365,5 +374,5 @@ test-deb: deb
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help dist test-dist deb test-deb test-unit differential decoder-sweep decoder-kernels snapshots test-run run-usage run-frozen run-library run-python slow-snapshots test-slow server hostile asan fuzz-targets $(FUZZERS:%=run-%) fuzz test demo deps lint install clean library install-library install-python test-library
+.PHONY: all help dist test-dist deb test-deb test-unit differential decoder-sweep decoder-kernels snapshots test-run run-usage run-frozen run-library run-python slow-snapshots test-slow server small-kernels hostile asan fuzz-targets $(FUZZERS:%=run-%) fuzz test demo deps lint install clean library install-library install-python test-library
 -include $(shell find $(BUILD) \( -path $(BUILD)/linux -o -path $(BUILD)/snapshots \) -prune -o -type f -name '*.d' -print 2>/dev/null)

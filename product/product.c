@@ -133,9 +133,28 @@ static struct error *complete_cpus(struct product *product, const struct landmar
 	return NULL;
 }
 
+/* Whether the time of the last tick agrees with the count of ticks, at one of the rates that kernels are built with. */
+static bool fits_ticks(const struct product *product, const struct landmarks *landmarks, uint64_t last_tick)
+{
+	static const unsigned rates[] = {100, 250, 300, 1000};
+	enum { SLACK = 5 /* seconds: ticks begin some tenths of a second after time does */ };
+	uint64_t now;
+
+	if (!read_symbol(product, landmarks, landmarks->jiffies, 8, &now))
+		return false;
+	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		uint64_t seconds = (now - (uint32_t)(-300 * rates[i])) / rates[i];
+
+		if (last_tick / 1000000000 + SLACK - seconds <= 2 * SLACK)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The count of ticks starts at INITIAL_JIFFIES = -300 * HZ in 32 bits (include/linux/jiffies.h), which so tells HZ as well. It lacks the
- * part of a boot before the first tick, some tenths of a second: where the time of the last tick is to be had, that is taken.
+ * part of a boot before the first tick, some tenths of a second: where the time of the last tick is to be had, that is taken. But the time
+ * of the last tick is that of boot where there is no high-resolution timer.
  */
 static struct error *complete_uptime(struct product *product, const struct landmarks *landmarks)
 {
@@ -143,7 +162,8 @@ static struct error *complete_uptime(struct product *product, const struct landm
 	uint64_t hz = start / 300, now, last_tick;
 
 	if (!landmarks->jiffies_at_boot) {
-		product->timed = read_symbol(product, landmarks, landmarks->last_tick, 8, &last_tick);
+		product->timed =
+			read_symbol(product, landmarks, landmarks->last_tick, 8, &last_tick) && fits_ticks(product, landmarks, last_tick);
 		product->uptime_ms = product->timed ? last_tick / 1000000 : 0;
 		return NULL;
 	}
@@ -152,10 +172,9 @@ static struct error *complete_uptime(struct product *product, const struct landm
 				    landmarks->jiffies_at_boot);
 	if (!read_symbol(product, landmarks, landmarks->jiffies, 8, &now) || now < landmarks->jiffies_at_boot)
 		return error_create("the count of ticks in the snapshot makes no sense: it is damaged, or of early boot");
-	if (read_symbol(product, landmarks, landmarks->last_tick, 8, &last_tick))
+	product->uptime_ms = (now - landmarks->jiffies_at_boot) * 1000 / hz;
+	if (read_symbol(product, landmarks, landmarks->last_tick, 8, &last_tick) && last_tick / 1000000 > product->uptime_ms)
 		product->uptime_ms = last_tick / 1000000;
-	else
-		product->uptime_ms = (now - landmarks->jiffies_at_boot) * 1000 / hz;
 	product->timed = true;
 	return NULL;
 }

@@ -8,18 +8,22 @@ import userland
 
 
 class Kernel:
-    """package, release, image (its path) and tree (of the unpacked package)."""
+    """package (None: no package has it), identity (of what it is made of), release, image (its path) and tree (of the unpacked package)."""
 
     def __init__(self, build, architecture, flavour):
         meta = "linux-image-" + flavour
         self.tree = userland.fetch(build, architecture, meta, [meta])
+        self._find_image()
+        with open(self.tree + ".stamp", encoding="ascii") as file:
+            self.package = next(line.removesuffix(".deb") for line in file.read().split() if f"-{self.release}_" in line)
+        self.identity = self.package
+
+    def _find_image(self):
         images = glob.glob(os.path.join(self.tree, "boot/vmlinuz-*"))
         if len(images) != 1:
             raise RuntimeError(f"{self.tree}/boot: one kernel expected, there are {len(images)}; remove {self.tree}.stamp to get it anew")
         self.image = images[0]
         self.release = os.path.basename(self.image).removeprefix("vmlinuz-")
-        with open(self.tree + ".stamp", encoding="ascii") as file:
-            self.package = next(line.removesuffix(".deb") for line in file.read().split() if f"-{self.release}_" in line)
 
     def _module_files(self):
         """The path of each module, by its name with underscores."""

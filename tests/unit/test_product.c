@@ -260,6 +260,41 @@ static void uptime_by_last_tick(void **state)
 	assert_int_equal(product.uptime_ms, 1001 * 1000);
 	product_deinit(&product);
 	snapshot_close(snapshot);
+	/* where it stays what it was at boot */
+	put_u64(fd, kernel->pbase + LAST_TICK, 1000000);
+	snapshot = open_snapshot(fd);
+	product = find(snapshot, &marks);
+	assert_null(product_complete(&product, &marks));
+	assert_int_equal(product.uptime_ms, 1000 * 1000);
+	product_deinit(&product);
+	snapshot_close(snapshot);
+	close(fd);
+}
+
+/* Without an image, nothing tells how long a tick is; but the time of the last one must fit their count at some rate. */
+static void uptime_without_image(void **state)
+{
+	const struct kernel_case *kernel = &cases[0];
+	struct landmarks marks = landmarks_for(kernel);
+	int fd = new_machine(kernel);
+	struct snapshot *snapshot = open_snapshot(fd);
+	struct product product = find(snapshot, &marks);
+
+	(void)state;
+	marks.last_tick = kernel->link + LAST_TICK;
+	marks.jiffies_at_boot = 0;
+	assert_null(product_complete(&product, &marks));
+	assert_true(product.timed);
+	assert_int_equal(product.uptime_ms, 1001 * 1000);
+	product_deinit(&product);
+	snapshot_close(snapshot);
+	put_u64(fd, kernel->pbase + LAST_TICK, 1000000);
+	snapshot = open_snapshot(fd);
+	product = find(snapshot, &marks);
+	assert_null(product_complete(&product, &marks));
+	assert_false(product.timed);
+	product_deinit(&product);
+	snapshot_close(snapshot);
 	close(fd);
 }
 
@@ -619,6 +654,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_mode),
 		cmocka_unit_test(uptime_by_last_tick),
+		cmocka_unit_test(uptime_without_image),
 		cmocka_unit_test(counts_cpus_by_what_is_there),
 		cmocka_unit_test(trampoline_tells_the_running_one),
 		cmocka_unit_test(registers_tell_the_running_one),
