@@ -329,27 +329,45 @@ enum verdict mapping_judge(struct mappings *mappings, int64_t *ret_result)
 
 /* -- gaps -- */
 
+static bool is_gap(const struct mappings *mappings, uint64_t address)
+{
+	for (size_t i = 0; i < mappings->gaps; i++) {
+		if (address >= mappings->gap[i].start && address < mappings->gap[i].end)
+			return true;
+	}
+	return false;
+}
+
+/* A tool has looked there itself. */
 static enum mark_action on_signal(void *opaque, struct cpu *cpu)
 {
 	struct mappings *mappings = opaque;
 	const struct context *context = &mappings->worlds->context;
-	uint64_t address = abi_argument(context->abi, cpu, 2);
 
-	if ((uint32_t)abi_argument(context->abi, cpu, 0) != SIGBUS || context->phase != CONTEXT_TRUSTED)
-		return MARK_CONTINUE;
-	for (size_t i = 0; i < mappings->gaps; i++) {
-		if (address >= mappings->gap[i].start && address < mappings->gap[i].end) {
-			mappings->calls->now.lost = 0; /* it is no part of the last call */
-			call_record_loss(mappings->calls, LOSS_NOT_IN_MEMORY);
-			break;
-		}
+	if ((uint32_t)abi_argument(context->abi, cpu, 0) == SIGBUS && context->phase == CONTEXT_TRUSTED &&
+	    is_gap(mappings, abi_argument(context->abi, cpu, 2))) {
+		mappings->calls->now.lost = 0; /* it is no part of the last call */
+		call_record_loss(mappings->calls, LOSS_NOT_IN_MEMORY);
 	}
+	return MARK_CONTINUE;
+}
+
+/* A call has, in either world, and fails (EFAULT): nothing else is to be repaired at such an address. */
+static enum mark_action on_fixup(void *opaque, struct cpu *cpu)
+{
+	struct mappings *mappings = opaque;
+	const struct context *context = &mappings->worlds->context;
+
+	if (context->phase != CONTEXT_PRODUCT && !context->nested && is_gap(mappings, cpu->cr2))
+		call_record_loss(mappings->calls, LOSS_NOT_IN_MEMORY);
 	return MARK_CONTINUE;
 }
 
 struct error *mapping_mark(struct mappings *mappings)
 {
-	return worlds_mark(mappings->worlds, WORLD_TRUSTED, "force_sig_fault", on_signal, mappings);
+	struct error *err = worlds_mark(mappings->worlds, WORLD_TRUSTED, "force_sig_fault", on_signal, mappings);
+
+	return err ? err : worlds_mark(mappings->worlds, WORLD_TRUSTED, "fixup_exception", on_fixup, mappings);
 }
 
 void mapping_deinit(struct mappings *mappings)

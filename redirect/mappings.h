@@ -3,7 +3,8 @@
  * place, with the bytes that the product's kernel reads from it at that time. So a program finds its data; what it maps later shows what
  * has been written meanwhile.
  *
- * Pages that cannot be read, for want of a disk, cannot be accessed either: that is SIGBUS, as after a disk's error.
+ * Pages that cannot be read, for want of a disk, cannot be accessed either: that is SIGBUS, as after a disk's error, and EFAULT for a call
+ * that is given such an address.
  *
  * Code does not get in that way. Mappings for execution are refused, and so are those that the dynamic loader makes. Mappings that are
  * shared and can be written are refused, too: what is written would be lost.
@@ -28,7 +29,7 @@ struct mappings {
 	size_t gaps, room;
 };
 
-/* Marks the function by which a tool gets a SIGBUS: then a gap is a loss. */
+/* Marks the functions by which a tool gets a SIGBUS, or its call an EFAULT: then a gap is a loss. */
 struct error *mapping_mark(struct mappings *mappings);
 /* Whether calls->now, a mmap(), is one that mapping_judge() does. */
 bool mapping_concerns(struct mappings *mappings);
