@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -14,7 +15,7 @@ enum {
 	BELOW_STACK = 256, /* from the tool's stack pointer: behind the 128 bytes that functions use below it */
 	ALL_EVENTS = POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND | POLLMSG | POLLRDHUP,
 	ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM, /* DEFAULT_POLLMASK: of files that cannot be polled */
-	MOST = 1024,                                               /* descriptors that are looked at before a wait without an end */
+	MOST = 1024,                                               /* descriptors that are looked at before a wait */
 };
 
 /* -- asking the product -- */
@@ -108,7 +109,7 @@ struct error *poll_mark(struct polls *polls)
 	return worlds_mark(polls->worlds, WORLD_TRUSTED, PLACEHOLDER_POLL, on_poll, polls);
 }
 
-/* -- waits without an end -- */
+/* -- waits for the product alone -- */
 
 /* What is known of a set of descriptors. */
 struct set {
@@ -170,22 +171,64 @@ static struct set look_at_sets(struct polls *polls, const uint64_t *argument)
 	return set;
 }
 
+/* Puts zeros into the tool's memory; a null pointer is left alone. */
+static bool clear(struct polls *polls, uint64_t address, size_t size)
+{
+	static const uint8_t zeros[MOST / 8];
+	struct worlds *worlds = polls->worlds;
+	uint64_t from = context_scratch(&worlds->context, size), left;
+
+	return !address ||
+	       (cpu_poke(worlds->cpu, from, zeros, size) &&
+		worlds_call(worlds, WORLD_TRUSTED, FUNCTION__copy_to_user, (uint64_t[]){address, from, size}, 3, &left) && !left);
+}
+
+/* No event in any entry. */
+static bool clear_array(struct polls *polls, uint64_t address, uint64_t count)
+{
+	bool good = true;
+
+	for (uint64_t i = 0; i < count && good; i++)
+		good = clear(polls, address + i * sizeof(struct pollfd) + offsetof(struct pollfd, revents), sizeof(short));
+	return good;
+}
+
+/* Nothing in any set, whose sizes are whole words, and no time left. */
+static bool clear_sets(struct polls *polls, const struct call *call)
+{
+	unsigned word = abi_call_word(call->abi);
+	size_t size = align_up(((uint32_t)call->argument[0] + 7) / 8, word);
+
+	return clear(polls, call->argument[1], size) && clear(polls, call->argument[2], size) && clear(polls, call->argument[3], size) &&
+	       clear(polls, call->argument[4], 2 * word);
+}
+
+static bool is_endless(const struct call *call)
+{
+	return call->row->rule == POLICY_SELECT  ? !call->argument[4]
+	       : call->row->rule == POLICY_PPOLL ? !call->argument[2]
+						 : (int32_t)call->argument[2] < 0;
+}
+
 enum verdict poll_judge(struct polls *polls, int *ret_errno)
 {
 	const struct call *call = &polls->calls->now;
+	bool select = call->row->rule == POLICY_SELECT;
 	struct set set = {0};
 
-	*ret_errno = EAGAIN;
 	if (!polls->placeholders->descriptors.count)
 		return VERDICT_TRUSTED;
-	if (call->row->rule == POLICY_SELECT && !call->argument[4])
-		set = look_at_sets(polls, call->argument);
-	else if (call->row->rule == POLICY_POLL ? (int32_t)call->argument[2] < 0 : call->row->rule == POLICY_PPOLL && !call->argument[2])
-		set = look_at_array(polls, call->argument[0], (uint32_t)call->argument[1]);
+	set = select ? look_at_sets(polls, call->argument) : look_at_array(polls, call->argument[0], (uint32_t)call->argument[1]);
 	if (!set.any || set.trusted || set.ready)
 		return VERDICT_TRUSTED;
-	call_record_loss(polls->calls, LOSS_WAIT);
-	return VERDICT_REFUSED;
+	*ret_errno = EAGAIN;
+	if (is_endless(call)) {
+		call_record_loss(polls->calls, LOSS_WAIT);
+		return VERDICT_REFUSED;
+	}
+	*ret_errno = 0;
+	return (select ? clear_sets(polls, call) : clear_array(polls, call->argument[0], (uint32_t)call->argument[1])) ? VERDICT_REFUSED
+														       : VERDICT_TRUSTED;
 }
 
 enum verdict poll_judge_epoll(struct polls *polls, int *ret_errno)

@@ -23,8 +23,8 @@ struct polls {
 struct error *poll_mark(struct polls *polls);
 
 /*
- * Judge calls->now: a wait without an end for descriptors of which all are the product's, and none is ready, is refused (EAGAIN), as
- * reading from them would be.
+ * Judges calls->now, a wait for descriptors. If all are the product's, and none is ready, it is done: its time is over (0), since the tool
+ * sees no clock that goes on; without a time it is refused (EAGAIN), as reading from them would be.
  */
 enum verdict poll_judge(struct polls *polls, int *ret_errno);
 /* Judges epoll_ctl(): a file that the product's kernel cannot poll is refused (EPERM). */

@@ -73,6 +73,7 @@ int main(void)
 	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "\\0polls"};
 	int box = socket(AF_UNIX, SOCK_DGRAM, 0), file = open("/srv/files/notes.txt", O_RDONLY), ends[2], set = epoll_create1(0), count;
 	struct epoll_event event = {.events = EPOLLIN}, seen[4];
+	struct timeval time = {.tv_sec = 20};
 	fd_set only;
 
 	bind(box, (struct sockaddr *)&name, sizeof(name));
@@ -82,7 +83,9 @@ int main(void)
 	printf(" %d %d", ask(box, POLLIN, -1) == -EAGAIN, ask(box, POLLOUT, -1) == POLLOUT);
 	FD_ZERO(&only);
 	FD_SET(box, &only);
-	printf(" %d\\n", select(box + 1, &only, NULL, NULL, NULL) < 0 && errno == EAGAIN);
+	printf(" %d", select(box + 1, &only, NULL, NULL, NULL) < 0 && errno == EAGAIN);
+	count = select(box + 1, &only, NULL, NULL, &time);
+	printf(" %d %d %d\\n", count, FD_ISSET(box, &only), (int)time.tv_sec);
 	printf("file %#x\\n", ask(file, POLLIN | POLLOUT, 0));
 	printf("sets %d %d %d", ready(box, ends[0], 0), ready(box, ends[1], 1), ready(box, file, 0));
 	write(ends[1], "x", 1);
@@ -110,7 +113,10 @@ def polls(test):
         subprocess.run(["cc", "-x", "c", "-", "-o", f"{directory}/polls"], input=POLLS.encode(), check=True)
         for way in ("context", "tags"):
             seen = test.run("--redirect", way, "--", f"{directory}/polls")
-            test.expect(f"waiting for descriptors ({way})", seen == (0, "box 0 1 0 1 1 1\nfile 0x5\nsets 0 3 2 2 3 1\nepoll 0 2 1 2 0 1\n", ""), seen)
+            test.expect(f"waiting for descriptors ({way})", seen == (0, "box 0 1 0 1 1 1 0 0 0\nfile 0x5\nsets 0 3 2 2 3 1\nepoll 0 2 1 2 0 1\n", ""), seen)
+    script = "use Socket; socket(S, AF_UNIX, SOCK_DGRAM, 0); while () { vec($r = '', fileno(S), 1) = 1; select($r, undef, undef, 25) or recv(S, $b, 1, 0x40) }"
+    seen = test.run("--", "perl", "-e", script)
+    test.expect("waiting until a clock that stands", seen[:2] == (125, "") and "10000 times in vain" in seen[2], seen)
 
 
 MAPS = """
