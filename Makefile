@@ -252,8 +252,6 @@ run-python:
 SLOW_SNAPSHOTS ?= server rt-amd64-plain
 HOST_TOOLS = uname lscpu dmesg lsmod findmnt df cat-hosts ls-etc stat-file md5sum-database deleted-program-sum pmap lsblk ip-addr ip-route ss-listening \
 	netns-addresses ps-ids ps-forest top
-# Not here, but in `make server`: they wait for minutes for a systemd that would have to live.
-SERVER_WAITS = systemctl-status loginctl
 
 slow-snapshots:
 	BUILD=$(BUILD) tests/snapshots/make $(SLOW_SNAPSHOTS)
@@ -261,13 +259,12 @@ slow-snapshots:
 test-slow: $(BUILD)/xray86 slow-snapshots
 	BUILD=$(BUILD) tests/snapshots/check $(SLOW_SNAPSHOTS)
 	BUILD=$(BUILD) tests/snapshots/check-info $< $(SLOW_SNAPSHOTS)
-	@$(if $(filter server,$(SLOW_SNAPSHOTS)),$(call RUN_ON,compare) --redirect context $(SERVER_WAITS:%=--except %) $(LINUX) $(BUILD)/snapshots server)
+	@$(if $(filter server,$(SLOW_SNAPSHOTS)),$(call RUN_ON,compare) --redirect context $(LINUX) $(BUILD)/snapshots server)
 	@$(if $(filter server,$(SLOW_SNAPSHOTS)),$(call RUN_ON,compare) --redirect context --host-tools $(HOST_TOOLS:%=--only %) $(LINUX) $(BUILD)/snapshots server)
 	@$(if $(filter rt-%,$(SLOW_SNAPSHOTS)),$(call RUN_ON,frozen) $(LINUX) $(BUILD)/snapshots $(filter rt-%,$(SLOW_SNAPSHOTS)))
 
 # The server alone, in both ways.
 server: SLOW_SNAPSHOTS = server
-server: SERVER_WAITS =
 server: test-slow
 	@$(call RUN_ON,compare) --redirect tags $(LINUX) $(BUILD)/snapshots server
 
