@@ -1,4 +1,4 @@
-/* What poll(), select() and epoll say of the product's files: polls.h. */
+/* What poll() and select() say of the product's files: polls.h. */
 #include "redirect/polls.h"
 
 #include <errno.h>
@@ -237,8 +237,7 @@ enum verdict poll_judge_epoll(struct polls *polls, int *ret_errno)
 	struct descriptor descriptor;
 
 	*ret_errno = EPERM;
-	return call->argument[1] == EPOLL_CTL_ADD && placeholder_find(polls->placeholders, 0, call->argument[2], &descriptor) &&
-			       ask(polls, descriptor.number) == ALWAYS_READY
+	return call->argument[1] == EPOLL_CTL_ADD && placeholder_find(polls->placeholders, 0, call->argument[2], &descriptor)
 		       ? VERDICT_REFUSED
 		       : VERDICT_TRUSTED;
 }

@@ -1,5 +1,5 @@
 /*
- * What poll(), select() and epoll say of the product's files. The trusted kernel runs these calls, for descriptors of both worlds together,
+ * What poll() and select() say of the product's files. The trusted kernel runs these calls, for descriptors of both worlds together,
  * and knows about waiting. When it asks a placeholder, the product's kernel is asked about the product's file, without waiting: nothing in
  * a snapshot becomes ready by itself.
  */
@@ -27,7 +27,10 @@ struct error *poll_mark(struct polls *polls);
  * sees no clock that goes on; without a time it is refused (EAGAIN), as reading from them would be.
  */
 enum verdict poll_judge(struct polls *polls, int *ret_errno);
-/* Judges epoll_ctl(): a file that the product's kernel cannot poll is refused (EPERM). */
+/*
+ * Judges epoll_ctl(): files of the product are refused (EPERM). Programs with event loops wait without a time, for files of their own, too,
+ * so a wait for an answer that cannot come would never end, and nobody could tell it from one that does.
+ */
 enum verdict poll_judge_epoll(struct polls *polls, int *ret_errno);
 
 #endif

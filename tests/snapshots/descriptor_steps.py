@@ -92,28 +92,24 @@ int main(void)
 	printf(" %d", ready(box, ends[0], 0));
 	sendto(box, "y", 1, 0, (struct sockaddr *)&name, sizeof(name));
 	printf(" %d %d\\n", ready(box, ends[0], 0), ask(box, POLLIN, -1));
-	event.data.fd = 1;
-	count = epoll_ctl(set, EPOLL_CTL_ADD, box, &event);
-	event.data.fd = 2;
-	count += epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event);
-	printf("epoll %d %d", count, epoll_wait(set, seen, 4, 0));
-	read(box, &name, 1);
-	count = epoll_wait(set, seen, 4, 0);
-	printf(" %d %d", count, seen[0].data.fd);
-	read(ends[0], &name, 1);
-	printf(" %d %d\\n", epoll_wait(set, seen, 4, 2000), epoll_ctl(set, EPOLL_CTL_ADD, file, &event) < 0 ? errno : 0);
+	count = epoll_ctl(set, EPOLL_CTL_ADD, box, &event) < 0 && errno == EPERM && epoll_ctl(set, EPOLL_CTL_ADD, file, &event) < 0 && errno == EPERM;
+	printf("epoll %d %d", count, epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event));
+	printf(" %d\\n", epoll_wait(set, seen, 4, 0));
 	return 0;
 }
 """
 
 
 def polls(test):
-    """poll(), select() and epoll on descriptors of both worlds. What never becomes ready: a time passes, and without one the wait is refused."""
+    """
+    poll() and select() on descriptors of both worlds. What never becomes ready: a time passes, and without one the wait is refused. epoll takes
+    none of the snapshot's.
+    """
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run(["cc", "-x", "c", "-", "-o", f"{directory}/polls"], input=POLLS.encode(), check=True)
         for way in ("context", "tags"):
             seen = test.run("--redirect", way, "--", f"{directory}/polls")
-            test.expect(f"waiting for descriptors ({way})", seen == (0, "box 0 1 0 1 1 1 0 0 0\nfile 0x5\nsets 0 3 2 2 3 1\nepoll 0 2 1 2 0 1\n", ""), seen)
+            test.expect(f"waiting for descriptors ({way})", seen == (0, "box 0 1 0 1 1 1 0 0 0\nfile 0x5\nsets 0 3 2 2 3 1\nepoll 1 0 1\n", ""), seen)
     script = "use Socket; socket(S, AF_UNIX, SOCK_DGRAM, 0); while () { vec($r = '', fileno(S), 1) = 1; select($r, undef, undef, 25) or recv(S, $b, 1, 0x40) }"
     seen = test.run("--", "perl", "-e", script)
     test.expect("waiting until a clock that stands", seen[:2] == (125, "") and "10000 times in vain" in seen[2], seen)
