@@ -229,14 +229,14 @@ snapshots: $(BUILD)/xray86
 # xray86 run on them: everything that the commands printed inside, in both ways (tests/snapshots/compare), which takes all processors; then what takes
 # one each. usage is about a 64-bit VM with modules, and a 32-bit one.
 RUN_ON = XDG_CACHE_HOME=$(abspath $(BUILD))/cache tests/snapshots/$(1) $(BUILD)/xray86
-RUN_TESTS = $(if $(filter cloud-amd64,$(SNAPSHOTS)),$(if $(filter 686,$(SNAPSHOTS)),run-usage)) $(if $(filter-out 686%,$(SNAPSHOTS)),run-frozen) \
+RUN_TESTS = $(if $(filter cloud-amd64,$(SNAPSHOTS)),$(if $(filter 686,$(SNAPSHOTS)),run-usage-kernels run-usage-caches)) $(if $(filter-out 686%,$(SNAPSHOTS)),run-frozen) \
 	$(if $(filter cloud-amd64 686,$(SNAPSHOTS)),run-library) $(if $(filter cloud-amd64,$(SNAPSHOTS)),run-python)
 test-run: snapshots test-library $(BUILD)/tests/library/library
 	@$(call RUN_ON,compare) $(LINUX) $(BUILD)/snapshots $(SNAPSHOTS)
 	@$(if $(strip $(RUN_TESTS)),$(MAKE) --no-print-directory --output-sync=target $(RUN_TESTS))
 
-run-usage:
-	@tests/snapshots/usage $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64 686
+run-usage-kernels run-usage-caches: run-usage-%:
+	@tests/snapshots/usage $(BUILD)/xray86 $(LINUX) $(BUILD)/snapshots cloud-amd64 686 $*
 
 run-frozen:
 	@$(call RUN_ON,frozen) $(LINUX) $(BUILD)/snapshots $(filter-out 686%,$(SNAPSHOTS))
@@ -374,5 +374,5 @@ test-deb: deb
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help dist test-dist deb test-deb test-unit differential decoder-sweep decoder-kernels snapshots test-run run-usage run-frozen run-library run-python slow-snapshots test-slow server small-kernels hostile asan fuzz-targets $(FUZZERS:%=run-%) fuzz test demo deps lint install clean library install-library install-python test-library
+.PHONY: all help dist test-dist deb test-deb test-unit differential decoder-sweep decoder-kernels snapshots test-run run-usage-kernels run-usage-caches run-frozen run-library run-python slow-snapshots test-slow server small-kernels hostile asan fuzz-targets $(FUZZERS:%=run-%) fuzz test demo deps lint install clean library install-library install-python test-library
 -include $(shell find $(BUILD) \( -path $(BUILD)/linux -o -path $(BUILD)/snapshots \) -prune -o -type f -name '*.d' -print 2>/dev/null)
