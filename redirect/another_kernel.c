@@ -34,11 +34,9 @@ static struct error *find_user_access(struct worlds *worlds)
 /* -- the stacks of the product's kernel -- */
 
 enum {
-	TASK_SEARCH = 0x4000 /* bytes of a task_struct that are searched */,
 	SMALLEST_STACK = PAGE_SIZE,
 	MOST_PADDING = 16,
-	LAST_PID = 4096,  /* of those that are looked at */
-	MAX_FAILURES = 8, /* of lookups: each takes up to a fifth of a second */
+	LAST_PID = 4096, /* of those that are looked at */
 };
 
 /* Whether there are registers of a program. Their upper halves have other meanings. */
@@ -74,7 +72,7 @@ static bool find_in_task(struct worlds *worlds, uint64_t task)
 	const struct abi *abi = worlds->context.abi;
 	uint64_t value;
 
-	for (unsigned offset = 0; offset < TASK_SEARCH; offset += abi->word) {
+	for (unsigned offset = 0; offset < WORLDS_TASK_SEARCH; offset += abi->word) {
 		if (!product_memory_read_word(&worlds->memory, task + offset, abi->word, &value))
 			return false;
 		if (value < worlds->memory.kernel_start || value % SMALLEST_STACK || !is_stack(worlds, value))
@@ -91,7 +89,7 @@ static struct error *find_stack(struct worlds *worlds, struct host_task *host)
 	uint64_t init_task = worlds_init_task(worlds), task;
 	unsigned failures = 0;
 
-	for (uint64_t pid = 1; init_task && pid <= LAST_PID && failures < MAX_FAILURES; pid++) {
+	for (uint64_t pid = 1; init_task && pid <= LAST_PID && failures < WORLDS_MAX_FAILURES; pid++) {
 		struct error *err = host_task_find(host, init_task, pid, &task);
 		bool found = !err && find_in_task(worlds, task);
 

@@ -11,8 +11,6 @@
 
 enum {
 	LAST_PID = 32768,
-	MAX_FAILURES = 8, /* of lookups and of hosts: each takes up to a fifth of a second */
-	TASK_SEARCH = 0x4000,
 	CAP_DAC_OVERRIDE = 1,
 	CAP_SYS_PTRACE = 19,
 	CAP_SYS_ADMIN = 21,
@@ -53,7 +51,7 @@ static void find_namespaces(struct search *search)
 	uint64_t value;
 
 	search->namespaces = kernel_symbol(search->worlds->product, "init_nsproxy");
-	for (uint64_t at = 0; search->namespaces && at < TASK_SEARCH; at += word) {
+	for (uint64_t at = 0; search->namespaces && at < WORLDS_TASK_SEARCH; at += word) {
 		if (!product_memory_read_word(&search->worlds->memory, search->init_task + at, word, &value))
 			return;
 		if (value == search->namespaces) {
@@ -144,7 +142,7 @@ static uint64_t choose_another(const struct host_choice *choice, uint64_t init_t
 	find_namespaces(&search);
 	for (int demand = DEMAND_LIKE_INIT; demand >= DEMAND_NOTHING; demand--) {
 		search.failures = 0;
-		for (uint64_t pid = 2; pid <= LAST_PID && search.failures < MAX_FAILURES && !cancel_wanted(choice->cancel); pid++) {
+		for (uint64_t pid = 2; pid <= LAST_PID && search.failures < WORLDS_MAX_FAILURES && !cancel_wanted(choice->cancel); pid++) {
 			if (try_process(&search, pid, demand))
 				return pid;
 		}

@@ -154,12 +154,11 @@ uint64_t worlds_init_task(struct worlds *worlds)
 /* The trusted task's own `stack` is told by pointing below the stack pointer, to where pt_regs ends within a power of two. */
 struct error *worlds_find_stack(struct worlds *worlds, uint64_t regs)
 {
-	enum { TASK_SEARCH = 0x4000 /* bytes of a task_struct that are searched */ };
 	struct context *context = &worlds->context;
 	uint64_t task = worlds_current(worlds), rsp = worlds->cpu->gpr[RSP], value;
 	uint64_t end = regs + (abi_regs_size(context->abi));
 
-	for (unsigned offset = 0; offset < TASK_SEARCH; offset += context->abi->word) {
+	for (unsigned offset = 0; offset < WORLDS_TASK_SEARCH; offset += context->abi->word) {
 		if (!cpu_peek_word(worlds->cpu, task + offset, context->abi->word, &value))
 			break;
 		if (value % PAGE_SIZE || value > rsp || rsp - value >= 64 << 10)

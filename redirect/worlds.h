@@ -13,6 +13,12 @@
 #include "redirect/context.h"
 #include "redirect/kernel.h"
 
+/* Limits of searches in what a snapshot says. */
+enum {
+	WORLDS_TASK_SEARCH = 0x4000, /* bytes of a task_struct that are searched for a member */
+	WORLDS_MAX_FAILURES = 8,     /* of lookups of processes: each takes up to a fifth of a second */
+};
+
 struct worlds {
 	struct machine *machine;
 	struct cpu *cpu; /* the machine's */

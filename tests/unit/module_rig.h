@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/module.h"
+
 enum { KO_SECTIONS = 64, KO_SYMBOLS = 128, KO_RELOCATIONS = 128, KO_CONTENT = 512, KO_STRINGS = 4096, KO_FILE = 1 << 17 };
 
 struct ko {
@@ -235,6 +237,21 @@ static inline uint8_t *ko_build(struct ko *ko, size_t *ret_size)
 	free(file->bytes);
 	free(file);
 	return bytes;
+}
+
+/* Opens what is put together so far, which must be good. */
+static inline struct module *ko_open(struct ko *ko)
+{
+	size_t size;
+	uint8_t *bytes = ko_build(ko, &size);
+	struct module *module = NULL;
+	struct error *err = module_open(bytes, size, &module);
+
+	if (err) {
+		fprintf(stderr, "%s\n", err->message);
+		abort();
+	}
+	return module;
 }
 
 /* -- the sample -- */

@@ -10,18 +10,6 @@
 
 static struct ko ko;
 
-static struct module *open_module(void)
-{
-	size_t size;
-	uint8_t *bytes = ko_build(&ko, &size);
-	struct module *module = NULL;
-	struct error *err = module_open(bytes, size, &module);
-
-	if (err)
-		fail_msg("%s", err->message);
-	return module;
-}
-
 static void assert_refused(struct error *err, const char *part)
 {
 	assert_non_null(err);
@@ -51,7 +39,7 @@ static void test_what_it_says(void **state)
 		size_t size;
 
 		ko_sample(&ko, word);
-		module = open_module();
+		module = ko_open(&ko);
 		assert_int_equal(module_word(module), word);
 		assert_string_equal(module_name(module), "sample");
 		assert_string_equal(module_depends(module), "other,sub_system");
@@ -87,7 +75,7 @@ static void test_sections(void **state)
 	ko_section(&ko, "__versions", SHT_PROGBITS, KO_A, NULL, 64);
 	ko_section(&ko, ".comment", SHT_PROGBITS, 0, "GCC", 4);
 	ko_section(&ko, ".text", SHT_PROGBITS, KO_AX, NULL, 2);
-	module = open_module();
+	module = ko_open(&ko);
 	assert_kind(module, ".text", MODULE_CODE, KO_TEXT_SIZE); /* the first one */
 	assert_kind(module, ".exit.text", MODULE_CODE, 16);
 	assert_kind(module, ".altinstr_replacement", MODULE_CODE, 3);
@@ -125,7 +113,7 @@ static void test_without_information(void **state)
 		refuse("what module it is");
 		ko.section[KO_RECORD].size = KO_RECORD_SIZE;
 		strcpy((char *)ko.section[KO_RECORD].content + 3 * word, "sam-ple");
-		module = open_module();
+		module = ko_open(&ko);
 		assert_string_equal(module_name(module), "sam_ple");
 		assert_string_equal(module_depends(module), "");
 		assert_null(module_find_section(module, ".exit.text"));

@@ -53,13 +53,8 @@ static void set_addresses(struct module *module, const struct places *places)
 
 static struct module *open_module(const struct places *places)
 {
-	size_t size;
-	uint8_t *bytes = ko_build(&ko, &size);
-	struct module *module = NULL;
-	struct error *err = module_open(bytes, size, &module);
+	struct module *module = ko_open(&ko);
 
-	if (err)
-		fail_msg("%s", err->message);
 	set_addresses(module, places);
 	return module;
 }

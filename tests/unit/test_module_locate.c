@@ -39,18 +39,6 @@ static bool resolve(void *opaque, const char *name, uint64_t *ret)
 	return true;
 }
 
-static struct module *open_module(void)
-{
-	size_t size;
-	uint8_t *bytes = ko_build(&ko, &size);
-	struct module *module = NULL;
-	struct error *err = module_open(bytes, size, &module);
-
-	if (err)
-		fail_msg("%s", err->message);
-	return module;
-}
-
 /* The addresses that the loader gives to the sections with these flags. */
 static void lay_out(struct module *module, uint64_t flags, uint64_t at)
 {
@@ -80,7 +68,7 @@ static struct memory load(unsigned word, bool refers)
 	ko_sample(&ko, word);
 	if (refers)
 		ko_relocation(&ko, KO_TEXT, RODATA_WORD, ko_pointer(&ko), KO_RODATA, 16);
-	memory.module = open_module();
+	memory.module = ko_open(&ko);
 	lay_out(memory.module, KO_AX, memory.text);
 	lay_out(memory.module, KO_A, memory.constants);
 	lay_out(memory.module, KO_WA, memory.data);
@@ -120,7 +108,7 @@ static const char *const found[] = {".text", ".exit.text", ".rodata", ".data", "
 
 static void assert_located(struct memory *memory)
 {
-	struct module *module = open_module();
+	struct module *module = ko_open(&ko);
 
 	assert_true(module_locate(module, memory->record, read_memory, memory));
 	for (unsigned i = 0; i < sizeof(found) / sizeof(found[0]); i++)
@@ -130,7 +118,7 @@ static void assert_located(struct memory *memory)
 
 static void assert_not_located(struct memory *memory)
 {
-	struct module *module = open_module();
+	struct module *module = ko_open(&ko);
 	size_t count;
 	const struct module_section *section = module_sections(module, &count);
 
