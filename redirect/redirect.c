@@ -449,17 +449,14 @@ static void note_page_write(void *opaque, uint64_t paddr)
 	code_note_write(opaque, paddr);
 }
 
-static void connect_parts(struct redirect *redirect)
+/* What decides whose code runs. */
+static void connect_code(struct redirect *redirect)
 {
 	struct worlds *worlds = &redirect->worlds;
+	struct notes *notes = &redirect->config.notes;
 	struct calls *calls = &redirect->calls;
-	struct host_task *host = &redirect->host;
-	struct tools *tools = &redirect->tools;
-	struct deliveries *deliveries = &redirect->deliveries;
 
-	*tools = (struct tools){worlds, redirect->config.first_pid};
-	*calls = make_calls(redirect);
-	redirect->entries = (struct entries){.worlds = worlds, .switches = &redirect->text.switches, .notes = &redirect->config.notes};
+	redirect->entries = (struct entries){.worlds = worlds, .switches = &redirect->text.switches, .notes = notes};
 	redirect->code_pages = (struct code_pages){.machine = worlds->machine};
 	redirect->modules =
 		(struct modules){.worlds = worlds, .pages = &redirect->code_pages, .prove = redirect->config.code == CODE_VERIFIED};
@@ -471,47 +468,86 @@ static void connect_parts(struct redirect *redirect)
 		.switches = &redirect->text.switches,
 		.modules = &redirect->modules,
 		.code_pages = &redirect->code_pages,
-		.notes = &redirect->config.notes,
+		.notes = notes,
 		.entries = &redirect->entries,
 	};
-	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code, &redirect->config.notes, false};
-	redirect->clocks = (struct clocks){.worlds = worlds, .calls = calls};
-	redirect->constants = (struct constant_data){.worlds = worlds, .code = &redirect->code, .notes = &redirect->config.notes};
-	redirect->text = (struct text){.worlds = worlds, .calls = calls, .code = &redirect->code, .notes = &redirect->config.notes};
-	*host = (struct host_task){.worlds = worlds, .calls = calls};
-	redirect->stand_ins = (struct stand_ins){.worlds = worlds, .calls = calls, .host = host, .code = &redirect->code};
-	redirect->directories = (struct directories){.worlds = worlds, .calls = calls, .host = host};
-	redirect->namespaces = (struct namespaces){.worlds = worlds, .host = host};
-	redirect->placeholders = (struct placeholders){.worlds = worlds, .calls = calls, .host = host};
-	redirect->polls = (struct polls){.worlds = worlds, .calls = calls, .host = host, .placeholders = &redirect->placeholders};
-	redirect->mappings = (struct mappings){.worlds = worlds, .calls = calls, .host = host, .placeholders = &redirect->placeholders};
-	*deliveries = (struct deliveries){.worlds = worlds, .calls = calls, .supplier = redirect->config.supplier, .redirect = redirect};
-	redirect->paths = (struct paths){
-		.worlds = worlds,
-		.calls = calls,
-		.tools = tools,
-		.deliveries = deliveries,
-		.namespaces = &redirect->namespaces,
-	};
-	redirect->process_memory = (struct process_memory){.worlds = worlds, .calls = calls, .host = host};
+	redirect->constants = (struct constant_data){.worlds = worlds, .code = &redirect->code, .notes = notes};
+	redirect->text = (struct text){.worlds = worlds, .calls = calls, .code = &redirect->code, .notes = notes};
 	redirect->proof = (struct proof){
 		.worlds = worlds,
 		.modules = &redirect->modules,
 		.constants = &redirect->constants,
-		.addresses = {.worlds = worlds, .modules = &redirect->modules, .files = {.worlds = worlds, .host = host}},
+		.addresses = {.worlds = worlds, .modules = &redirect->modules, .files = {.worlds = worlds, .host = &redirect->host}},
 		.supplier = redirect->config.modules,
-		.notes = &redirect->config.notes,
+		.notes = notes,
 	};
+}
+
+/* What happens in calls on the product. */
+static void connect_calls(struct redirect *redirect)
+{
+	struct worlds *worlds = &redirect->worlds;
+	struct calls *calls = &redirect->calls;
+	struct host_task *host = &redirect->host;
+
+	*calls = make_calls(redirect);
 	calls->reconsider = reconsider;
 	calls->reconsider_opaque = &redirect->code;
+	*host = (struct host_task){.worlds = worlds, .calls = calls};
+	redirect->exceptions = (struct exceptions){worlds, calls, &redirect->code, &redirect->config.notes, false};
+	redirect->clocks = (struct clocks){.worlds = worlds, .calls = calls};
+	redirect->stand_ins = (struct stand_ins){.worlds = worlds, .calls = calls, .host = host, .code = &redirect->code};
+	redirect->process_memory = (struct process_memory){.worlds = worlds, .calls = calls, .host = host};
+}
+
+/* What decides where a call goes: what is known of tools, their files and names. */
+static void connect_judge(struct redirect *redirect)
+{
+	struct worlds *worlds = &redirect->worlds;
+	struct calls *calls = &redirect->calls;
+	struct host_task *host = &redirect->host;
+	struct placeholders *placeholders = &redirect->placeholders;
+
+	redirect->tools = (struct tools){worlds, redirect->config.first_pid};
+	redirect->directories = (struct directories){.worlds = worlds, .calls = calls, .host = host};
+	redirect->namespaces = (struct namespaces){.worlds = worlds, .host = host};
+	*placeholders = (struct placeholders){.worlds = worlds, .calls = calls, .host = host};
+	redirect->polls = (struct polls){.worlds = worlds, .calls = calls, .host = host, .placeholders = placeholders};
+	redirect->mappings = (struct mappings){.worlds = worlds, .calls = calls, .host = host, .placeholders = placeholders};
+	redirect->deliveries =
+		(struct deliveries){.worlds = worlds, .calls = calls, .supplier = redirect->config.supplier, .redirect = redirect};
+	redirect->paths = (struct paths){
+		.worlds = worlds,
+		.calls = calls,
+		.tools = &redirect->tools,
+		.deliveries = &redirect->deliveries,
+		.namespaces = &redirect->namespaces,
+	};
+	redirect->judge = (struct judge){
+		worlds,           calls, &redirect->tools, placeholders, &redirect->polls, &redirect->mappings, &redirect->deliveries,
+		&redirect->paths,
+	};
+}
+
+/* What is told of reads and writes of the product's memory, and of calls that do not come back. */
+static void connect_worlds(struct redirect *redirect)
+{
+	struct worlds *worlds = &redirect->worlds;
+
 	worlds->memory.protected_read = redirect->modules.prove ? note_read : NULL;
 	worlds->memory.protected_opaque = &redirect->modules;
 	worlds->memory.page_write = redirect->config.code == CODE_PRODUCT || redirect->config.trust_modules ? note_page_write : NULL;
 	worlds->memory.page_write_opaque = &redirect->code;
 	worlds->again = prove_again;
 	worlds->again_opaque = &redirect->proof;
-	redirect->judge = (struct judge){worlds,     calls,           tools, &redirect->placeholders, &redirect->polls, &redirect->mappings,
-					 deliveries, &redirect->paths};
+}
+
+static void connect_parts(struct redirect *redirect)
+{
+	connect_code(redirect);
+	connect_calls(redirect);
+	connect_judge(redirect);
+	connect_worlds(redirect);
 }
 
 struct error *redirect_create(const struct redirect_config *config, struct redirect **ret)
